@@ -1,0 +1,28 @@
+# mill_library(NAME SOURCES … TESTS … USES mill::… LINKS …)
+#
+# Declares the library mill::NAME from the folder it is called in, and its one test binary mill_NAME_test. USES names rooms of
+# ARCHITECTURE.md's layer table (checked by tools/house.py); LINKS names libraries from outside.
+set(MILL_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
+
+function(mill_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;TESTS;USES;LINKS;TEST_USES;TEST_LINKS" ${ARGN})
+  if(ARG_SOURCES)
+    add_library(mill_${name} STATIC ${ARG_SOURCES})
+    set(scope PUBLIC)
+    target_compile_options(mill_${name} PRIVATE ${MILL_WARNINGS})
+  else()
+    add_library(mill_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  add_library(mill::${name} ALIAS mill_${name})
+  target_include_directories(mill_${name} ${scope} ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(mill_${name} ${scope} ${ARG_USES} ${ARG_LINKS})
+  if(ARG_TESTS AND MILL_BUILD_TESTS)
+    find_package(GTest REQUIRED)
+    add_executable(mill_${name}_test ${ARG_TESTS})
+    target_compile_options(mill_${name}_test PRIVATE ${MILL_WARNINGS})
+    target_compile_definitions(mill_${name}_test PRIVATE MILL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    target_link_libraries(mill_${name}_test PRIVATE mill::${name} ${ARG_TEST_USES} ${ARG_TEST_LINKS} GTest::gtest GTest::gtest_main)
+    add_test(NAME ${name} COMMAND mill_${name}_test)
+  endif()
+endfunction()

@@ -1,0 +1,10 @@
+# MILL_SANITIZE=address adds AddressSanitizer and UndefinedBehaviorSanitizer, =thread adds ThreadSanitizer.
+if(MILL_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(MILL_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer -Wno-tsan)
+  add_link_options(-fsanitize=thread)
+elseif(NOT MILL_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "MILL_SANITIZE is '${MILL_SANITIZE}': use address, thread or nothing")
+endif()

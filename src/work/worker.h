@@ -1,0 +1,35 @@
+// Whoever turns an Order into tokens: the engine of this process, later a worker across the network.
+#pragma once
+
+#include <cstdint>
+
+#include "base/result.h"
+#include "work/order.h"
+#include "work/token_stream.h"
+
+namespace mill::work {
+
+// A snapshot for metrics and, later, routing.
+struct Load {
+  int64_t running = 0;            // sequences in the batch
+  int64_t waiting = 0;            // accepted, not started
+  int64_t kv_blocks_total = 0;
+  int64_t kv_blocks_free = 0;
+  int64_t kv_bytes_total = 0;
+  int64_t steps = 0;              // since the start, like all below
+  int64_t prompt_tokens = 0;      // computed
+  int64_t generated_tokens = 0;
+  int64_t preemptions = 0;
+};
+
+class Worker {
+ public:
+  virtual ~Worker() = default;
+
+  // Starts an answer. Any thread. Fails: kInvalid (a token id out of the vocabulary, an empty prompt), kTooLarge (prompt +
+  // max_tokens over the context), kOverloaded (queue full, or draining).
+  virtual Result<TokenStream> submit(Order order) = 0;
+  virtual Load load() const = 0;
+};
+
+}  // namespace mill::work
