@@ -1,0 +1,47 @@
+// The compute threads: all of them run one function together, as a Team.
+//
+// One pool per process; the caller's thread is member 0. Between calls the others sleep (nothing spins while the mill is idle).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+
+namespace mill::tensor {
+
+class Barrier;
+
+// One member's view of the threads that run an operation together. Every operation of Backend is called by all members with the
+// same arguments; each does its share and returns. Operations don't wait for each other: the caller places the waits.
+class Team {
+ public:
+  Team(int index, int size, Barrier* barrier) : index_(index), size_(size), barrier_(barrier) {}
+  int index() const { return index_; }
+  int size() const { return size_; }
+  // Returns when every member has called it; what they wrote before is then visible to all.
+  void wait();
+  // This member's part [first, second) of `count` items, in units of `grain`; parts differ by at most one unit.
+  std::pair<int64_t, int64_t> share(int64_t count, int64_t grain = 1) const;
+
+ private:
+  int index_, size_;
+  Barrier* barrier_;  // null for a team of one
+};
+
+class ThreadPool {
+ public:
+  explicit ThreadPool(int threads);  // Requires: threads >= 1
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+  int size() const;
+  // Runs `work` on every member and returns when all have. Calls from several threads take turns.
+  void run(const std::function<void(Team&)>& work);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mill::tensor

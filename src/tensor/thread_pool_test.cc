@@ -1,0 +1,44 @@
+#include "tensor/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <numeric>
+#include <vector>
+
+namespace mill::tensor {
+namespace {
+
+TEST(ThreadPool, SharesCoverEveryItemOnce) {
+  for (int size = 1; size <= 5; ++size) {
+    for (const int64_t grain : {1, 3, 32}) {
+      for (int64_t count = 0; count < 200; ++count) {
+        int64_t next = 0;
+        for (int index = 0; index < size; ++index) {
+          const auto [first, last] = Team(index, size, nullptr).share(count, grain);
+          ASSERT_EQ(first, next);
+          ASSERT_LE(first, last);
+          next = last;
+        }
+        ASSERT_EQ(next, count);
+      }
+    }
+  }
+}
+
+TEST(ThreadPool, AWaitMakesTheOthersWritesVisible) {
+  ThreadPool pool(3);
+  std::vector<int64_t> values(3), sums(3);
+  for (int round = 0; round < 500; ++round) {
+    pool.run([&](Team& team) {
+      const auto me = static_cast<size_t>(team.index());
+      values[me] = round + team.index();
+      team.wait();
+      sums[me] = std::accumulate(values.begin(), values.end(), int64_t{0});
+    });
+    for (const int64_t sum : sums) ASSERT_EQ(sum, 3 * round + 3);
+  }
+}
+
+}  // namespace
+}  // namespace mill::tensor
