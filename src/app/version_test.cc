@@ -1,0 +1,16 @@
+#include "app/version.h"
+
+#include <gtest/gtest.h>
+
+namespace mill::app {
+namespace {
+
+TEST(VersionTest, NamesVersionCommitAndCompiler) {
+  const std::string text = version_text();
+  EXPECT_EQ(text.rfind("tokenmill " + version_number() + " (commit ", 0), 0u) << text;
+  EXPECT_NE(text.find("\ncompiler: "), std::string::npos) << text;
+  EXPECT_EQ(text.find("(commit )"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace mill::app
