@@ -1,7 +1,9 @@
-// One decoder for every architecture: a struct of switches (config.h) filled from the file, and no class per model.
+// One decoder for every architecture: a struct of switches (config.h) filled from the file, and no
+// class per model.
 //
-// Tokens in, logits out. The decoder holds the weights, packed for one backend; the KV bytes belong to the engine (kv arena) and
-// which blocks a sequence owns is the scheduler's business. One forward at a time per decoder.
+// Tokens in, logits out. The decoder holds the weights, packed for one backend; the KV bytes belong
+// to the engine (kv arena) and which blocks a sequence owns is the scheduler's business. One
+// forward at a time per decoder.
 #pragma once
 
 #include <cstdint>
@@ -24,16 +26,18 @@ struct KvLayout {
   int32_t layers = 0;
   int32_t kv_heads = 0;
   int32_t head_dim = 0;
-  size_t plane_bytes() const;  // keys or values of one layer: kv_heads * kBlockTokens * head_dim * bytes_of(type)
+  size_t plane_bytes()
+      const;  // keys or values of one layer: kv_heads * kBlockTokens * head_dim * bytes_of(type)
   size_t block_bytes() const { return plane_bytes() * 2 * static_cast<size_t>(layers); }
 };
 
 // Consecutive tokens of one sequence that are to be computed in a step.
 struct SequenceSlice {
-  std::span<const TokenId> tokens;   // not empty
-  int64_t position = 0;              // of tokens[0]; all tokens before it are in the cache
-  std::span<const int32_t> blocks;   // enough for position + tokens.size() tokens
-  int64_t logits_from = 0;           // logits are wanted for tokens[logits_from ..]; tokens.size() - 1: for the last alone
+  std::span<const TokenId> tokens;  // not empty
+  int64_t position = 0;             // of tokens[0]; all tokens before it are in the cache
+  std::span<const int32_t> blocks;  // enough for position + tokens.size() tokens
+  int64_t logits_from =
+      0;  // logits are wanted for tokens[logits_from ..]; tokens.size() - 1: for the last alone
 };
 
 struct DecoderLimits {
@@ -43,10 +47,11 @@ struct DecoderLimits {
 
 class Decoder {
  public:
-  // Packs the weights with all threads of `pool`. `progress` (may be empty) is called with a growing share in [0, 1].
-  // Fails as config and check_tensors do. The backend and the pool must outlive the decoder; `file` need not.
-  static Result<std::unique_ptr<Decoder>> load(const Gguf& file, const tensor::Backend& backend, tensor::ThreadPool& pool,
-                                               DecoderLimits limits,
+  // Packs the weights with all threads of `pool`. `progress` (may be empty) is called with a
+  // growing share in [0, 1]. Fails as config and check_tensors do. The backend and the pool must
+  // outlive the decoder; `file` need not.
+  static Result<std::unique_ptr<Decoder>> load(const Gguf& file, const tensor::Backend& backend,
+                                               tensor::ThreadPool& pool, DecoderLimits limits,
                                                const std::function<void(double)>& progress);
   ~Decoder();
 
@@ -55,9 +60,10 @@ class Decoder {
   KvLayout kv_layout() const;
   size_t weight_bytes() const;  // packed
 
-  // Computes the slices, writes their keys and values to the arena at `kv` (block b at kv + b * block_bytes), and returns the
-  // wanted logits, [sum of wanted rows, vocabulary] f32, slice after slice; valid until the next forward.
-  // Requires: the sums of tokens and of logit rows are within limits(); token ids are within the vocabulary.
+  // Computes the slices, writes their keys and values to the arena at `kv` (block b at kv + b *
+  // block_bytes), and returns the wanted logits, [sum of wanted rows, vocabulary] f32, slice after
+  // slice; valid until the next forward. Requires: the sums of tokens and of logit rows are within
+  // limits(); token ids are within the vocabulary.
   tensor::ConstMatrix forward(std::span<const SequenceSlice> slices, std::byte* kv);
 
  private:
