@@ -11,9 +11,11 @@ namespace mill::text {
 
 class Detokenizer {
  public:
-  explicit Detokenizer(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}  // the tokenizer must outlive it
+  explicit Detokenizer(const Tokenizer& tokenizer)
+      : tokenizer_(&tokenizer) {}  // the tokenizer must outlive it
 
-  // The text that is complete with this token: valid UTF-8; bytes that can't become a valid sequence come out as U+FFFD.
+  // The text that is complete with this token: valid UTF-8; bytes that can't become a valid
+  // sequence come out as U+FFFD.
   std::string push(TokenId token);
   // What is still held back at the end of the answer (U+FFFD for an unfinished sequence).
   std::string finish();
