@@ -47,10 +47,10 @@ struct DecoderLimits {
 
 class Decoder {
  public:
-  // Packs the weights with all threads of `pool`. `progress` (may be empty) is called with a
-  // growing share in [0, 1]. Fails as config and check_tensors do. The backend and the pool must
-  // outlive the decoder; `file` need not.
-  static Result<std::unique_ptr<Decoder>> load(const Gguf& file, const tensor::Backend& backend,
+  // Packs the weights with all threads of `pool`. `progress` (may be empty) is called with a growing share in [0, 1].
+  // Fails as decoder_config_of and check_tensors do, and with kOverloaded without memory. The backend and the pool must outlive
+  // the decoder. The file is kept: embeddings are read from it, row by row; its other pages are dropped once packed.
+  static Result<std::unique_ptr<Decoder>> load(std::shared_ptr<const Gguf> file, const tensor::Backend& backend,
                                                tensor::ThreadPool& pool, DecoderLimits limits,
                                                const std::function<void(double)>& progress);
   ~Decoder();

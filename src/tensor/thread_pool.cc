@@ -53,7 +53,7 @@ std::pair<int64_t, int64_t> Team::share(int64_t count, int64_t grain) const {
 }
 
 struct ThreadPool::Impl {
-  explicit Impl(int threads) : barrier(threads) {}
+  explicit Impl(int members) : barrier(members) {}
 
   std::mutex turn;  // held by the caller of run()
   std::mutex mutex;

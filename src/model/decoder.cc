@@ -1,0 +1,326 @@
+#include "model/decoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "base/check.h"
+#include "model/decoder_weights.h"
+#include "model/rope.h"
+#include "tensor/arena.h"
+#include "tensor/reference/dequantize.h"
+
+namespace mill::model {
+
+using tensor::Activations;
+using tensor::ConstMatrix;
+using tensor::Matrix;
+using tensor::Product;
+using tensor::Team;
+
+namespace {
+
+// Room for activations of at most `rows` rows, in the forms their readers need.
+Activations make_activations(tensor::Arena& arena, int64_t rows, int64_t cols, uint32_t forms) {
+  Activations made{.rows = rows, .cols = cols};
+  const auto count = static_cast<size_t>(rows * cols);
+  const auto groups = static_cast<size_t>(rows * (cols / tensor::kGroup));
+  if (forms & tensor::kValues) made.values = arena.take_array<float>(count);
+  if (forms & tensor::kCodes) {
+    made.codes = arena.take_array<int8_t>(count);
+    made.scales = arena.take_array<float>(groups);
+    made.sums = arena.take_array<int32_t>(groups);
+  }
+  return made;
+}
+
+size_t activation_bytes(int64_t rows, int64_t cols) {
+  const auto count = static_cast<size_t>(rows * cols);
+  return 4 * 64 + count * (sizeof(float) + 1) + count / tensor::kGroup * 8;
+}
+
+Matrix make_matrix(tensor::Arena& arena, int64_t rows, int64_t cols) {
+  return {arena.take_array<float>(static_cast<size_t>(rows * cols)), rows, cols, cols};
+}
+
+template <class Rows>
+Rows first_rows(Rows all, int64_t rows) {
+  all.rows = rows;
+  return all;
+}
+
+const float* or_null(const std::vector<float>& values) { return values.empty() ? nullptr : values.data(); }
+
+}  // namespace
+
+size_t KvLayout::plane_bytes() const {
+  return static_cast<size_t>(kv_heads) * tensor::kBlockTokens * static_cast<size_t>(head_dim) *
+         tensor::bytes_of(type);
+}
+
+// The buffers of one forward, for the most rows a forward may have.
+struct Workspace {
+  tensor::Arena arena;
+  Matrix hidden;                 // [batch, dim] the residual stream
+  Activations normed;            // [batch, dim]
+  Matrix q, k, v;                // [batch, heads * head_dim], [batch, kv_heads * head_dim]
+  Activations attended;          // [batch, heads * head_dim]
+  Matrix gate, up;               // [batch, ffn_dim]
+  Activations gated;             // [batch, ffn_dim]
+  Matrix sublayer;               // [batch, dim], only with sandwich norms
+  Matrix cos[2], sin[2];         // [batch, dims / 2] of the global and the local rope
+  Matrix last_hidden;            // [logit rows, dim]
+  Activations last_normed;       // [logit rows, dim]
+  Matrix logits;                 // [logit rows, vocabulary]
+
+  static Result<Workspace> make(const DecoderConfig& config, const DecoderWeights& weights,
+                                const DecoderLimits& limits);
+};
+
+Result<Workspace> Workspace::make(const DecoderConfig& config, const DecoderWeights& weights,
+                                  const DecoderLimits& limits) {
+  const int64_t rows = limits.batch_tokens, last = limits.logit_rows;
+  const int64_t q_dim = int64_t{config.heads.heads} * config.heads.head_dim;
+  const int64_t kv_dim = int64_t{config.heads.kv_heads} * config.heads.head_dim;
+  const int64_t matrices = rows * (2 * config.dim + q_dim + 2 * kv_dim + 2 * config.ffn_dim +
+                                   config.rope.dims + config.local_rope.dims) +
+                           last * (config.dim + config.vocabulary);
+  const size_t bytes = static_cast<size_t>(matrices) * sizeof(float) + activation_bytes(rows, config.dim) +
+                       activation_bytes(rows, q_dim) + activation_bytes(rows, config.ffn_dim) +
+                       activation_bytes(last, config.dim) + 16 * 64;
+  Workspace made;
+  MILL_TRY(made.arena, tensor::Arena::reserve(bytes));
+  tensor::Arena& arena = made.arena;
+  made.hidden = make_matrix(arena, rows, config.dim);
+  made.normed = make_activations(arena, rows, config.dim, weights.dim_forms);
+  made.q = make_matrix(arena, rows, q_dim);
+  made.k = make_matrix(arena, rows, kv_dim);
+  made.v = make_matrix(arena, rows, kv_dim);
+  made.attended = make_activations(arena, rows, q_dim, weights.attention_forms);
+  made.gate = make_matrix(arena, rows, config.ffn_dim);
+  made.up = make_matrix(arena, rows, config.ffn_dim);
+  made.gated = make_activations(arena, rows, config.ffn_dim, weights.ffn_forms);
+  made.sublayer = make_matrix(arena, rows, config.dim);
+  const int32_t dims[2] = {config.rope.dims, config.local_rope.dims};
+  for (int i = 0; i < 2; ++i) {
+    made.cos[i] = make_matrix(arena, rows, dims[i] / 2);
+    made.sin[i] = make_matrix(arena, rows, dims[i] / 2);
+  }
+  made.last_hidden = make_matrix(arena, last, config.dim);
+  made.last_normed = make_activations(arena, last, config.dim, weights.dim_forms);
+  made.logits = make_matrix(arena, last, config.vocabulary);
+  return made;
+}
+
+struct Decoder::Impl {
+  Impl(std::shared_ptr<const Gguf> f, DecoderConfig c, DecoderWeights w, DecoderLimits l, Workspace s,
+       const tensor::Backend& b, tensor::ThreadPool& p)
+      : file(std::move(f)), config(std::move(c)), weights(std::move(w)), limits(l), space(std::move(s)),
+        backend(b), pool(p),
+        rope{Rope(config.rope, weights.rope_factors), Rope(config.local_rope, weights.rope_factors)} {}
+
+  std::shared_ptr<const Gguf> file;
+  DecoderConfig config;
+  DecoderWeights weights;
+  DecoderLimits limits;
+  Workspace space;
+  const tensor::Backend& backend;
+  tensor::ThreadPool& pool;
+  Rope rope[2];  // of layers without a window, and with one
+
+  // Of the forward under way.
+  int64_t rows = 0;
+  int64_t logit_rows = 0;
+  std::vector<tensor::Slice> slices;
+
+  KvLayout kv_layout() const {
+    return {backend.kv_type(), config.layers, config.heads.kv_heads, config.heads.head_dim};
+  }
+
+  void run(Team& team, std::span<const SequenceSlice> sequences, std::byte* kv);
+  void embed(Team& team, std::span<const SequenceSlice> sequences);
+  void attention_sublayer(Team& team, int32_t index, std::byte* kv);
+  void ffn_sublayer(Team& team, const LayerWeights& layer);
+  void add_sublayer(Team& team, const Activations& x, const tensor::PackedMatrix& weight,
+                    const std::vector<float>& post_norm);
+  void head(Team& team, std::span<const SequenceSlice> sequences);
+  tensor::KvLayer kv_layer(int32_t index, std::byte* kv) const;
+};
+
+// Rows of the embedding, and the angles of their positions.
+void Decoder::Impl::embed(Team& team, std::span<const SequenceSlice> sequences) {
+  const auto [first, last] = team.share(rows);
+  const auto dim = static_cast<size_t>(config.dim);
+  const auto row_size = static_cast<size_t>(tensor::row_bytes(weights.embedding.dtype, config.dim));
+  int64_t row = 0;
+  for (const SequenceSlice& sequence : sequences) {
+    for (size_t i = 0; i < sequence.tokens.size(); ++i, ++row) {
+      if (row < first || row >= last) continue;
+      const auto token = static_cast<size_t>(sequence.tokens[i]);
+      const std::span<float> to(space.hidden.row(row), dim);
+      tensor::dequantize_row(weights.embedding.dtype, weights.embedding.data + token * row_size, to);
+      if (config.embedding_scale != 1.0F) {
+        for (float& value : to) value *= config.embedding_scale;
+      }
+      for (int kind = 0; kind < 2; ++kind) {
+        rope[kind].angles(sequence.position + static_cast<int64_t>(i), space.cos[kind].row(row),
+                          space.sin[kind].row(row));
+      }
+    }
+  }
+}
+
+tensor::KvLayer Decoder::Impl::kv_layer(int32_t index, std::byte* kv) const {
+  const KvLayout layout = kv_layout();
+  const size_t offset = layout.plane_bytes() * 2 * static_cast<size_t>(index);
+  return {kv, layout.block_bytes(), offset, offset + layout.plane_bytes(), layout.type};
+}
+
+// hidden += weight · x, through the sublayer's own norm where there is one.
+void Decoder::Impl::add_sublayer(Team& team, const Activations& x, const tensor::PackedMatrix& weight,
+                                 const std::vector<float>& post_norm) {
+  const Matrix hidden = first_rows(space.hidden, rows);
+  if (post_norm.empty()) {
+    const Product product{.weight = &weight, .out = hidden, .accumulate = true};
+    backend.products(team, x, {&product, 1});
+    team.wait();
+    return;
+  }
+  const Matrix out = first_rows(space.sublayer, rows);
+  const Product product{.weight = &weight, .out = out};
+  backend.products(team, x, {&product, 1});
+  team.wait();
+  backend.add_rms_norm(team, out, post_norm.data(), config.norm_eps, hidden);
+  team.wait();
+}
+
+void Decoder::Impl::attention_sublayer(Team& team, int32_t index, std::byte* kv) {
+  const LayerWeights& layer = weights.layers[static_cast<size_t>(index)];
+  const bool local = config.windowed[static_cast<size_t>(index)];
+  const int kind = local ? 1 : 0;
+  const Matrix q = first_rows(space.q, rows), k = first_rows(space.k, rows), v = first_rows(space.v, rows);
+  const Activations normed = first_rows(space.normed, rows);
+
+  backend.rms_norm(team, first_rows(space.hidden, rows), layer.attention_norm.data(), config.norm_eps, normed);
+  team.wait();
+  const Product products[] = {{.weight = &layer.q, .bias = or_null(layer.q_bias), .out = q},
+                              {.weight = &layer.k, .bias = or_null(layer.k_bias), .out = k},
+                              {.weight = &layer.v, .bias = or_null(layer.v_bias), .out = v}};
+  backend.products(team, normed, products);
+  team.wait();
+  const tensor::Rotation rotation{.cos = first_rows(space.cos[kind], rows),
+                                  .sin = first_rows(space.sin[kind], rows),
+                                  .dims = rope[kind].dims(),
+                                  .half_split = rope[kind].half_split()};
+  backend.store_kv(team, {.shape = config.heads,
+                          .slices = slices,
+                          .q = q,
+                          .k = k,
+                          .v = v,
+                          .q_norm = or_null(layer.q_norm),
+                          .k_norm = or_null(layer.k_norm),
+                          .eps = config.norm_eps,
+                          .rotation = &rotation,
+                          .kv = kv_layer(index, kv)});
+  team.wait();
+  const Activations attended = first_rows(space.attended, rows);
+  backend.attention(team, {.shape = config.heads,
+                           .slices = slices,
+                           .q = q,
+                           .scale = config.attention_scale,
+                           .softcap = config.attention_softcap,
+                           .window = local ? config.window : 0,
+                           .kv = kv_layer(index, kv),
+                           .out = attended});
+  team.wait();
+  add_sublayer(team, attended, layer.o, layer.attention_post_norm);
+}
+
+void Decoder::Impl::ffn_sublayer(Team& team, const LayerWeights& layer) {
+  const Activations normed = first_rows(space.normed, rows), gated = first_rows(space.gated, rows);
+  const Matrix gate = first_rows(space.gate, rows), up = first_rows(space.up, rows);
+  backend.rms_norm(team, first_rows(space.hidden, rows), layer.ffn_norm.data(), config.norm_eps, normed);
+  team.wait();
+  const Product products[] = {{.weight = &layer.gate, .out = gate}, {.weight = &layer.up, .out = up}};
+  backend.products(team, normed, products);
+  team.wait();
+  backend.gated(team, config.gate, gate, up, gated);
+  team.wait();
+  add_sublayer(team, gated, layer.down, layer.ffn_post_norm);
+}
+
+// Logits of the wanted rows.
+void Decoder::Impl::head(Team& team, std::span<const SequenceSlice> sequences) {
+  if (logit_rows == 0) return;
+  const auto [first, last] = team.share(logit_rows);
+  int64_t to = 0;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    for (int64_t from = sequences[i].logits_from; from < slices[i].rows; ++from, ++to) {
+      if (to < first || to >= last) continue;
+      std::copy_n(space.hidden.row(slices[i].first_row + from), config.dim, space.last_hidden.row(to));
+    }
+  }
+  team.wait();
+  const Activations normed = first_rows(space.last_normed, logit_rows);
+  backend.rms_norm(team, first_rows(space.last_hidden, logit_rows), weights.output_norm.data(), config.norm_eps,
+                   normed);
+  team.wait();
+  const Matrix logits = first_rows(space.logits, logit_rows);
+  const Product product{.weight = &weights.head, .out = logits};
+  backend.products(team, normed, {&product, 1});
+  if (config.final_softcap <= 0) return;
+  team.wait();
+  for (int64_t row = first; row < last; ++row) {
+    const std::span<float> values(logits.row(row), static_cast<size_t>(logits.cols));
+    for (float& x : values) x = config.final_softcap * std::tanh(x / config.final_softcap);
+  }
+}
+
+void Decoder::Impl::run(Team& team, std::span<const SequenceSlice> sequences, std::byte* kv) {
+  embed(team, sequences);
+  team.wait();
+  for (int32_t index = 0; index < config.layers; ++index) {
+    attention_sublayer(team, index, kv);
+    ffn_sublayer(team, weights.layers[static_cast<size_t>(index)]);
+  }
+  head(team, sequences);
+}
+
+Decoder::Decoder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Decoder::~Decoder() = default;
+
+Result<std::unique_ptr<Decoder>> Decoder::load(std::shared_ptr<const Gguf> file, const tensor::Backend& backend,
+                                               tensor::ThreadPool& pool, DecoderLimits limits,
+                                               const std::function<void(double)>& progress) {
+  MILL_TRY(DecoderConfig config, decoder_config_of(*file));
+  MILL_TRY_DO(check_tensors(*file, config));
+  MILL_TRY(DecoderWeights weights, pack_weights(*file, config, backend, pool, progress));
+  MILL_TRY(Workspace space, Workspace::make(config, weights, limits));
+  file->drop_pages();
+  return std::unique_ptr<Decoder>(new Decoder(std::make_unique<Impl>(
+      std::move(file), std::move(config), std::move(weights), limits, std::move(space), backend, pool)));
+}
+
+const DecoderConfig& Decoder::config() const { return impl_->config; }
+const DecoderLimits& Decoder::limits() const { return impl_->limits; }
+KvLayout Decoder::kv_layout() const { return impl_->kv_layout(); }
+size_t Decoder::weight_bytes() const { return impl_->weights.arena.used(); }
+
+ConstMatrix Decoder::forward(std::span<const SequenceSlice> sequences, std::byte* kv) {
+  Impl& impl = *impl_;
+  impl.rows = impl.logit_rows = 0;
+  impl.slices.clear();
+  for (const SequenceSlice& sequence : sequences) {
+    const auto count = static_cast<int64_t>(sequence.tokens.size());
+    MILL_CHECK(count > 0 && sequence.logits_from >= 0 && sequence.logits_from <= count);
+    impl.slices.push_back({.first_row = impl.rows, .rows = count, .position = sequence.position, .blocks = sequence.blocks});
+    impl.rows += count;
+    impl.logit_rows += count - sequence.logits_from;
+  }
+  MILL_CHECK(impl.rows <= impl.limits.batch_tokens && impl.logit_rows <= impl.limits.logit_rows);
+  impl.pool.run([&](Team& team) { impl.run(team, sequences, kv); });
+  return first_rows(impl.space.logits, impl.logit_rows);
+}
+
+}  // namespace mill::model
