@@ -1,0 +1,123 @@
+#include "app/settings_table.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <vector>
+
+namespace mill::app {
+namespace {
+
+constexpr double kKiB = 1024;
+constexpr double kMiB = 1024 * kKiB;
+constexpr double kGiB = 1024 * kMiB;
+constexpr double kDay = 86400;
+constexpr uint32_t kEngines = kServe | kRun | kPerplexity | kBench;
+constexpr uint32_t kFinders = kEngines | kTokenize | kTemplate | kModels;
+
+constexpr Setting kTable[] = {
+    // Where things are.
+    {"models-dir", Kind::kPath, kFinders, "$DATA/models", "the folder that holds pulled models"},
+    {"catalogue", Kind::kPath, kFinders, "$CONFIG/catalogue.yaml",
+     "a YAML catalogue merged over the one that came with the program"},
+    {"ca-file", Kind::kPath, kFinders, "",
+     "a PEM file of certificate authorities to trust for downloads instead of the system's"},
+    {"hf-token", Kind::kSecret, kFinders, "",
+     "access token for models on Hugging Face that ask for one"},
+    {"pull", Kind::kSwitch, kEngines | kTokenize | kTemplate, "false",
+     "pull a catalogue model that is not there yet"},
+    {"log-level", Kind::kChoice, kEvery, "info", "how much is written to standard error", 0, 0,
+     "debug|info|warn|error"},
+    {"json", Kind::kSwitch, kModels | kBench | kDoctor | kConfig, "false", "print JSON"},
+
+    // The machine.
+    {"threads", Kind::kInteger, kEngines | kDoctor, "0",
+     "compute threads; 0 means one per core this process may use", 0, 1024},
+    {"ctx", Kind::kInteger, kServe | kRun | kPerplexity | kBench, "0",
+     "longest prompt and answer together, in tokens; 0 means what the model was made for, as far "
+     "as "
+     "memory allows",
+     0, 16777216},
+    {"kv-memory", Kind::kBytes, kServe | kRun | kBench, "0",
+     "memory for keys and values; 0 means a share of what is free", 0, 4096 * kGiB},
+
+    // The server.
+    {"model", Kind::kTexts, kServe, "",
+     "a model to serve: a catalogue name or a path to a .gguf file (repeat for more)"},
+    {"host", Kind::kText, kServe, "127.0.0.1", "the address to listen on"},
+    {"port", Kind::kInteger, kServe, "8080", "the port to listen on; 0 picks a free one", 0, 65535},
+    {"port-file", Kind::kPath, kServe, "", "write the port here once the server is ready"},
+    {"max-batch", Kind::kInteger, kServe, "32", "sequences that are decoded together", 1, 4096},
+    {"token-budget", Kind::kInteger, kServe, "512",
+     "tokens in one step, prompts and answers together", 16, 65536},
+    {"queue-limit", Kind::kInteger, kServe, "256",
+     "requests that may wait for a place before new ones are turned away", 0, 100000},
+    {"max-connections", Kind::kInteger, kServe, "1024", "open connections", 1, 1000000},
+    {"max-header-bytes", Kind::kBytes, kServe, "16KiB", "largest request header", 1 * kKiB,
+     1 * kMiB},
+    {"max-body-bytes", Kind::kBytes, kServe, "8MiB", "largest request body", 1 * kKiB, 1 * kGiB},
+    {"json-depth", Kind::kInteger, kServe, "32", "deepest nesting of a request's JSON", 4, 512},
+    {"header-deadline", Kind::kDuration, kServe, "10s", "a request's header must have come by then",
+     0.1, kDay},
+    {"body-deadline", Kind::kDuration, kServe, "60s", "a request's body must have come by then",
+     0.1, kDay},
+    {"idle-deadline", Kind::kDuration, kServe, "75s", "an idle connection is closed after this",
+     0.1, kDay},
+    {"write-deadline", Kind::kDuration, kServe, "30s",
+     "a client that takes no bytes for this long is cut off", 0.1, kDay},
+    {"drain-deadline", Kind::kDuration, kServe, "30s",
+     "running answers have this long to end after SIGTERM", 0, kDay},
+};
+
+// Levenshtein distance, for short names.
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace
+
+std::span<const Setting> settings_table() {
+  return kTable;
+}
+
+const Setting* find_setting(std::string_view name) {
+  const auto* found = std::find_if(std::begin(kTable), std::end(kTable),
+                                   [&](const Setting& s) { return s.name == name; });
+  return found == std::end(kTable) ? nullptr : found;
+}
+
+std::string environment_name(const Setting& setting) {
+  std::string name = "TOKENMILL_";
+  for (const char c : setting.name) {
+    name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return name;
+}
+
+std::string_view nearest_setting(std::string_view mistyped) {
+  constexpr size_t kLongestName = 64;
+  if (mistyped.size() > kLongestName) return {};
+  std::string_view best;
+  size_t best_distance = 3;  // farther away than this is another word, not a slip
+  for (const Setting& setting : kTable) {
+    const size_t distance = edit_distance(mistyped, setting.name);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = setting.name;
+    }
+  }
+  return best;
+}
+
+}  // namespace mill::app
