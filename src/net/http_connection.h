@@ -1,0 +1,109 @@
+// One connection of an HttpServer: reads a request, lets the handler answer it, and again. Internal
+// to net.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "net/http_exchange.h"
+#include "net/http_head.h"
+#include "net/http_server.h"
+
+namespace mill::net {
+
+// The connections that are open; shared by all threads.
+class HttpRegistry {
+ public:
+  void add(HttpConnection& connection, std::weak_ptr<HttpConnection> handle);
+  void remove(HttpConnection& connection);
+  std::vector<std::shared_ptr<HttpConnection>> all();
+  bool wait_until_empty(Instant deadline);
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable emptied_;
+  std::unordered_map<HttpConnection*, std::weak_ptr<HttpConnection>> open_;
+};
+
+// What every connection of one server shares. Outlives them.
+struct HttpShared {
+  HttpServerOptions options;
+  HttpHandler handler;
+  std::shared_ptr<HttpProbe> probe;
+  HttpRegistry registry;
+  std::atomic<bool> draining{false};
+};
+
+class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
+ public:
+  using Socket = boost::asio::ip::tcp::socket;
+
+  HttpConnection(Socket socket, HttpShared& shared);
+  ~HttpConnection();
+
+  // The life of the connection. Runs on the socket's strand, which must be the coroutine's.
+  Task<void> run();
+  // The life of a connection too many: 503, then the close.
+  Task<void> turn_away();
+
+  // From any thread: closes when no request is being read or answered, else after the answer.
+  void drain();
+  // From any thread: closes now; the running answer is told that its client left.
+  void cut();
+
+  // For HttpExchange, on the strand.
+  Task<Status> write(std::string bytes);
+  void watch(std::function<void()> on_leave);
+  bool client_left() const { return left_; }
+  void close_after_answer() { keep_alive_ = false; }
+  bool will_close() const { return !keep_alive_ || shared_.draining; }
+
+ private:
+  Task<tl::expected<RequestHead, Refusal>> read_head();
+  Task<Status> wait_for_first_byte();
+  Task<tl::expected<std::string, Refusal>> read_body(const RequestHead& head);
+  // Appends to the buffer what the socket has, at most `at_most` bytes; `late` when `deadline`
+  // passes first.
+  Task<tl::expected<void, Refusal>> read_more(size_t at_most, Instant deadline, Refusal late);
+  Task<Status> serve(HttpRequest request, RequestId id);
+  Task<void> refuse(Refusal refusal, const HttpRequest& request);
+  Task<void> linger();
+  Task<Status> wait_writable();
+
+  bool reserve_body(size_t bytes);
+  void release_body();
+  void arm(Instant deadline);
+  void disarm();
+  void watch_on();
+  void on_readable(uint64_t watch, bool failed);
+  void stop_watching();
+  void client_has_left();
+  void close();
+
+  Socket socket_;
+  HttpShared& shared_;
+  boost::beast::flat_buffer
+      buffer_;  // received and not yet consumed; begins at a request's first byte
+  boost::asio::steady_timer timer_;  // of the one read or write that goes on
+  uint64_t armed_ = 0;  // counts the deadlines, so that one that fires late hits nobody else
+  bool timed_out_ = false;
+  bool waiting_for_first_byte_ = false;
+  bool keep_alive_ = true;
+  bool left_ = false;
+  uint64_t watch_ = 0;  // counts the watches, like armed_
+  std::function<void()> on_leave_;
+  size_t reserved_body_ = 0;
+};
+
+}  // namespace mill::net
