@@ -1,0 +1,210 @@
+#include "scheduler/step_planner.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <numeric>
+
+namespace mill::scheduler {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::vector<TokenId> prompt_of(int64_t tokens) {
+  std::vector<TokenId> prompt(static_cast<size_t>(tokens));
+  std::iota(prompt.begin(), prompt.end(), 0);
+  return prompt;
+}
+
+SequenceId add(StepPlanner& planner, int64_t prompt, int64_t max_tokens, bool score = false) {
+  return *planner.add(
+      {.prompt = prompt_of(prompt), .max_tokens = max_tokens, .score_prompt = score});
+}
+
+// Commits, and gives a token to everybody who is due one.
+void play(StepPlanner& planner) {
+  planner.commit();
+  const std::vector<SequenceId> running(planner.running().begin(), planner.running().end());
+  for (const SequenceId id : running) {
+    const Sequence& s = planner.sequence(id);
+    if (s.generates && s.computed == s.goal()) planner.accept(id, 1);
+  }
+}
+
+const Slice* slice_of(const StepPlan& plan, SequenceId id) {
+  for (const Slice& slice : plan.slices) {
+    if (slice.sequence == id) return &slice;
+  }
+  return nullptr;
+}
+
+TEST(StepPlanner, NothingToDoIsAnEmptyPlan) {
+  StepPlanner planner({.blocks = 8});
+  EXPECT_TRUE(planner.plan().empty());
+  EXPECT_TRUE(planner.audit().has_value());
+}
+
+TEST(StepPlanner, APromptThenOneTokenAtATime) {
+  StepPlanner planner({.blocks = 8});
+  const SequenceId id = add(planner, 40, 3);
+  const StepPlan& plan = planner.plan();
+  ASSERT_EQ(plan.slices.size(), 1U);
+  EXPECT_EQ(plan.slices[0].first, 0);
+  EXPECT_EQ(plan.slices[0].count, 40);
+  EXPECT_EQ(plan.slices[0].logit_rows, 1);
+  EXPECT_EQ(planner.sequence(id).blocks.size(), 2U);
+  play(planner);
+  planner.plan();
+  EXPECT_EQ(plan.slices[0].first, 40);
+  EXPECT_EQ(plan.slices[0].count, 1);
+  EXPECT_EQ(plan.slices[0].logit_rows, 1);
+  play(planner);
+  planner.finish(id);
+  EXPECT_EQ(planner.pool().free(), 8);
+  EXPECT_TRUE(planner.audit().has_value());
+}
+
+TEST(StepPlanner, ALongPromptComesInChunksAndLeavesTheDecodesRunning) {
+  StepPlanner planner({.blocks = 100, .step_tokens = 512, .prefill_tokens = 256});
+  const SequenceId talker = add(planner, 4, 100);
+  planner.plan();
+  play(planner);
+  const SequenceId reader = add(planner, 1000, 10);
+  std::vector<int64_t> chunks;
+  while (planner.sequence(reader).computed < 1000) {
+    const StepPlan& plan = planner.plan();
+    ASSERT_NE(slice_of(plan, talker), nullptr);
+    EXPECT_EQ(slice_of(plan, talker)->count, 1);
+    chunks.push_back(slice_of(plan, reader)->count);
+    play(planner);
+  }
+  EXPECT_EQ(chunks, (std::vector<int64_t>{256, 256, 256, 232}));
+}
+
+TEST(StepPlanner, WithNobodyDecodingAPromptTakesTheWholeStep) {
+  StepPlanner planner({.blocks = 100, .step_tokens = 512, .prefill_tokens = 256});
+  const SequenceId first = add(planner, 700, 1);
+  const SequenceId second = add(planner, 700, 1);
+  const StepPlan& plan = planner.plan();
+  ASSERT_EQ(plan.slices.size(), 1U);
+  EXPECT_EQ(slice_of(plan, first)->count, 512);
+  EXPECT_EQ(slice_of(plan, first)->logit_rows, 0);
+  play(planner);
+  planner.plan();  // the first comes first, the second takes the rest
+  EXPECT_EQ(slice_of(plan, first)->count, 188);
+  EXPECT_EQ(slice_of(plan, first)->logit_rows, 1);
+  EXPECT_EQ(slice_of(plan, second)->count, 512 - 188);
+}
+
+TEST(StepPlanner, AScoredPromptGetsAsManyTokensAsThereAreRows) {
+  StepPlanner planner({.blocks = 100, .logit_rows = 64});
+  const SequenceId id = add(planner, 150, 0, true);
+  std::vector<int64_t> rows;
+  while (planner.sequence(id).computed < planner.sequence(id).goal()) {
+    const StepPlan& plan = planner.plan();
+    EXPECT_EQ(plan.slices[0].count, plan.slices[0].logit_rows);
+    rows.push_back(plan.slices[0].logit_rows);
+    play(planner);
+  }
+  EXPECT_EQ(rows, (std::vector<int64_t>{64, 64, 21}));  // nobody asks what follows the last
+}
+
+TEST(StepPlanner, AScoredPromptLeavesARowForThePromptsBehindIt) {
+  StepPlanner planner({.blocks = 100, .max_running = 8, .logit_rows = 8});
+  const SequenceId scored = add(planner, 30, 1, true);
+  planner.plan();
+  play(planner);
+  const SequenceId shorter = add(planner, 3, 1);
+  const StepPlan& plan = planner.plan();
+  EXPECT_EQ(slice_of(plan, scored)->count, 8);
+  EXPECT_EQ(slice_of(plan, shorter)->count, 2) << "it came too late for a row";
+  play(planner);
+  planner.plan();
+  EXPECT_EQ(slice_of(plan, shorter)->logit_rows, 1);
+  EXPECT_EQ(slice_of(plan, scored)->logit_rows, 7);
+}
+
+TEST(StepPlanner, TheYoungestGivesWayAndComesBackFirst) {
+  StepPlanner planner({.blocks = 4, .block_tokens = 4, .max_running = 4, .logit_rows = 4});
+  const SequenceId oldest = add(planner, 3, 12);
+  const SequenceId young = add(planner, 3, 12);
+  planner.plan();
+  play(planner);
+  ASSERT_EQ(planner.running().size(), 2U);
+  const SequenceId waits = add(planner, 9, 1);
+  while (planner.preemptions() == 0) {
+    planner.plan();
+    ASSERT_TRUE(planner.audit().has_value());
+    play(planner);
+  }
+  EXPECT_EQ(planner.running().size(), 1U);
+  EXPECT_EQ(planner.running()[0], oldest);
+  EXPECT_EQ(planner.waiting().front(), young);
+  EXPECT_EQ(planner.waiting().back(), waits);
+  const Sequence& preempted = planner.sequence(young);
+  EXPECT_EQ(preempted.computed, 0);
+  EXPECT_TRUE(preempted.blocks.empty());
+  const auto tokens = static_cast<int64_t>(preempted.tokens.size());
+  planner.finish(oldest);
+  const StepPlan& plan = planner.plan();
+  EXPECT_EQ(slice_of(plan, young)->count, tokens) << "prompt and answer so far, in one go";
+  EXPECT_EQ(slice_of(plan, young)->logit_rows, 1) << "logits of the last alone: nothing twice";
+}
+
+TEST(StepPlanner, TheYoungestWaitsInPlaceRatherThanLoseItsWork) {
+  StepPlanner planner({.blocks = 6, .block_tokens = 4, .max_running = 4, .logit_rows = 4});
+  const SequenceId old = add(planner, 9, 15);
+  planner.plan();
+  play(planner);
+  const SequenceId young = add(planner, 3, 15);
+  for (int i = 0; i < 6; ++i) {
+    planner.plan();
+    play(planner);
+  }
+  ASSERT_EQ(planner.pool().free(), 0);
+  ASSERT_EQ(planner.sequence(young).computed, 8) << "both its blocks are full";
+  const StepPlan& plan = planner.plan();
+  EXPECT_EQ(slice_of(plan, young), nullptr);
+  EXPECT_NE(slice_of(plan, old), nullptr);
+  EXPECT_EQ(planner.sequence(young).state, Sequence::State::kRunning);
+  EXPECT_EQ(planner.preemptions(), 0);
+  play(planner);
+  planner.plan();  // now the old one needs a block
+  EXPECT_EQ(planner.sequence(young).state, Sequence::State::kWaiting);
+  EXPECT_EQ(planner.preemptions(), 1);
+  play(planner);
+  EXPECT_TRUE(planner.audit().has_value());
+}
+
+TEST(StepPlanner, DeadlinesAreSeenInTheWholeLine) {
+  StepPlanner planner({.blocks = 8, .max_running = 1, .logit_rows = 1});
+  const Instant start{};
+  const auto timed = [&](int ms) {
+    return *planner.add({.prompt = {1}, .max_tokens = 4, .deadline = start + milliseconds(ms)});
+  };
+  const SequenceId a = timed(10);
+  const SequenceId b = timed(5);
+  add(planner, 1, 4);
+  planner.plan();
+  play(planner);
+  EXPECT_TRUE(planner.expired(start + milliseconds(4)).empty());
+  ASSERT_EQ(planner.expired(start + milliseconds(5)).size(), 1U);
+  EXPECT_EQ(planner.expired(start + milliseconds(5))[0], b);
+  ASSERT_EQ(planner.expired(start + milliseconds(10)).size(), 2U);
+  EXPECT_EQ(planner.expired(start + milliseconds(10))[0], a);
+}
+
+TEST(StepPlanner, RefusesWhatCanNeverFitAndWhatIsTooMuchAtPresent) {
+  StepPlanner planner(
+      {.blocks = 2, .block_tokens = 4, .max_running = 1, .max_waiting = 2, .logit_rows = 1});
+  const auto too_large = planner.add({.prompt = prompt_of(5), .max_tokens = 4});
+  ASSERT_FALSE(too_large.has_value());
+  EXPECT_EQ(too_large.error().code, Code::kTooLarge);
+  for (int i = 0; i < 3; ++i) add(planner, 5, 3);
+  const auto too_many = planner.add({.prompt = prompt_of(1), .max_tokens = 1});
+  ASSERT_FALSE(too_many.has_value());
+  EXPECT_EQ(too_many.error().code, Code::kOverloaded);
+}
+
+}  // namespace
+}  // namespace mill::scheduler
