@@ -111,13 +111,13 @@ std::string wanted() {
 }
 
 tl::unexpected<Error> absent(std::string_view key) {
-  return fail(Code::kNotFound, fmt::format("the model file has no value {}", quoted(key)),
+  return fail(Code::kNotFound, fmt::format("the model file has no value {}", shown(key)),
               std::string(key));
 }
 
 tl::unexpected<Error> misfit(const GgufValue& value, std::string_view needed) {
   return fail(Code::kInvalid,
-              fmt::format("the model file's value {} is {}{}; {} is needed", quoted(value.key),
+              fmt::format("the model file's value {} is {}{}; {} is needed", shown(value.key),
                           value.is_array ? "an array of " : "", name(value.type), needed),
               std::string(value.key));
 }
@@ -129,7 +129,7 @@ std::string shape_text(const GgufTensor& tensor) {
                      fmt::join(tensor.shape.begin(), tensor.shape.begin() + tensor.rank, ", "));
 }
 
-std::string quoted(std::string_view text) {
+std::string shown(std::string_view text) {
   constexpr size_t kMaxShown = 80;
   std::string out = "'";
   for (const char c : text.substr(0, kMaxShown)) {
@@ -191,7 +191,7 @@ Result<std::vector<T>> Gguf::array(std::string_view key) const {
   if (value->count > kMaxArray)
     return fail(Code::kTooLarge,
                 fmt::format("the model file's array {} has {} elements; the limit is {}",
-                            quoted(key), value->count, kMaxArray),
+                            shown(key), value->count, kMaxArray),
                 std::string(key));
   std::vector<T> out;
   out.reserve(value->count);

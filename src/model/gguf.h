@@ -66,9 +66,9 @@ struct GgufTensor {
 // "[64, 512]": the first `rank` dimensions in the file's order.
 std::string shape_text(const GgufTensor& tensor);
 
-// Text from a file made fit for a message: in single quotes, unprintable bytes as \xNN, cut after
+// Text from a file, made fit for a message: in single quotes, unprintable bytes as \xNN, cut after
 // 80 characters.
-std::string quoted(std::string_view text);
+std::string shown(std::string_view text);
 
 // Movable; the views it hands out live as long as the file that it owns, wherever the object moves.
 // Const calls are safe from several threads.

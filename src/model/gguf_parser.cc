@@ -158,21 +158,21 @@ Status GgufParser::read_value(uint64_t index) {
            read_string(fmt::format("the key of metadata value {}", index), Gguf::kMaxKey));
   if (value.key.empty())
     return corrupt(fmt::format("the key of metadata value {} is empty", index));
-  MILL_TRY(uint32_t type, read<uint32_t>(fmt::format("the type of {}", quoted(value.key))));
+  MILL_TRY(uint32_t type, read<uint32_t>(fmt::format("the type of {}", shown(value.key))));
   if (type == static_cast<uint32_t>(GgufType::kArray)) {
     value.is_array = true;
-    MILL_TRY(type, read<uint32_t>(fmt::format("the element type of {}", quoted(value.key))));
+    MILL_TRY(type, read<uint32_t>(fmt::format("the element type of {}", shown(value.key))));
     MILL_TRY(value.count,
-             read<uint64_t>(fmt::format("the element count of {}", quoted(value.key))));
+             read<uint64_t>(fmt::format("the element count of {}", shown(value.key))));
   }
   value.type = static_cast<GgufType>(type);
   if (value.type == GgufType::kArray)
     return fail(Code::kUnsupported,
                 fmt::format("the value {} is an array of arrays, which no model here has",
-                            quoted(value.key)),
+                            shown(value.key)),
                 std::string(value.key));
   if (value.type != GgufType::kString && element_bytes(value.type) == 0)
-    return corrupt(fmt::format("the value {} is of the unknown type {}", quoted(value.key), type),
+    return corrupt(fmt::format("the value {} is of the unknown type {}", shown(value.key), type),
                    value.key);
   MILL_TRY_DO(skip_elements(value));
   gguf_.values_.push_back(value);
@@ -184,7 +184,7 @@ Status GgufParser::skip_elements(GgufValue& value) {
   const uint64_t least = value.type == GgufType::kString ? 8 : element_bytes(value.type);
   if (value.count > remaining() / least)
     return corrupt(fmt::format("the value {} has {} elements of type {}, but {} bytes are left",
-                               quoted(value.key), value.count, name(value.type), remaining()),
+                               shown(value.key), value.count, name(value.type), remaining()),
                    value.key);
   if (value.type == GgufType::kString) {
     for (uint64_t i = 0; i < value.count; ++i) {
@@ -192,7 +192,7 @@ Status GgufParser::skip_elements(GgufValue& value) {
       if (remaining() >= 8) std::memcpy(&length, bytes_.data() + at_, 8);
       if (remaining() < 8 || length > remaining() - 8)
         return corrupt(fmt::format("string {} of the value {} goes beyond the end of the file", i,
-                                   quoted(value.key)),
+                                   shown(value.key)),
                        value.key);
       at_ += 8 + length;
     }
@@ -205,7 +205,7 @@ Status GgufParser::skip_elements(GgufValue& value) {
                                   [](std::byte b) { return b > std::byte{1}; });
     if (odd != value.bytes.end())
       return corrupt(
-          fmt::format("the value {} is a bool that is neither 0 nor 1", quoted(value.key)),
+          fmt::format("the value {} is a bool that is neither 0 nor 1", shown(value.key)),
           value.key);
   }
   return {};
@@ -216,7 +216,7 @@ Status GgufParser::index_values() {
                                      [](const GgufValue& value) { return value.key; });
   if (twice < 0) return {};
   const std::string_view key = gguf_.values_[static_cast<size_t>(twice)].key;
-  return corrupt(fmt::format("the key {} occurs twice", quoted(key)), key);
+  return corrupt(fmt::format("the key {} occurs twice", shown(key)), key);
 }
 
 Status GgufParser::read_alignment() {
@@ -244,7 +244,7 @@ Status GgufParser::read_tensor(uint64_t index) {
            read_string(fmt::format("the name of tensor {}", index), Gguf::kMaxTensorName));
   if (tensor.name.empty()) return corrupt(fmt::format("the name of tensor {} is empty", index));
   MILL_TRY_DO(read_shape(tensor));
-  const std::string tensor_name = quoted(tensor.name);
+  const std::string tensor_name = shown(tensor.name);
   MILL_TRY(const uint32_t type, read<uint32_t>("the type of tensor " + tensor_name));
   const std::optional<tensor::DType> dtype = tensor::dtype_of(type);
   if (!dtype) {
@@ -267,7 +267,7 @@ Status GgufParser::read_tensor(uint64_t index) {
 }
 
 Status GgufParser::read_shape(GgufTensor& tensor) {
-  const std::string tensor_name = quoted(tensor.name);
+  const std::string tensor_name = shown(tensor.name);
   MILL_TRY(const uint32_t rank, read<uint32_t>("the rank of tensor " + tensor_name));
   if (rank < 1 || rank > tensor.shape.size())
     return corrupt(fmt::format("tensor {} has {} dimensions; 1 to {} are possible", tensor_name,
@@ -294,7 +294,7 @@ Status GgufParser::index_tensors() {
                                      [](const GgufTensor& tensor) { return tensor.name; });
   if (twice < 0) return {};
   const std::string_view name = gguf_.tensors_[static_cast<size_t>(twice)].name;
-  return corrupt(fmt::format("there are two tensors {}", quoted(name)), name);
+  return corrupt(fmt::format("there are two tensors {}", shown(name)), name);
 }
 
 // Gives each tensor its bytes: aligned, inside the file, no two overlapping.
@@ -306,7 +306,7 @@ Status GgufParser::check_places() {
     GgufTensor& tensor = gguf_.tensors_[i];
     if (offsets_[i] % gguf_.alignment_ != 0)
       return corrupt(fmt::format("the offset {} of tensor {} is no multiple of {}", offsets_[i],
-                                 quoted(tensor.name), gguf_.alignment_),
+                                 shown(tensor.name), gguf_.alignment_),
                      tensor.name);
     const auto bytes =
         static_cast<uint64_t>(tensor.rows() * tensor::row_bytes(tensor.dtype, tensor.cols()));
@@ -314,7 +314,7 @@ Status GgufParser::check_places() {
       return corrupt(
           fmt::format("tensor {} needs {} bytes from offset {}, but the file's data has {}; "
                       "is the file cut short?",
-                      quoted(tensor.name), bytes, offsets_[i], available),
+                      shown(tensor.name), bytes, offsets_[i], available),
           tensor.name);
     tensor.data = bytes_.subspan(start + offsets_[i], bytes);
   }
@@ -327,7 +327,7 @@ Status GgufParser::check_places() {
     const GgufTensor& right = gguf_.tensors_[order[i]];
     if (left.data.data() + left.data.size() > right.data.data())
       return corrupt(
-          fmt::format("the tensors {} and {} overlap", quoted(left.name), quoted(right.name)),
+          fmt::format("the tensors {} and {} overlap", shown(left.name), shown(right.name)),
           right.name);
   }
   return {};
