@@ -1,0 +1,60 @@
+#include "app/open_model.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "app/model_store.h"
+#include "app/model_text.h"
+#include "device/machine.h"
+
+namespace mill::app {
+
+Result<ModelFile> open_model_file(const std::string& model, const Settings& settings) {
+  MILL_TRY(const std::filesystem::path path, resolve_model(model, settings));
+  MILL_TRY(model::Gguf file, model::Gguf::open(path));
+  const bool is_path = model.find('/') != std::string::npos || model.ends_with(".gguf");
+  return ModelFile{is_path ? path.stem().string() : model, std::make_shared<model::Gguf>(std::move(file))};
+}
+
+Result<ModelText> open_model_text(const model::Gguf& file) {
+  MILL_TRY(text::Vocabulary vocabulary, vocabulary_of(file));
+  MILL_TRY(text::Tokenizer tokenizer, text::Tokenizer::build(std::move(vocabulary)));
+  ModelText opened{std::move(tokenizer), std::nullopt, ""};
+  MILL_TRY(const std::optional<std::string> source, chat_template_source_of(file));
+  if (!source) return opened;
+  Result<text::ChatTemplate> compiled = text::ChatTemplate::compile(*source);
+  if (compiled) {
+    opened.chat_template = std::move(*compiled);
+  } else {
+    opened.template_refusal = compiled.error().message;
+  }
+  return opened;
+}
+
+Result<Mill> make_mill(const Settings& settings) {
+  Mill mill;
+  int64_t threads = settings.integer("threads");
+  if (threads == 0) threads = std::max(1, device::usable_cores());
+  mill.pool = std::make_unique<tensor::ThreadPool>(static_cast<int>(threads));
+  MILL_TRY(mill.backend, tensor::make_backend(settings.text("backend")));
+  return mill;
+}
+
+Result<std::unique_ptr<model::Decoder>> load_decoder(const ModelFile& model, const Mill& mill, model::DecoderLimits limits) {
+  const bool show = ::isatty(STDERR_FILENO) != 0;
+  const Instant start = now();
+  bool shown = false;
+  const auto progress = [&](double share) {
+    if (!show || to_seconds(now() - start) < 0.5) return;
+    shown = true;
+    std::fprintf(stderr, "\rloading %s: %3.0f %%", model.id.c_str(), share * 100);
+  };
+  auto decoder = model::Decoder::load(model.file, *mill.backend, *mill.pool, limits, progress);
+  if (shown) std::fputs("\r\033[K", stderr);
+  return decoder;
+}
+
+}  // namespace mill::app
