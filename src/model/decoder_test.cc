@@ -1,0 +1,222 @@
+// The decoder on small random models of every architecture. Its numbers are held against llama.cpp in tests/oracle; here is what
+// must hold whatever the numbers are: how the work is cut never shows in the logits.
+#include "model/decoder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "model/gguf_builder.h"
+#include "tensor/arena.h"
+
+namespace mill::model {
+namespace {
+
+constexpr int64_t kVocabulary = 96;
+constexpr uint64_t kDim = 64, kFfn = 96, kHeads = 4, kKvHeads = 2, kHeadDim = 32;
+constexpr int64_t kContext = 256;
+
+// A small model with random weights, its matrices F32 or, for a name like "llama Q8_0", Q8_0. `layers` layers; gemma3 with a window
+// of 16 tokens.
+class SmallModel {
+ public:
+  SmallModel(const std::string& kind, uint32_t layers)
+      : architecture_(kind.substr(0, kind.find(' '))), quantized_(kind.ends_with(" Q8_0")) {
+    const std::string& architecture = architecture_;
+    file_.set("general.architecture", architecture);
+    const auto key = [&](const char* name) { return architecture + "." + name; };
+    file_.set(key("block_count"), layers).set(key("context_length"), static_cast<uint32_t>(kContext));
+    file_.set(key("embedding_length"), static_cast<uint32_t>(kDim)).set(key("feed_forward_length"), static_cast<uint32_t>(kFfn));
+    file_.set(key("attention.head_count"), static_cast<uint32_t>(kHeads)).set(key("attention.head_count_kv"), static_cast<uint32_t>(kKvHeads));
+    file_.set(key("attention.key_length"), static_cast<uint32_t>(kHeadDim)).set(key("attention.value_length"), static_cast<uint32_t>(kHeadDim));
+    file_.set(key("attention.layer_norm_rms_epsilon"), 1e-6F).set(key("vocab_size"), static_cast<uint32_t>(kVocabulary));
+    if (architecture == "gemma3") file_.set(key("attention.sliding_window"), uint32_t{16});
+    matrix("token_embd.weight", {kDim, static_cast<uint64_t>(kVocabulary)});
+    vector("output_norm.weight", kDim);
+    for (uint32_t i = 0; i < layers; ++i) add_layer("blk." + std::to_string(i) + ".");
+    if (architecture == "qwen2") matrix("output.weight", {kDim, static_cast<uint64_t>(kVocabulary)});
+  }
+
+  std::shared_ptr<const Gguf> open() {
+    bytes_ = file_.build();
+    Result<Gguf> opened = Gguf::parse(bytes_);
+    EXPECT_TRUE(opened) << opened.error().message;
+    return std::make_shared<Gguf>(std::move(*opened));
+  }
+
+ private:
+  void add_layer(const std::string& at) {
+    constexpr uint64_t kQ = kHeads * kHeadDim, kKv = kKvHeads * kHeadDim;
+    vector(at + "attn_norm.weight", kDim);
+    vector(at + "ffn_norm.weight", kDim);
+    matrix(at + "attn_q.weight", {kDim, kQ});
+    matrix(at + "attn_k.weight", {kDim, kKv});
+    matrix(at + "attn_v.weight", {kDim, kKv});
+    matrix(at + "attn_output.weight", {kQ, kDim});
+    matrix(at + "ffn_gate.weight", {kDim, kFfn});
+    matrix(at + "ffn_up.weight", {kDim, kFfn});
+    matrix(at + "ffn_down.weight", {kFfn, kDim});
+    if (architecture_ == "qwen2") {
+      vector(at + "attn_q.bias", kQ);
+      vector(at + "attn_k.bias", kKv);
+      vector(at + "attn_v.bias", kKv);
+    }
+    if (architecture_ == "qwen3" || architecture_ == "gemma3") {
+      vector(at + "attn_q_norm.weight", kHeadDim);
+      vector(at + "attn_k_norm.weight", kHeadDim);
+    }
+    if (architecture_ == "gemma3") {
+      vector(at + "post_attention_norm.weight", kDim);
+      vector(at + "post_ffw_norm.weight", kDim);
+    }
+  }
+
+  void matrix(const std::string& name, std::vector<uint64_t> shape) {
+    if (!quantized_) return random(name, std::move(shape), 0.0F, 0.3F);
+    ByteWriter blocks;
+    for (uint64_t i = 0; i < shape[0] * shape[1] / 32; ++i) {
+      blocks.put(uint16_t{0x1C19});  // 0.004 as f16: a spread of 0.3 with uniform codes
+      for (int code = 0; code < 32; ++code) blocks.put(static_cast<int8_t>(random_() % 255 - 127));
+    }
+    file_.add(name, tensor::DType::kQ8_0, std::move(shape), blocks.take());
+  }
+  void vector(const std::string& name, uint64_t size) { random(name, {size}, 1.0F, 0.2F); }
+  void random(const std::string& name, std::vector<uint64_t> shape, float mean, float spread) {
+    uint64_t count = 1;
+    for (const uint64_t size : shape) count *= size;
+    std::normal_distribution<float> draw(mean, spread);
+    std::vector<float> values(count);
+    for (float& value : values) value = draw(random_);
+    file_.add(name, std::move(shape), values);
+  }
+
+  std::string architecture_;
+  bool quantized_;
+  GgufBuilder file_;
+  std::vector<std::byte> bytes_;
+  std::mt19937 random_{7};
+};
+
+std::vector<TokenId> random_tokens(size_t count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<TokenId> tokens(count);
+  for (TokenId& token : tokens) token = static_cast<TokenId>(random() % kVocabulary);
+  return tokens;
+}
+
+// A decoder with its own cache, and a way to run slices through it.
+class Fixture {
+ public:
+  Fixture(const std::string& architecture, std::string_view backend, int threads, uint32_t layers = 7)
+      : model_(architecture, layers), pool_(threads) {
+    backend_ = std::move(*tensor::make_backend(backend));
+    auto decoder = Decoder::load(model_.open(), *backend_, pool_, {.batch_tokens = 128, .logit_rows = 128}, {});
+    EXPECT_TRUE(decoder) << decoder.error().message;
+    decoder_ = std::move(*decoder);
+    kv_ = std::move(*tensor::Arena::reserve(decoder_->kv_layout().block_bytes() * 32));
+  }
+
+  std::vector<std::vector<float>> run(const std::vector<SequenceSlice>& slices) {
+    const tensor::ConstMatrix logits = decoder_->forward(slices, kv_.data());
+    std::vector<std::vector<float>> rows;
+    for (int64_t r = 0; r < logits.rows; ++r) rows.emplace_back(logits.row(r), logits.row(r) + logits.cols);
+    return rows;
+  }
+
+  // Logits of all tokens, alone and in one piece.
+  std::vector<std::vector<float>> whole(const std::vector<TokenId>& tokens) {
+    return run({{.tokens = tokens, .position = 0, .blocks = kFirst, .logits_from = 0}});
+  }
+
+  static constexpr int32_t kFirst[] = {0, 1, 2, 3};
+  static constexpr int32_t kScattered[] = {30, 4, 17, 9};
+  static constexpr int32_t kOther[] = {20, 5, 6, 7};
+
+ private:
+  SmallModel model_;
+  tensor::ThreadPool pool_;
+  std::unique_ptr<tensor::Backend> backend_;
+  std::unique_ptr<Decoder> decoder_;
+  tensor::Arena kv_;
+};
+
+class Decoders : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Architectures, Decoders, testing::Values("llama", "qwen2", "qwen3", "gemma3", "llama Q8_0", "gemma3 Q8_0"));
+
+TEST_P(Decoders, CuttingThePromptDoesNotShow) {
+  for (const std::string_view backend : tensor::backend_names()) {
+    Fixture mill(GetParam(), backend, 2);
+    const std::vector<TokenId> tokens = random_tokens(100, 1);
+    const auto whole = mill.whole(tokens);
+    std::mt19937 random(3);
+    for (int round = 0; round < 3; ++round) {
+      for (size_t position = 0; position < tokens.size();) {
+        const size_t count = std::min<size_t>(1 + random() % 40, tokens.size() - position);
+        const auto rows = mill.run({{.tokens = std::span(tokens).subspan(position, count),
+                                     .position = static_cast<int64_t>(position),
+                                     .blocks = Fixture::kScattered,
+                                     .logits_from = 0}});
+        for (size_t i = 0; i < count; ++i) ASSERT_EQ(rows[i], whole[position + i]) << backend << " at " << position + i;
+        position += count;
+      }
+    }
+  }
+}
+
+TEST_P(Decoders, NeighboursInTheBatchDoNotShow) {
+  for (const std::string_view backend : tensor::backend_names()) {
+    Fixture mill(GetParam(), backend, 2);
+    const std::vector<TokenId> mine = random_tokens(40, 1), others = random_tokens(70, 2);
+    const auto alone = mill.whole(mine);
+    const auto together = mill.run({{.tokens = others, .position = 0, .blocks = Fixture::kOther, .logits_from = 69},
+                                    {.tokens = mine, .position = 0, .blocks = Fixture::kScattered, .logits_from = 30}});
+    ASSERT_EQ(together.size(), 11u);
+    for (size_t i = 0; i < 10; ++i) ASSERT_EQ(together[i + 1], alone[30 + i]) << backend;
+  }
+}
+
+TEST_P(Decoders, ThreadsDoNotShow) {
+  for (const std::string_view backend : tensor::backend_names()) {
+    const std::vector<TokenId> tokens = random_tokens(90, 1);
+    ASSERT_EQ(Fixture(GetParam(), backend, 1).whole(tokens), Fixture(GetParam(), backend, 3).whole(tokens)) << backend;
+  }
+}
+
+TEST_P(Decoders, EveryBackendIsNearTheReference) {
+  const std::vector<TokenId> tokens = random_tokens(60, 1);
+  const auto truth = Fixture(GetParam(), "reference", 2).whole(tokens);
+  for (const std::string_view backend : tensor::backend_names()) {
+    const auto rows = Fixture(GetParam(), backend, 2).whole(tokens);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const float scale = *std::max_element(truth[i].begin(), truth[i].end());
+      for (size_t n = 0; n < rows[i].size(); ++n) ASSERT_NEAR(rows[i][n], truth[i][n], 0.02F * std::max(1.0F, scale)) << backend;
+    }
+  }
+}
+
+TEST(Decoder, AWindowedLayerForgetsWhatIsBehindItsWindow) {
+  Fixture mill("gemma3", "reference", 1, 1);  // one layer, windowed
+  std::vector<TokenId> tokens = random_tokens(40, 1);
+  const auto before = mill.whole(tokens);
+  tokens[10] = (tokens[10] + 1) % kVocabulary;
+  const auto after = mill.whole(tokens);
+  EXPECT_NE(after[25], before[25]);  // position 25 sees 10 .. 25
+  for (size_t p = 26; p < tokens.size(); ++p) ASSERT_EQ(after[p], before[p]) << p;
+}
+
+TEST(Decoder, LaterTokensDoNotShow) {
+  Fixture mill("llama", "reference", 1);
+  std::vector<TokenId> tokens = random_tokens(40, 1);
+  const auto before = mill.whole(tokens);
+  tokens[20] = (tokens[20] + 1) % kVocabulary;
+  const auto after = mill.whole(tokens);
+  for (size_t p = 0; p < 20; ++p) ASSERT_EQ(after[p], before[p]) << p;
+  EXPECT_NE(after[20], before[20]);
+}
+
+}  // namespace
+}  // namespace mill::model
