@@ -69,8 +69,8 @@ class StepPlanner {
   // them.
   std::span<const SequenceId> expired(Instant now);
 
-  // The next step; valid until the next call of any member that is not const. Empty only when there
-  // is no sequence. Takes blocks; may preempt.
+  // The next step; valid until the next plan(). Empty only when there is no sequence. Takes blocks;
+  // may preempt.
   const StepPlan& plan();
 
   // What was planned is now in the cache.  Requires: plan() was the last call.

@@ -1,0 +1,88 @@
+// The answers in progress and the step that takes all of them on: plan, forward, sample, deliver.
+//
+// Single-threaded and without a clock: Engine (engine.h) calls it from its step thread, tests from
+// wherever they like.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "engine/forward.h"
+#include "engine/kv_store.h"
+#include "engine/sampler/sampler.h"
+#include "scheduler/step_planner.h"
+#include "tensor/thread_pool.h"
+#include "work/order.h"
+#include "work/token_stream.h"
+#include "work/worker.h"
+
+namespace mill::engine {
+
+class Batch {
+ public:
+  // `forward` and `pool` must outlive it.  Requires: limits.blocks == kv.blocks(),
+  // limits.block_tokens
+  // == tensor::kBlockTokens, tokens and rows of a step within forward.limits().
+  Batch(Forward& forward, KvStore kv, tensor::ThreadPool& pool,
+        const scheduler::PlannerLimits& limits);
+
+  // Takes charge of an answer; it ends in some step(), or in end_all().  Requires: the order is
+  // valid for this model, fits the pool, and there is a place (size() < max_running + max_waiting).
+  void take(work::Order order, work::TokenSink sink);
+
+  // Ends the answers whose reader has left or whose deadline has passed, then computes one step.
+  // Pieces are delivered at once, endings by deliver_endings(). False: there was nothing to
+  // compute.
+  bool step(Instant now);
+
+  // Ends all answers with this reason.
+  void end_all(work::FinishReason reason);
+
+  // Lets the readers of the answers that have ended know. Apart from step() so that the owner can
+  // put its own books in order first: who reads Finished finds the place free again.
+  void deliver_endings();
+
+  int64_t size() const { return planner_.size(); }  // answers that have not ended
+  work::Load load() const;                          // waiting: of those taken
+  Status audit() const { return planner_.audit(); }
+
+ private:
+  struct Answer {
+    work::Order order;  // without its prompt, which the planner keeps
+    work::TokenSink sink;
+    work::Usage usage;
+    TokenCounts counts;
+    int64_t scored = 0;           // tokens of the prompt that were delivered
+    int64_t prompt_computed = 0;  // the most that ever was, so that nothing counts twice
+  };
+
+  Answer& answer(scheduler::SequenceId id);
+  void end_those_who_left(Instant now);
+  void end(scheduler::SequenceId id, work::FinishReason reason, std::optional<Error> fault = {});
+  std::span<const model::SequenceSlice> slices_of(const scheduler::StepPlan& plan);
+  void count(const scheduler::StepPlan& plan);
+  void ask(const scheduler::StepPlan& plan, tensor::ConstMatrix logits);
+  void publish(scheduler::SequenceId id, Draw& draw);
+  void publish_scored(scheduler::SequenceId id, Draw& draw);
+  void publish_generated(scheduler::SequenceId id, Draw& draw);
+  void end_faulty(scheduler::SequenceId id);
+
+  Forward& forward_;
+  KvStore kv_;
+  Sampler sampler_;
+  scheduler::StepPlanner planner_;
+  std::vector<std::optional<Answer>> answers_;  // [places], by SequenceId
+  std::vector<std::pair<work::TokenSink, work::Finished>> endings_;
+  work::Load totals_;  // the counters; the rest of it is filled in by load()
+
+  // Of one step, kept for their memory.
+  std::vector<scheduler::SequenceId> left_;
+  std::vector<model::SequenceSlice> slices_;
+  std::vector<Draw> draws_;
+  std::vector<scheduler::SequenceId> draw_of_;  // whose draws_[i] is
+};
+
+}  // namespace mill::engine

@@ -1,0 +1,407 @@
+#include "engine/batch.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <map>
+#include <numeric>
+#include <random>
+
+#include "engine/toy_forward.h"
+
+namespace mill::engine {
+namespace {
+
+using work::FinishReason;
+using work::Order;
+using Tokens = std::vector<TokenId>;
+
+struct Answer {
+  std::vector<work::Piece> scored;
+  Tokens tokens;
+  std::vector<work::Piece> pieces;
+  std::optional<work::Finished> finished;
+};
+
+// Reads what is there; the stream may go on.
+void read(work::TokenStream& stream, Answer& answer) {
+  while (!answer.finished) {
+    auto event = stream.next_blocking(Instant::min());
+    if (!event) return;
+    if (auto* finished = std::get_if<work::Finished>(&*event)) {
+      answer.finished = *finished;
+      return;
+    }
+    const auto& piece = std::get<work::Piece>(*event);
+    if (piece.of_prompt) {
+      answer.scored.push_back(piece);
+    } else {
+      answer.tokens.push_back(piece.token);
+      answer.pieces.push_back(piece);
+    }
+  }
+}
+
+struct Mill {
+  explicit Mill(scheduler::PlannerLimits wanted = {}, ToyForward::Options toy = {})
+      : forward(std::move(toy)),
+        batch(forward, *KvStore::reserve(with_defaults(wanted).blocks, forward.block_bytes()), pool,
+              with_defaults(wanted)) {}
+
+  static scheduler::PlannerLimits with_defaults(scheduler::PlannerLimits limits) {
+    if (limits.blocks == 0) limits.blocks = 200;
+    return limits;
+  }
+
+  work::TokenStream submit(Order order) {
+    const size_t scored = order.score_prompt ? order.prompt.size() : 0;
+    auto [sink, stream] = work::make_token_stream(scored + static_cast<size_t>(order.max_tokens));
+    batch.take(std::move(order), std::move(sink));
+    return std::move(stream);
+  }
+
+  bool step() {
+    clock += std::chrono::milliseconds(1);
+    const bool went_on = batch.step(clock);
+    batch.deliver_endings();
+    return went_on;
+  }
+
+  void run() {
+    for (int left = 1000000; step(); --left) ASSERT_GT(left, 0);
+    expect_clean();
+  }
+
+  void expect_clean() {
+    EXPECT_EQ(batch.size(), 0);
+    EXPECT_EQ(batch.load().kv_blocks_free, batch.load().kv_blocks_total);
+    const Status books = batch.audit();
+    EXPECT_TRUE(books.has_value()) << books.error().message;
+  }
+
+  Answer answer(Order order) {
+    work::TokenStream stream = submit(std::move(order));
+    run();
+    Answer all;
+    read(stream, all);
+    return all;
+  }
+
+  tensor::ThreadPool pool{2};
+  ToyForward forward;
+  Batch batch;
+  Instant clock{};
+};
+
+Tokens prompt_of(int64_t size, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  Tokens prompt(static_cast<size_t>(size));
+  for (TokenId& token : prompt) token = static_cast<TokenId>(random() % 40);
+  return prompt;
+}
+
+Order greedy(Tokens prompt, int32_t max_tokens) {
+  return {.prompt = std::move(prompt), .sampling = {.temperature = 0}, .max_tokens = max_tokens};
+}
+
+TEST(Batch, GreedyAnswersAreThoseOfTheModel) {
+  Mill mill;
+  std::vector<work::TokenStream> streams;
+  for (uint64_t i = 0; i < 30; ++i) {
+    streams.push_back(mill.submit(greedy(prompt_of(1 + static_cast<int64_t>(i) * 7, i), 20)));
+  }
+  mill.run();
+  for (uint64_t i = 0; i < 30; ++i) {
+    Answer answer;
+    read(streams[i], answer);
+    const Tokens prompt = prompt_of(1 + static_cast<int64_t>(i) * 7, i);
+    EXPECT_EQ(answer.tokens, ToyForward::greedy(prompt, 20)) << i;
+    ASSERT_TRUE(answer.finished.has_value());
+    EXPECT_EQ(answer.finished->reason, FinishReason::kLength);
+    EXPECT_EQ(answer.finished->usage.prompt_tokens, std::ssize(prompt));
+    EXPECT_EQ(answer.finished->usage.completion_tokens, 20);
+    EXPECT_EQ(answer.finished->usage.cached_tokens, 0);
+  }
+  EXPECT_EQ(mill.batch.load().generated_tokens, 30 * 20);
+  EXPECT_EQ(mill.batch.load().prompt_tokens, 30 + 7 * (29 * 30 / 2));
+}
+
+TEST(Batch, TheStopTokenIsCountedAndNotDelivered) {
+  Mill mill;
+  const Tokens expected = ToyForward::greedy(prompt_of(9, 1), 12);
+  const TokenId stop = expected[7];
+  const auto first = std::find(expected.begin(), expected.end(), stop);
+  Order order = greedy(prompt_of(9, 1), 12);
+  order.stop_tokens = {1000, stop};
+  const Answer answer = mill.answer(std::move(order));
+  EXPECT_EQ(answer.tokens, Tokens(expected.begin(), first));
+  EXPECT_EQ(answer.finished->reason, FinishReason::kStop);
+  EXPECT_EQ(answer.finished->usage.completion_tokens, first - expected.begin() + 1);
+}
+
+TEST(Batch, NoTokensAtAllEndsAtOnce) {
+  Mill mill;
+  const Answer answer = mill.answer(greedy(prompt_of(5, 1), 0));
+  EXPECT_TRUE(answer.tokens.empty());
+  EXPECT_EQ(answer.finished->reason, FinishReason::kLength);
+  EXPECT_EQ(answer.finished->usage.prompt_tokens, 5);
+  EXPECT_EQ(mill.batch.load().steps, 0);
+}
+
+// What scoring must give, from the toy's logits directly.
+void expect_scored(const Answer& answer, const Tokens& prompt) {
+  ASSERT_EQ(answer.scored.size(), prompt.size());
+  EXPECT_FALSE(answer.scored[0].logprob.has_value());
+  for (size_t i = 0; i < prompt.size(); ++i) {
+    ASSERT_EQ(answer.scored[i].token, prompt[i]);
+    if (i == 0) continue;
+    const auto logits = ToyForward::logits_of(std::span(prompt).first(i), {});
+    double total = 0;
+    for (const float x : logits) total += std::exp(static_cast<double>(x));
+    const auto expected = logits[static_cast<size_t>(prompt[i])] - std::log(total);
+    ASSERT_NEAR(*answer.scored[i].logprob, expected, 1e-5) << i;
+    const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
+    ASSERT_EQ(answer.scored[i].top.size(), 2U);
+    ASSERT_EQ(answer.scored[i].top[0].token, best);
+  }
+}
+
+TEST(Batch, APromptIsScoredOverManyChunks) {
+  Mill mill;
+  for (const int64_t size : {1, 2, 64, 65, 200}) {
+    for (const int32_t max_tokens : {0, 3}) {
+      Order order = greedy(prompt_of(size, 3), max_tokens);
+      order.score_prompt = true;
+      order.sampling.top_logprobs = 2;
+      const Answer answer = mill.answer(std::move(order));
+      ASSERT_NO_FATAL_FAILURE(expect_scored(answer, prompt_of(size, 3)));
+      EXPECT_EQ(answer.tokens, ToyForward::greedy(prompt_of(size, 3), max_tokens));
+      EXPECT_EQ(answer.finished->reason, FinishReason::kLength);
+      EXPECT_EQ(answer.finished->usage.completion_tokens, max_tokens);
+    }
+  }
+}
+
+Order mixed(uint64_t i) {
+  Order order{.prompt = prompt_of(5 + static_cast<int64_t>(i * 37 % 90), i),
+              .sampling = {.temperature = i % 3 == 0 ? 0.0F : 1.1F,
+                           .top_p = i % 4 == 0 ? 0.9F : 1.0F,
+                           .top_k = i % 5 == 0 ? 10 : 0,
+                           .presence_penalty = i % 2 == 0 ? 0.5F : 0.0F,
+                           .frequency_penalty = i % 2 == 0 ? 0.2F : 0.0F,
+                           .seed = i,
+                           .choice = static_cast<uint32_t>(i % 2)},
+              .max_tokens = 60 + static_cast<int32_t>(i * 53 % 200)};
+  if (i % 6 == 0) {
+    order.score_prompt = true;
+    order.sampling.top_logprobs = 2;
+  }
+  return order;
+}
+
+TEST(Batch, PreemptedAnswersAreTheSameAndCountOnce) {
+  Mill scarce(
+      {.blocks = 14, .max_running = 8, .step_tokens = 64, .prefill_tokens = 16, .logit_rows = 8});
+  std::vector<work::TokenStream> streams;
+  int64_t prompts = 0;
+  int64_t generated = 0;
+  for (uint64_t i = 0; i < 40; ++i) {
+    streams.push_back(scarce.submit(mixed(i)));
+    prompts += std::ssize(mixed(i).prompt);
+    generated += mixed(i).max_tokens;
+  }
+  scarce.run();
+  EXPECT_GT(scarce.batch.load().preemptions, 3);
+  EXPECT_EQ(scarce.batch.load().prompt_tokens, prompts) << "recomputed tokens don't count";
+  EXPECT_EQ(scarce.batch.load().generated_tokens, generated);
+  for (uint64_t i = 0; i < 40; ++i) {
+    Answer answer;
+    read(streams[i], answer);
+    Mill alone;
+    const Answer undisturbed = alone.answer(mixed(i));
+    EXPECT_EQ(answer.tokens, undisturbed.tokens) << i;
+    ASSERT_EQ(std::ssize(answer.tokens), mixed(i).max_tokens);
+    if (mixed(i).score_prompt) {
+      ASSERT_NO_FATAL_FAILURE(expect_scored(answer, mixed(i).prompt));
+    }
+    EXPECT_EQ(answer.finished->usage.prompt_tokens, std::ssize(mixed(i).prompt));
+    EXPECT_EQ(answer.finished->usage.completion_tokens, mixed(i).max_tokens);
+  }
+}
+
+TEST(Batch, CancelAtEveryTokenGivesTheBlocksBackWithinTwoSteps) {
+  for (size_t at = 0; at < 30; ++at) {
+    for (const bool drop : {false, true}) {
+      Mill mill;
+      auto other = mill.submit(greedy(prompt_of(40, 2), 60));
+      std::optional<work::TokenStream> stream(mill.submit(greedy(prompt_of(600, 1), 40)));
+      Answer answer;
+      while (answer.tokens.size() < at) {
+        mill.step();
+        read(*stream, answer);
+      }
+      const int64_t before = mill.batch.size();
+      if (drop) {
+        stream.reset();
+      } else {
+        stream->cancel();
+      }
+      mill.step();
+      mill.step();
+      EXPECT_EQ(mill.batch.size(), before - 1);
+      if (!drop) {
+        read(*stream, answer);
+        ASSERT_TRUE(answer.finished.has_value());
+        EXPECT_EQ(answer.finished->reason, FinishReason::kCancelled);
+        EXPECT_EQ(answer.finished->usage.completion_tokens, std::ssize(answer.tokens));
+      }
+      mill.run();
+      Answer undisturbed;
+      read(other, undisturbed);
+      EXPECT_EQ(undisturbed.tokens, ToyForward::greedy(prompt_of(40, 2), 60));
+    }
+  }
+}
+
+TEST(Batch, DeadlinesEndThoseWhoRunAndThoseWhoWait) {
+  Mill mill({.max_running = 1, .logit_rows = 1});
+  Order running = greedy(prompt_of(3, 1), 100);
+  running.deadline = mill.clock + std::chrono::milliseconds(20);
+  Order waiting = greedy(prompt_of(3, 2), 100);
+  waiting.deadline = mill.clock + std::chrono::milliseconds(10);
+  auto first = mill.submit(std::move(running));
+  auto second = mill.submit(std::move(waiting));
+  auto third = mill.submit(greedy(prompt_of(3, 3), 5));
+  mill.run();
+  Answer late;
+  read(first, late);
+  EXPECT_EQ(late.finished->reason, FinishReason::kDeadline);
+  EXPECT_EQ(late.tokens, ToyForward::greedy(prompt_of(3, 1), 19)) << "one token a millisecond";
+  EXPECT_EQ(late.finished->usage.completion_tokens, 19);
+  Answer never;
+  read(second, never);
+  EXPECT_EQ(never.finished->reason, FinishReason::kDeadline);
+  EXPECT_EQ(never.finished->usage.completion_tokens, 0);
+  Answer whole;
+  read(third, whole);
+  EXPECT_EQ(whole.tokens, ToyForward::greedy(prompt_of(3, 3), 5));
+}
+
+TEST(Batch, AFaultTouchesItsOwnRequestOnly) {
+  ToyForward::Options toy;
+  toy.poison = 39;
+  Mill mill({}, toy);
+  const Tokens poisoned = {1, 2, 39, 4};
+  // Two more answers: one that comes to the poison by itself, and one that never does.
+  const auto place_of_poison = [](uint64_t seed) {
+    const Tokens tokens = ToyForward::greedy(prompt_of(1, seed), 30);
+    return std::find(tokens.begin(), tokens.end(), 39) - tokens.begin();
+  };
+  uint64_t late_seed = 0;
+  while (place_of_poison(late_seed) < 3 || place_of_poison(late_seed) > 25 ||
+         prompt_of(1, late_seed)[0] == 39) {
+    ++late_seed;
+  }
+  uint64_t good_seed = 0;
+  while (place_of_poison(good_seed) < 30 || prompt_of(1, good_seed)[0] == 39) ++good_seed;
+
+  auto bad = mill.submit(greedy(poisoned, 10));
+  Order scored = greedy(poisoned, 10);
+  scored.score_prompt = true;
+  auto bad_scored = mill.submit(std::move(scored));
+  auto late = mill.submit(greedy(prompt_of(1, late_seed), 30));
+  auto good = mill.submit(greedy(prompt_of(1, good_seed), 30));
+  mill.run();
+
+  Answer answer;
+  read(bad, answer);
+  EXPECT_EQ(answer.finished->reason, FinishReason::kFault);
+  ASSERT_TRUE(answer.finished->fault.has_value());
+  EXPECT_EQ(answer.finished->fault->code, Code::kInternal);
+  EXPECT_EQ(answer.finished->usage.completion_tokens, 0);
+  Answer half;
+  read(bad_scored, half);
+  EXPECT_EQ(half.finished->reason, FinishReason::kFault);
+  EXPECT_EQ(half.scored.size(), 3U) << "what came before the poison was fine";
+  Answer cut;
+  read(late, cut);
+  EXPECT_EQ(cut.finished->reason, FinishReason::kFault);
+  EXPECT_EQ(std::ssize(cut.tokens), place_of_poison(late_seed) + 1);
+  Answer fine;
+  read(good, fine);
+  EXPECT_EQ(fine.finished->reason, FinishReason::kLength);
+  EXPECT_EQ(fine.tokens, ToyForward::greedy(prompt_of(1, good_seed), 30));
+}
+
+TEST(Batch, EndAllEndsThoseWhoRunAndThoseWhoWait) {
+  Mill mill({.max_running = 2, .logit_rows = 2});
+  std::vector<work::TokenStream> streams;
+  for (uint64_t i = 0; i < 5; ++i) streams.push_back(mill.submit(greedy(prompt_of(5, i), 50)));
+  for (int i = 0; i < 3; ++i) mill.step();
+  mill.batch.end_all(FinishReason::kCancelled);
+  mill.batch.deliver_endings();
+  mill.expect_clean();
+  for (auto& stream : streams) {
+    Answer answer;
+    read(stream, answer);
+    ASSERT_TRUE(answer.finished.has_value());
+    EXPECT_EQ(answer.finished->reason, FinishReason::kCancelled);
+  }
+}
+
+// Random life: what was delivered is always a beginning of the undisturbed answer, and whole where
+// nobody interfered.
+TEST(Batch, RandomLife) {
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937_64 random(seed);
+    Mill mill({.blocks = 12,
+               .max_running = 6,
+               .max_waiting = 30,
+               .step_tokens = 48,
+               .prefill_tokens = 20,
+               .logit_rows = 6});
+    struct Live {
+      work::TokenStream stream;
+      uint64_t kind;
+      bool left;
+      Answer answer;
+    };
+    std::vector<Live> live;
+    int ended = 0;
+    for (int step = 0; step < 3000 || mill.batch.size() > 0; ++step) {
+      if (step < 3000 && random() % 8 == 0 && mill.batch.size() < 36) {
+        const uint64_t kind = random() % 40;
+        live.push_back({mill.submit(mixed(kind)), kind, false, {}});
+      }
+      if (!live.empty() && random() % 40 == 0) {
+        Live& one = live[random() % live.size()];
+        one.stream.cancel();
+        one.left = true;
+      }
+      mill.step();
+      std::erase_if(live, [&](Live& one) {
+        read(one.stream, one.answer);
+        if (!one.answer.finished) return false;
+        ++ended;
+        Mill alone;
+        const Tokens whole = alone.answer(mixed(one.kind)).tokens;
+        const Tokens& got = one.answer.tokens;
+        EXPECT_LE(got.size(), whole.size());
+        EXPECT_TRUE(std::equal(got.begin(), got.end(), whole.begin()));
+        EXPECT_EQ(one.answer.finished->usage.completion_tokens, std::ssize(got));
+        if (!one.left) {
+          EXPECT_EQ(got.size(), whole.size());
+        }
+        return true;
+      });
+      ASSERT_FALSE(::testing::Test::HasFailure());
+    }
+    EXPECT_TRUE(live.empty());
+    EXPECT_GT(ended, 20);
+    mill.expect_clean();
+  }
+}
+
+}  // namespace
+}  // namespace mill::engine

@@ -1,0 +1,184 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "base/check.h"
+
+namespace mill::engine {
+namespace {
+
+Status check_options(const EngineOptions& options, const model::DecoderLimits& limits) {
+  const auto bad = [](const char* option, const std::string& bounds) {
+    return fail(Code::kInvalid, std::string(option) + " must be " + bounds, option);
+  };
+  if (options.max_batch < 1 || options.max_batch > limits.logit_rows) {
+    return bad("max_batch", "in [1, " + std::to_string(limits.logit_rows) + "]");
+  }
+  if (options.queue < 0) return bad("queue", "0 or more");
+  if (options.step_tokens < options.max_batch || options.step_tokens > limits.batch_tokens) {
+    return bad("step_tokens",
+               "at least max_batch and at most " + std::to_string(limits.batch_tokens));
+  }
+  if (options.prefill_chunk < 1) return bad("prefill_chunk", "1 or more");
+  if (options.context < 0) return bad("context", "0 (the model's) or more");
+  return {};
+}
+
+int64_t blocks_for(int64_t tokens) {
+  return (tokens + tensor::kBlockTokens - 1) / tensor::kBlockTokens;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::start(std::unique_ptr<Forward> forward,
+                                              tensor::ThreadPool& pool,
+                                              const EngineOptions& options) {
+  MILL_TRY_DO(check_options(options, forward->limits()));
+  int64_t context = forward->context_tokens();
+  if (options.context > 0) context = std::min(context, options.context);
+  const size_t bytes = options.kv_bytes > 0 ? options.kv_bytes : options.free_bytes / 2;
+  const auto affordable = static_cast<int64_t>(
+      std::min<size_t>(bytes / forward->block_bytes(), std::numeric_limits<int32_t>::max()));
+  if (affordable < 1) {
+    return fail(Code::kInvalid,
+                "the KV cache got " + std::to_string(bytes) + " bytes and one block of " +
+                    std::to_string(tensor::kBlockTokens) + " tokens takes " +
+                    std::to_string(forward->block_bytes()) + ": give it more, or free memory",
+                "kv_bytes");
+  }
+  const int64_t blocks = std::min(affordable, options.max_batch * blocks_for(context));
+  context = std::min(context, blocks * tensor::kBlockTokens);
+
+  const scheduler::PlannerLimits limits{
+      .blocks = static_cast<int32_t>(blocks),
+      .block_tokens = tensor::kBlockTokens,
+      .max_running = options.max_batch,
+      .max_waiting = options.queue,
+      .step_tokens = options.step_tokens,
+      .prefill_tokens = options.prefill_chunk,
+      .logit_rows = static_cast<int32_t>(forward->limits().logit_rows)};
+  MILL_TRY(KvStore kv, KvStore::reserve(limits.blocks, forward->block_bytes()));
+  return std::unique_ptr<Engine>(
+      new Engine(std::move(forward), std::move(kv), pool, limits, context));
+}
+
+Engine::Engine(std::unique_ptr<Forward> forward, KvStore kv, tensor::ThreadPool& pool,
+               const scheduler::PlannerLimits& limits, int64_t context)
+    : forward_(std::move(forward)),
+      vocabulary_(forward_->vocabulary()),
+      context_(context),
+      places_(limits.max_running + limits.max_waiting),
+      batch_(*forward_, std::move(kv), pool, limits),
+      load_(batch_.load()),
+      thread_([this] { serve(); }) {}
+
+Engine::~Engine() {
+  {
+    std::lock_guard lock(mutex_);
+    closed_ = ending_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+Status Engine::check(const work::Order& order) const {
+  const auto outside = [&](TokenId id) { return id < 0 || id >= vocabulary_; };
+  if (order.prompt.empty()) return fail(Code::kInvalid, "the prompt is empty", "prompt");
+  if (std::any_of(order.prompt.begin(), order.prompt.end(), outside)) {
+    return fail(Code::kInvalid, "the prompt has a token id out of the vocabulary", "prompt");
+  }
+  if (order.max_tokens < 0) return fail(Code::kInvalid, "max_tokens is negative", "max_tokens");
+  const auto tokens = static_cast<int64_t>(order.prompt.size()) + order.max_tokens;
+  if (tokens > context_) {
+    return fail(Code::kTooLarge,
+                "prompt (" + std::to_string(order.prompt.size()) + " tokens) and answer (" +
+                    std::to_string(order.max_tokens) + ") are longer than the context of " +
+                    std::to_string(context_) + " tokens",
+                "max_tokens");
+  }
+  return check_sampling(order.sampling, vocabulary_);
+}
+
+Result<work::TokenStream> Engine::submit(work::Order order) {
+  MILL_TRY_DO(check(order));
+  const size_t scored = order.score_prompt ? order.prompt.size() : 0;
+  auto [sink, stream] = work::make_token_stream(scored + static_cast<size_t>(order.max_tokens));
+  Error refusal{.code = Code::kOverloaded};
+  {
+    std::lock_guard lock(mutex_);
+    if (!closed_ && in_flight_ < places_) {
+      ++in_flight_;
+      ++undelivered_;
+      intake_.emplace_back(std::move(order), std::move(sink));
+      wake_.notify_one();
+      return std::move(stream);
+    }
+    refusal.message = closed_ ? "the model is shutting down, ask another"
+                              : "too many requests are waiting, try again later";
+  }
+  sink.finish({.reason = work::FinishReason::kCancelled});  // nobody reads this stream
+  return fail(std::move(refusal));
+}
+
+work::Load Engine::load() const {
+  std::lock_guard lock(mutex_);
+  work::Load load = load_;
+  load.waiting = in_flight_ - load.running;
+  return load;
+}
+
+void Engine::close_intake() {
+  std::lock_guard lock(mutex_);
+  closed_ = true;
+}
+
+bool Engine::drain(Instant deadline) {
+  std::unique_lock lock(mutex_);
+  closed_ = true;
+  const auto ended = [&] { return undelivered_ == 0; };
+  if (deadline == kNever) {
+    quiet_.wait(lock, ended);
+    return true;
+  }
+  return quiet_.wait_until(lock, deadline, ended);
+}
+
+// The step thread.
+void Engine::serve() {
+  while (wait_for_work()) {
+    for (auto& [order, sink] : taken_) batch_.take(std::move(order), std::move(sink));
+    taken_.clear();
+    batch_.step(now());
+    settle();
+  }
+  for (auto& [order, sink] : taken_) batch_.take(std::move(order), std::move(sink));
+  taken_.clear();
+  batch_.end_all(work::FinishReason::kCancelled);
+  settle();
+}
+
+// Sleeps until there is something to do and takes what has come in. False: the engine ends.
+bool Engine::wait_for_work() {
+  if (batch_.size() == 0) MILL_CHECK(batch_.audit().has_value());
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [&] { return ending_ || !intake_.empty() || batch_.size() > 0; });
+  std::swap(intake_, taken_);
+  return !ending_;
+}
+
+// Brings the books up to date, and only then tells the readers of what has ended.
+void Engine::settle() {
+  {
+    std::lock_guard lock(mutex_);
+    load_ = batch_.load();
+    in_flight_ = batch_.size() + static_cast<int64_t>(intake_.size());
+  }
+  batch_.deliver_endings();
+  std::lock_guard lock(mutex_);
+  undelivered_ = batch_.size() + static_cast<int64_t>(intake_.size());
+  if (undelivered_ == 0) quiet_.notify_all();
+}
+
+}  // namespace mill::engine

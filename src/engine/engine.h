@@ -1,0 +1,96 @@
+// One model at work: the Worker of this process. Orders come in from any thread, a thread of its
+// own takes the steps, events go out on the orders' streams.
+//
+// The step thread sleeps while there is nothing to do. Several engines may share one ThreadPool;
+// their forwards then take turns.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "engine/batch.h"
+#include "engine/forward.h"
+#include "tensor/thread_pool.h"
+#include "work/worker.h"
+
+namespace mill::engine {
+
+struct EngineOptions {
+  size_t kv_bytes = 0;     // for the KV cache; 0: half of free_bytes
+  size_t free_bytes = 0;   // what the machine and its cgroup have left, weights already loaded
+  int64_t context = 0;     // tokens of one sequence at most; 0: as many as the model was made for
+  int32_t max_batch = 64;  // sequences in one step, at most DecoderLimits::logit_rows
+  int32_t queue = 256;     // orders that may wait behind them
+  int32_t step_tokens =
+      512;  // of one step, at most DecoderLimits::batch_tokens, at least max_batch
+  int32_t prefill_chunk =
+      256;  // prompt tokens of a step in which others generate, so that they go on
+};
+
+class Engine final : public work::Worker {
+ public:
+  // Reserves the KV cache (no more than max_batch sequences of `context` tokens can use) and starts
+  // the step thread. `pool` must outlive the engine. Fails: kInvalid (an option out of bounds, or
+  // kv_bytes too small for one block; `param` names it), kOverloaded (no memory for the KV cache).
+  static Result<std::unique_ptr<Engine>> start(std::unique_ptr<Forward> forward,
+                                               tensor::ThreadPool& pool,
+                                               const EngineOptions& options);
+
+  // Ends what still runs or waits with kCancelled.
+  ~Engine() override;
+
+  // As Worker::submit; besides kInvalid for a Sampling out of bounds. Every stream gets exactly one
+  // Finished. A reader that has seen it finds its place free and load() up to date.
+  Result<work::TokenStream> submit(work::Order order) override;
+  work::Load load() const override;
+
+  // Tokens that prompt and answer of one order may have together: the model's context, the
+  // option's, or what the KV cache holds, whichever is least.
+  int64_t context_tokens() const { return context_; }
+  int64_t vocabulary() const { return vocabulary_; }
+
+  // From now on submit fails with kOverloaded; what was accepted goes on.
+  void close_intake();
+  // Closes the intake and waits until every accepted answer has ended, or until `deadline`. Whether
+  // they have; those that have not go on until the engine is destroyed.
+  bool drain(Instant deadline);
+
+ private:
+  Engine(std::unique_ptr<Forward> forward, KvStore kv, tensor::ThreadPool& pool,
+         const scheduler::PlannerLimits& limits, int64_t context);
+  Status check(const work::Order& order) const;
+  void serve();
+  bool wait_for_work();
+  void settle();
+
+  using Accepted = std::pair<work::Order, work::TokenSink>;
+
+  const std::unique_ptr<Forward> forward_;
+  const int64_t vocabulary_;
+  const int64_t context_;
+  const int64_t places_;        // running and waiting
+  Batch batch_;                 // the step thread's alone
+  std::deque<Accepted> taken_;  // likewise
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable wake_;
+  std::condition_variable quiet_;
+  std::deque<Accepted> intake_;
+  work::Load load_;          // of the batch after the last step
+  int64_t in_flight_ = 0;    // accepted, not ended
+  int64_t undelivered_ = 0;  // accepted, Finished not sent
+  bool closed_ = false;
+  bool ending_ = false;
+
+  std::thread thread_;  // last: runs on everything above
+};
+
+}  // namespace mill::engine

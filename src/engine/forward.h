@@ -1,0 +1,32 @@
+// What the engine needs of a model: tokens in, logits out. A door rather than the Decoder itself,
+// so that the step loop can be tested with a model whose answers are known by heart.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "model/decoder.h"
+#include "tensor/view.h"
+
+namespace mill::engine {
+
+class Forward {
+ public:
+  virtual ~Forward() = default;
+
+  virtual int64_t vocabulary() const = 0;
+  virtual int64_t context_tokens() const = 0;  // the longest sequence that makes sense
+  virtual size_t block_bytes() const = 0;      // of kBlockTokens tokens in the KV arena
+  virtual model::DecoderLimits limits() const = 0;
+
+  // As Decoder::forward. One call at a time.
+  virtual tensor::ConstMatrix forward(std::span<const model::SequenceSlice> slices,
+                                      std::byte* kv) = 0;
+};
+
+// The real one.
+std::unique_ptr<Forward> make_forward(std::unique_ptr<model::Decoder> decoder);
+
+}  // namespace mill::engine
