@@ -57,9 +57,9 @@ tl::unexpected<Error> unsupported(const std::string& key, std::string_view what)
   return fail(Code::kUnsupported, fmt::format("{} ({})", what, shown(key)), key);
 }
 
-// A metadata error, seen from someone who needs the value: the file is at fault.
+// For a value that cannot be done without: that it is absent is the file's fault.
 Error corrupted(Error error) {
-  error.code = Code::kCorrupt;
+  if (error.code == Code::kNotFound) error.code = Code::kCorrupt;
   return error;
 }
 
@@ -80,9 +80,7 @@ class Keys {
     if (found == nullptr && fallback) return *fallback;
     auto value = found != nullptr && found->is_array ? same_in_all_layers(key(name))
                                                      : file_.get<int64_t>(key(name));
-    if (!value)
-      return fail(value.error().code == Code::kUnsupported ? std::move(value).error()
-                                                           : corrupted(value.error()));
+    if (!value) return fail(corrupted(value.error()));
     if (*value < least || *value > most)
       return fail(Code::kCorrupt,
                   fmt::format("{} is {}; {} to {} is possible", key(name), *value, least, most),
@@ -104,14 +102,14 @@ class Keys {
 
   Result<std::string_view> text(std::string_view name, std::string_view fallback) const {
     auto value = file_.get_or<std::string_view>(key(name), fallback);
-    if (!value) return fail(corrupted(value.error()));
+    if (!value) return fail(value.error());
     return value;
   }
 
   // The key is absent or says `usual`.
   Status only(std::string_view name, bool usual, std::string_view otherwise) const {
     const auto value = file_.get_or<bool>(key(name), usual);
-    if (!value) return fail(corrupted(value.error()));
+    if (!value) return fail(value.error());
     if (*value != usual) return unsupported(key(name), otherwise);
     return {};
   }
@@ -239,7 +237,7 @@ Status read_windows(const Gguf& file, const Keys& keys, DecoderConfig& config) {
   const GgufValue* pattern = file.find_value(pattern_key);
   if (pattern != nullptr && pattern->is_array) {
     auto list = file.array<bool>(pattern_key);
-    if (!list) return fail(corrupted(std::move(list).error()));
+    if (!list) return fail(std::move(list).error());
     if (list->size() != layers)
       return fail(
           Code::kCorrupt,
@@ -290,7 +288,7 @@ Result<DecoderConfig> decoder_config_of(const Gguf& file) {
   DecoderConfig config;
   config.architecture = *architecture;
   const auto name = file.get_or<std::string_view>("general.name", "");
-  if (!name) return fail(corrupted(name.error()));
+  if (!name) return fail(name.error());
   config.name = *name;
   config.qk_norm = family->qk_norm;
   config.sandwich_norms = family->sandwich_norms;

@@ -116,7 +116,7 @@ tl::unexpected<Error> absent(std::string_view key) {
 }
 
 tl::unexpected<Error> misfit(const GgufValue& value, std::string_view needed) {
-  return fail(Code::kInvalid,
+  return fail(Code::kCorrupt,
               fmt::format("the model file's value {} is {}{}; {} is needed", shown(value.key),
                           value.is_array ? "an array of " : "", name(value.type), needed),
               std::string(value.key));

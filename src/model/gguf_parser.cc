@@ -162,8 +162,7 @@ Status GgufParser::read_value(uint64_t index) {
   if (type == static_cast<uint32_t>(GgufType::kArray)) {
     value.is_array = true;
     MILL_TRY(type, read<uint32_t>(fmt::format("the element type of {}", shown(value.key))));
-    MILL_TRY(value.count,
-             read<uint64_t>(fmt::format("the element count of {}", shown(value.key))));
+    MILL_TRY(value.count, read<uint64_t>(fmt::format("the element count of {}", shown(value.key))));
   }
   value.type = static_cast<GgufType>(type);
   if (value.type == GgufType::kArray)

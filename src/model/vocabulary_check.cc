@@ -25,11 +25,6 @@ tl::unexpected<Error> corrupt(std::string message, std::string_view key) {
   return fail(Code::kCorrupt, std::move(message), std::string(key));
 }
 
-tl::unexpected<Error> corrupted(Error error) {
-  if (error.code == Code::kInvalid) error.code = Code::kCorrupt;
-  return fail(std::move(error));
-}
-
 bool is_byte_piece(std::string_view piece) {
   return piece.size() == 6 && piece.starts_with("<0x") && piece[5] == '>' &&
          std::isxdigit(static_cast<unsigned char>(piece[3])) &&
@@ -44,7 +39,7 @@ Status check_count(std::string_view key, size_t count, size_t tokens) {
 Status check_types(const Gguf& file, const std::vector<std::string_view>& tokens) {
   if (!file.has(kTypes)) return {};
   const auto types = file.array<int32_t>(kTypes);
-  if (!types) return corrupted(types.error());
+  if (!types) return fail(types.error());
   MILL_TRY_DO(check_count(kTypes, types->size(), tokens.size()));
   for (size_t i = 0; i < tokens.size(); ++i) {
     const int32_t type = (*types)[i];
@@ -63,14 +58,14 @@ Status check_types(const Gguf& file, const std::vector<std::string_view>& tokens
 Status check_scores(const Gguf& file, size_t tokens) {
   if (!file.has(kScores)) return {};
   const auto scores = file.array<float>(kScores);
-  if (!scores) return corrupted(scores.error());
+  if (!scores) return fail(scores.error());
   return check_count(kScores, scores->size(), tokens);
 }
 
 Status check_merges(const Gguf& file) {
   if (!file.has(kMerges)) return {};
   const auto merges = file.array<std::string_view>(kMerges);
-  if (!merges) return corrupted(merges.error());
+  if (!merges) return fail(merges.error());
   return {};
 }
 
@@ -78,7 +73,7 @@ Status check_ids(const Gguf& file, size_t tokens) {
   for (const GgufValue& value : file.values()) {
     if (!value.key.starts_with(kPrefix) || !value.key.ends_with(kIdSuffix)) continue;
     const auto id = file.get<int64_t>(value.key);
-    if (!id) return corrupted(id.error());
+    if (!id) return fail(id.error());
     if (*id < 0 || *id >= static_cast<int64_t>(tokens))
       return corrupt(
           fmt::format("{} is {}, but there are {} tokens", shown(value.key), *id, tokens),
@@ -92,7 +87,7 @@ Status check_ids(const Gguf& file, size_t tokens) {
 Result<int64_t> vocabulary_size(const Gguf& file) {
   if (!file.has(kTokens)) return 0;
   const auto tokens = file.array<std::string_view>(kTokens);
-  if (!tokens) return corrupted(tokens.error());
+  if (!tokens) return fail(tokens.error());
   if (tokens->empty()) return corrupt(fmt::format("{} is empty", kTokens), kTokens);
   for (size_t i = 0; i < tokens->size(); ++i)
     if ((*tokens)[i].size() > kMaxTokenBytes)
