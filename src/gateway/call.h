@@ -1,0 +1,39 @@
+// A request that was understood and checked: what the worker is to be asked, and how the answer is
+// to look.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gateway/served_model.h"
+#include "work/order.h"
+
+namespace mill::gateway {
+
+struct Prompt {
+  std::vector<TokenId> ids;  // not empty
+  std::string text;          // as the client gave it; only for `echo`
+};
+
+struct Call {
+  const ServedModel* model = nullptr;
+  std::vector<Prompt> prompts;        // one, but for a batch of completions
+  int32_t choices = 1;                // answers to each prompt
+  work::Sampling sampling;            // of choice 0
+  std::optional<int32_t> max_tokens;  // not set: as many as the context has room for
+  std::vector<std::string> stops;
+  bool ignore_end = false;  // goes on past the tokens that end an answer
+  bool echo = false;        // the prompt comes first in the answer
+  bool stream = false;
+  bool include_usage = false;  // of a stream
+
+  size_t answers() const { return prompts.size() * static_cast<size_t>(choices); }
+};
+
+// The orders for the worker, prompt by prompt, choice by choice. `id` names the request; more than
+// one order get "-0", "-1", ….
+std::vector<work::Order> orders_of(const Call& call, const RequestId& id, Instant deadline);
+
+}  // namespace mill::gateway

@@ -1,0 +1,38 @@
+// From a worker's events to the client: as they come, or whole.
+#pragma once
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "gateway/answer_format.h"
+#include "gateway/call.h"
+#include "gateway/choices.h"
+#include "gateway/metrics.h"
+#include "gateway/request_record.h"
+#include "net/http_exchange.h"
+
+namespace mill::gateway {
+
+struct DeliveryOptions {
+  Duration keepalive =
+      std::chrono::seconds(15);  // a comment goes out when a stream is silent for so long
+  std::string cors_origin;       // of Access-Control-Allow-Origin; empty: none
+};
+
+// What one delivery works with; all of it outlives the delivery.
+struct Delivery {
+  net::HttpExchange& http;
+  const Call& call;
+  const AnswerFormat& format;
+  const DeliveryOptions& options;
+  ModelMetrics& metrics;
+  RequestRecord& record;
+};
+
+// Reads every choice up to its Finished and answers the client. When the client leaves, the choices
+// are cancelled and still read to their end, so that the usage in `record` is exact. Fails with the
+// worker's fault while nothing has been sent (the caller answers it); a later fault goes out as the
+// last event of the stream. kCancelled: the client left.
+Task<Status> deliver(Delivery at, Choices choices);
+
+}  // namespace mill::gateway

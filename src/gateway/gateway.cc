@@ -1,0 +1,111 @@
+#include "gateway/gateway.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "gateway/reply_headers.h"
+#include "gateway/routes.h"
+#include "gateway/stations.h"
+
+namespace mill::gateway {
+namespace {
+
+double milliseconds(Duration duration) {
+  return to_seconds(duration) * 1e3;
+}
+
+void log_request(const net::HttpExchange& http, const RequestRecord& record, const Status& served) {
+  LogLine line = log_info("request");
+  line.add("method", std::string_view(http.request().method).substr(0, 32))
+      .add("path", http.request().path().substr(0, 256))
+      .add("status", record.status)
+      .add("request_id", http.id())
+      .add("duration_ms", milliseconds(now() - http.received()));
+  if (!record.model.empty()) line.add("model", record.model);
+  if (!record.finish_reason.empty()) {
+    line.add("prompt_tokens", record.usage.prompt_tokens)
+        .add("cached_tokens", record.usage.cached_tokens)
+        .add("completion_tokens", record.usage.completion_tokens)
+        .add("finish_reason", record.finish_reason);
+  }
+  if (record.first_token) {
+    line.add("ttft_ms", milliseconds(*record.first_token - http.received()));
+  }
+  if (!served) line.add("error", served.error().message);
+}
+
+Task<Status> answer_options(net::HttpExchange& http, const std::string& allow,
+                            const std::string& cors) {
+  net::HttpReply reply;
+  reply.status = 204;
+  reply.headers = api_headers(http, cors);
+  reply.headers.push_back({"Allow", allow});
+  if (!cors.empty()) {
+    reply.headers.push_back({"Access-Control-Allow-Methods", allow});
+    reply.headers.push_back(
+        {"Access-Control-Allow-Headers", "authorization, content-type, x-request-id"});
+    reply.headers.push_back({"Access-Control-Max-Age", "600"});
+  }
+  Status sent = co_await http.reply(std::move(reply));
+  co_return sent;
+}
+
+}  // namespace
+
+Gateway::Gateway(std::vector<ServedModel> models, Options options)
+    : models_(std::move(models)),
+      options_(std::move(options)),
+      metrics_(models_, options_.probe),
+      side_threads_(options_.side_threads) {
+  MILL_CHECK(!models_.empty());
+}
+
+Gateway::~Gateway() = default;
+
+void Gateway::begin_drain() {
+  draining_ = true;
+}
+
+net::HttpHandler Gateway::handler() {
+  return [this](net::HttpExchange& http) { return handle(http); };
+}
+
+Task<void> Gateway::handle(net::HttpExchange& http) {
+  const Stations at{models_, options_, metrics_, side_threads_, draining_};
+  RequestRecord record;
+  Status served;
+  const net::HttpRequest& request = http.request();
+  const Found found = find_route(request.method, request.path());
+  net::HttpReply reply;
+  if (found.route) {
+    record.route = found.route->name;
+    served = co_await found.route->serve(at, http, record);
+    if (!served) reply = error_reply(served.error());
+  } else if (request.method == "OPTIONS" && (request.target == "*" || !found.allow.empty())) {
+    served = co_await answer_options(http, found.allow.empty() ? "GET, POST" : found.allow,
+                                     options_.delivery.cors_origin);
+  } else if (found.allow.empty()) {
+    served = fail(Code::kNotFound, "there is nothing at this path; the API begins at /v1");
+    reply = error_reply(served.error());
+  } else {
+    served = fail(Code::kInvalid,
+                  "this path takes " + found.allow + ", not " + request.method.substr(0, 32));
+    reply = error_reply(served.error());
+    reply.status = 405;
+    reply.headers.push_back({"Allow", found.allow});
+  }
+  const bool nobody = !served && served.error().code == Code::kCancelled;
+  if (!http.answered() && !nobody) {
+    for (net::Header& header : api_headers(http, options_.delivery.cors_origin)) {
+      reply.headers.push_back(std::move(header));
+    }
+    const Status sent = co_await http.reply(std::move(reply));
+    (void)sent;
+  }
+  record.status = http.answered() ? http.status() : 499;
+  metrics_.count_request(record.route, record.status, record.model);
+  log_request(http, record, served);
+}
+
+}  // namespace mill::gateway

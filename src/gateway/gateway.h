@@ -1,0 +1,62 @@
+// The OpenAI API over a set of models: finds the handler of a request, and sees to it that each
+// gets one answer, one log line and its place in the metrics.
+//
+//   gateway::Gateway gateway(models, options);
+//   auto server = net::HttpServer::listen({…, .probe = options.probe, .refusal_reply =
+//   gateway::refusal_reply}, gateway.handler());
+//   (*server)->start(); …; gateway.begin_drain(); (*server)->drain(now() + seconds(30));
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gateway/deliver.h"
+#include "gateway/http_status.h"
+#include "gateway/limits.h"
+#include "gateway/metrics.h"
+#include "gateway/served_model.h"
+#include "net/http_server.h"
+#include "net/side_threads.h"
+
+namespace mill::gateway {
+
+struct Options {
+  RequestLimits limits;
+  DeliveryOptions delivery;
+  std::string version = "tokenmill";  // of GET /
+  std::string system_fingerprint =
+      "fp_mill";  // in every answer: what of the server's make decides the tokens
+  Duration answer_time =
+      Duration::zero();  // an answer that takes longer ends with 504; zero: as long as it takes
+  size_t inline_body_bytes = 16 << 10;  // a larger body is parsed and tokenized on a side thread
+  int side_threads = 1;
+  std::shared_ptr<const net::HttpProbe> probe;  // of the server, for /metrics; may be null
+};
+
+// Any number of io threads may use it at once. It must outlive the server that calls its handler.
+class Gateway {
+ public:
+  // Requires: at least one model, each with a tokenizer and a worker; no two with one id.
+  Gateway(std::vector<ServedModel> models, Options options);
+  ~Gateway();
+
+  net::HttpHandler handler();
+
+  // From now on /ready says 503 and new answers are refused with 503; running ones go on. Any
+  // thread.
+  void begin_drain();
+
+ private:
+  friend struct Routes;
+  Task<void> handle(net::HttpExchange& http);
+
+  const std::vector<ServedModel> models_;
+  const Options options_;
+  Metrics metrics_;
+  net::SideThreads side_threads_;
+  std::atomic<bool> draining_{false};
+};
+
+}  // namespace mill::gateway

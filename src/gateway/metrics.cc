@@ -1,0 +1,201 @@
+#include "gateway/metrics.h"
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+
+namespace mill::gateway {
+namespace {
+
+// Seconds. A first token may take from a millisecond (a short prompt) to minutes (a long one in a
+// queue).
+constexpr double kFirstTokenBounds[] = {0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
+                                        1,     2,    5,    10,   20,  60,  120};
+constexpr double kInterTokenBounds[] = {0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075,
+                                        0.1,   0.15,  0.2,   0.3,  0.5,  1,    2};
+constexpr double kDurationBounds[] = {0.01, 0.05, 0.1, 0.2, 0.5, 1,   2,
+                                      5,    10,   20,  60,  120, 300, 600};
+
+std::string escape_label(std::string_view value) {
+  std::string out;
+  for (const char c : value) {
+    if (c == '\\' || c == '"') out += '\\';
+    if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+void describe(std::string& out, std::string_view name, std::string_view type,
+              std::string_view help) {
+  fmt::format_to(std::back_inserter(out), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+}
+
+void sample(std::string& out, std::string_view name, std::string_view labels, int64_t value) {
+  if (labels.empty()) {
+    fmt::format_to(std::back_inserter(out), "{} {}\n", name, value);
+  } else {
+    fmt::format_to(std::back_inserter(out), "{}{{{}}} {}\n", name, labels, value);
+  }
+}
+
+struct LoadRow {
+  std::string_view name, type, help;
+  int64_t work::Load::*value;
+};
+
+constexpr LoadRow kLoadRows[] = {
+    {"tokenmill_sequences_running", "gauge", "Answers in the batch", &work::Load::running},
+    {"tokenmill_sequences_waiting", "gauge", "Answers accepted and not started",
+     &work::Load::waiting},
+    {"tokenmill_kv_blocks", "gauge", "Blocks of KV memory", &work::Load::kv_blocks_total},
+    {"tokenmill_kv_blocks_free", "gauge", "Blocks of KV memory without an owner",
+     &work::Load::kv_blocks_free},
+    {"tokenmill_kv_bytes", "gauge", "Size of the KV memory", &work::Load::kv_bytes_total},
+    {"tokenmill_steps_total", "counter", "Steps of the engine", &work::Load::steps},
+    {"tokenmill_computed_prompt_tokens_total", "counter",
+     "Prompt tokens that went through the model", &work::Load::prompt_tokens},
+    {"tokenmill_generated_tokens_total", "counter", "Tokens that were sampled",
+     &work::Load::generated_tokens},
+    {"tokenmill_preemptions_total", "counter", "Answers put back to make room",
+     &work::Load::preemptions},
+};
+
+struct ProbeRow {
+  std::string_view name, type, help;
+  std::atomic<int64_t> net::HttpProbe::*value;
+};
+
+constexpr ProbeRow kProbeRows[] = {
+    {"tokenmill_http_connections", "gauge", "Open connections", &net::HttpProbe::open_connections},
+    {"tokenmill_http_accepted_total", "counter", "Connections accepted", &net::HttpProbe::accepted},
+    {"tokenmill_http_refused_total", "counter", "Requests refused before any handler",
+     &net::HttpProbe::refused},
+    {"tokenmill_http_clients_left_total", "counter", "Clients that left before their answer ended",
+     &net::HttpProbe::clients_left},
+    {"tokenmill_http_writes_stalled_total", "counter", "Clients that stopped reading",
+     &net::HttpProbe::writes_stalled},
+    {"tokenmill_http_body_bytes", "gauge", "Request bodies held in memory",
+     &net::HttpProbe::body_bytes},
+};
+
+struct CounterRow {
+  std::string_view name, help;
+  std::atomic<int64_t> ModelMetrics::*value;
+};
+
+constexpr CounterRow kCounterRows[] = {
+    {"tokenmill_prompt_tokens_total", "Tokens of prompts", &ModelMetrics::prompt_tokens},
+    {"tokenmill_cached_prompt_tokens_total", "Of them, found in the prefix cache",
+     &ModelMetrics::cached_tokens},
+    {"tokenmill_completion_tokens_total", "Tokens of answers", &ModelMetrics::completion_tokens},
+};
+
+struct HistogramRow {
+  std::string_view name, help;
+  Histogram ModelMetrics::*value;
+};
+
+constexpr HistogramRow kHistogramRows[] = {
+    {"tokenmill_time_to_first_token_seconds",
+     "From the whole request to the first token of the answer", &ModelMetrics::time_to_first_token},
+    {"tokenmill_inter_token_seconds", "Between two tokens of an answer",
+     &ModelMetrics::inter_token},
+    {"tokenmill_request_duration_seconds", "From the whole request to the end of the answer",
+     &ModelMetrics::request_duration},
+};
+
+}  // namespace
+
+Histogram::Histogram(std::span<const double> bounds)
+    : bounds_(bounds), counts_(bounds.size() + 1) {}
+
+void Histogram::record(Duration duration) {
+  const double seconds = to_seconds(duration);
+  size_t bucket = 0;
+  while (bucket < bounds_.size() && seconds > bounds_[bucket]) ++bucket;
+  counts_[bucket].fetch_add(1, std::memory_order_relaxed);
+  const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
+  nanoseconds_.fetch_add(static_cast<uint64_t>(std::max<int64_t>(ns, 0)),
+                         std::memory_order_relaxed);
+}
+
+void Histogram::append(std::string& out, std::string_view name, std::string_view labels) const {
+  uint64_t total = 0;
+  for (size_t i = 0; i < counts_.size(); ++i) {
+    total += counts_[i].load(std::memory_order_relaxed);
+    const std::string bound = i < bounds_.size() ? fmt::format("{}", bounds_[i]) : "+Inf";
+    fmt::format_to(std::back_inserter(out), "{}_bucket{{{},le=\"{}\"}} {}\n", name, labels, bound,
+                   total);
+  }
+  const double sum = static_cast<double>(nanoseconds_.load(std::memory_order_relaxed)) * 1e-9;
+  fmt::format_to(std::back_inserter(out), "{}_sum{{{}}} {}\n{}_count{{{}}} {}\n", name, labels, sum,
+                 name, labels, total);
+}
+
+ModelMetrics::ModelMetrics()
+    : time_to_first_token(kFirstTokenBounds),
+      inter_token(kInterTokenBounds),
+      request_duration(kDurationBounds) {}
+
+Metrics::Metrics(std::span<const ServedModel> models, std::shared_ptr<const net::HttpProbe> probe)
+    : models_(models), probe_(std::move(probe)) {
+  for (size_t i = 0; i < models.size(); ++i) per_model_.push_back(std::make_unique<ModelMetrics>());
+}
+
+ModelMetrics& Metrics::of(const ServedModel& model) {
+  const auto index = static_cast<size_t>(&model - models_.data());
+  MILL_CHECK(index < per_model_.size());
+  return *per_model_[index];
+}
+
+void Metrics::count_request(std::string_view route, int status, std::string_view model) {
+  std::lock_guard lock(mutex_);
+  ++requests_[{std::string(route), status, std::string(model)}];
+}
+
+std::string Metrics::label(const ServedModel& model) const {
+  return fmt::format("model=\"{}\"", escape_label(model.id));
+}
+
+std::string Metrics::text() const {
+  std::string out;
+  describe(out, "tokenmill_requests_total", "counter", "Requests answered");
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [key, count] : requests_) {
+      const auto& [route, status, model] = key;
+      const std::string labels = fmt::format("route=\"{}\",status=\"{}\",model=\"{}\"", route,
+                                             status, escape_label(model));
+      sample(out, "tokenmill_requests_total", labels, count);
+    }
+  }
+  for (const CounterRow& row : kCounterRows) {
+    describe(out, row.name, "counter", row.help);
+    for (size_t i = 0; i < models_.size(); ++i)
+      sample(out, row.name, label(models_[i]), (*per_model_[i]).*row.value);
+  }
+  for (const HistogramRow& row : kHistogramRows) {
+    describe(out, row.name, "histogram", row.help);
+    for (size_t i = 0; i < models_.size(); ++i)
+      ((*per_model_[i]).*row.value).append(out, row.name, label(models_[i]));
+  }
+  std::vector<work::Load> loads;
+  for (const ServedModel& model : models_) loads.push_back(model.worker->load());
+  for (const LoadRow& row : kLoadRows) {
+    describe(out, row.name, row.type, row.help);
+    for (size_t i = 0; i < models_.size(); ++i)
+      sample(out, row.name, label(models_[i]), loads[i].*row.value);
+  }
+  if (!probe_) return out;
+  for (const ProbeRow& row : kProbeRows) {
+    describe(out, row.name, row.type, row.help);
+    sample(out, row.name, "", (*probe_).*row.value);
+  }
+  return out;
+}
+
+}  // namespace mill::gateway

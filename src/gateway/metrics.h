@@ -1,0 +1,69 @@
+// Counts and times for GET /metrics, in the text format of Prometheus 0.0.4. Any thread may record
+// and read.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "base/clock.h"
+#include "gateway/request_record.h"
+#include "gateway/served_model.h"
+#include "net/http_server.h"
+
+namespace mill::gateway {
+
+// A cumulative histogram of seconds.
+class Histogram {
+ public:
+  // `bounds`: the upper ends of the buckets, rising; must outlive it.
+  explicit Histogram(std::span<const double> bounds);
+  void record(Duration duration);
+  // Appends NAME_bucket{LABELS,le=…}, _sum and _count.
+  void append(std::string& out, std::string_view name, std::string_view labels) const;
+
+ private:
+  std::span<const double> bounds_;
+  std::vector<std::atomic<uint64_t>> counts_;  // [bounds + 1]; each its own bucket alone
+  std::atomic<uint64_t> nanoseconds_{0};
+};
+
+struct ModelMetrics {
+  ModelMetrics();
+  std::atomic<int64_t> prompt_tokens{0};
+  std::atomic<int64_t> cached_tokens{0};
+  std::atomic<int64_t> completion_tokens{0};
+  Histogram time_to_first_token;
+  Histogram inter_token;
+  Histogram request_duration;
+};
+
+class Metrics {
+ public:
+  // The models must outlive it; `probe` may be null.
+  Metrics(std::span<const ServedModel> models, std::shared_ptr<const net::HttpProbe> probe);
+
+  // Requires: `model` is one of the models.
+  ModelMetrics& of(const ServedModel& model);
+  void count_request(std::string_view route, int status, std::string_view model);
+  std::string text() const;
+
+ private:
+  std::string label(const ServedModel& model) const;
+
+  std::span<const ServedModel> models_;
+  std::shared_ptr<const net::HttpProbe> probe_;
+  std::vector<std::unique_ptr<ModelMetrics>> per_model_;  // [models]
+  mutable std::mutex mutex_;
+  std::map<std::tuple<std::string, int, std::string>, int64_t> requests_;  // route, status, model
+};
+
+}  // namespace mill::gateway

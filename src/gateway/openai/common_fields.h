@@ -1,0 +1,49 @@
+// The members that chat and text completions share: sampling, lengths, stops, streaming, and those
+// that are known and not built.
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "gateway/call.h"
+#include "gateway/limits.h"
+#include "gateway/openai/fields.h"
+
+namespace mill::gateway::openai {
+
+// What a request is read against.
+struct Catalogue {
+  std::span<const ServedModel> models;
+  RequestLimits limits;
+};
+
+// The model that "model" names. Fails: kInvalid when there is no name, kNotFound (which models
+// there are).
+Result<const ServedModel*> read_model(const Fields& fields, const Catalogue& catalogue);
+
+// temperature, top_p, top_k, min_p, penalties, seed (a random one when none is given), logit_bias;
+// not the logprobs.
+Result<work::Sampling> read_sampling(const Fields& fields, const ServedModel& model,
+                                     const RequestLimits& limits);
+// stop: null, one string, or some.
+Result<std::vector<std::string>> read_stops(const Fields& fields, const RequestLimits& limits);
+// n, stream, stream_options, ignore_eos into `call`.
+Status read_delivery(const Fields& fields, const RequestLimits& limits, Call& call);
+
+// A member that this server knows and has not built: harmless while absent, null, or equal to
+// `harmless` (JSON).
+struct Unbuilt {
+  std::string_view name;
+  std::string_view harmless;  // "" when no value is
+  std::string_view advice;    // the end of the sentence: what to do instead
+};
+// Fails with kUnsupported at the first that asks for something.
+Status refuse_unbuilt(const Fields& fields, std::span<const Unbuilt> table);
+
+// Prompt and answer against the context. `param` is "messages" or "prompt". Fails with kTooLarge,
+// with the numbers.
+Status check_length(const Call& call, const RequestLimits& limits, std::string_view param);
+
+}  // namespace mill::gateway::openai

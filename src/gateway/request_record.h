@@ -1,0 +1,24 @@
+// What is remembered of a request while it is served: for its log line and the metrics.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "work/event.h"
+
+namespace mill::gateway {
+
+struct RequestRecord {
+  std::string_view route;  // the name of the route, "" for none
+  std::string model;       // empty until a served one was named
+  std::string
+      finish_reason;  // of the choices, "stop" or "stop,length"; empty when there was no answer
+  work::Usage usage;  // of all choices; the prompt once
+  std::optional<Instant> first_token;
+  Instant last_token{};
+  int status = 0;
+};
+
+}  // namespace mill::gateway

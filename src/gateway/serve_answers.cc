@@ -1,0 +1,70 @@
+// The two endpoints that make a model write: each a story in five stations.
+#include <fmt/format.h>
+
+#include "gateway/choices.h"
+#include "gateway/deliver.h"
+#include "gateway/openai/formats.h"
+#include "gateway/openai/parse_chat.h"
+#include "gateway/openai/parse_completion.h"
+#include "gateway/stations.h"
+#include "net/request_id.h"
+
+namespace mill::gateway {
+namespace {
+
+using Parse = Result<Call> (*)(std::string_view body, const openai::Catalogue& catalogue);
+using Format = std::unique_ptr<AnswerFormat> (*)(const Call&, const openai::Envelope&);
+
+Result<Call> parse_chat_now(std::string_view body, const openai::Catalogue& catalogue) {
+  return openai::parse_chat(body, catalogue, unix_seconds());
+}
+
+// Parses on a side thread when that would hold up the others of this io thread.
+Task<Result<Call>> read_call(Stations at, const std::string& body, Parse parse) {
+  Result<Call> call;
+  const auto work = [&] { call = parse(body, at.catalogue()); };
+  if (body.size() > at.options.inline_body_bytes) {
+    co_await at.side_threads.run(work);
+  } else {
+    work();
+  }
+  co_return call;
+}
+
+openai::Envelope envelope(std::string_view prefix, const Options& options) {
+  return {fmt::format("{}-{:016x}{:016x}", prefix, net::random_bits(), net::random_bits()),
+          unix_seconds(), options.system_fingerprint};
+}
+
+Task<Status> serve_answers(Stations at, net::HttpExchange& http, RequestRecord& record, Parse parse,
+                           Format format_of, std::string_view id_prefix) {
+  if (at.draining) co_return fail(Code::kOverloaded, "the server is shutting down: try again");
+  MILL_CO_TRY(const Call call, co_await read_call(at, http.request().body, parse));
+  record.model = call.model->id;
+  ModelMetrics& metrics = at.metrics.of(*call.model);
+  const bool timed = at.options.answer_time > Duration::zero();
+  const Instant deadline = timed ? now() + at.options.answer_time : kNever;
+  std::vector<work::Order> orders = orders_of(call, http.id(), deadline);
+  MILL_CO_TRY(Choices choices, Choices::submit(*call.model->worker, std::move(orders)));
+  const auto format = format_of(call, envelope(id_prefix, at.options));
+  const Delivery delivery{http, call, *format, at.options.delivery, metrics, record};
+  Status delivered = co_await deliver(delivery, std::move(choices));
+  metrics.prompt_tokens += record.usage.prompt_tokens;
+  metrics.cached_tokens += record.usage.cached_tokens;
+  metrics.completion_tokens += record.usage.completion_tokens;
+  metrics.request_duration.record(now() - http.received());
+  co_return delivered;
+}
+
+}  // namespace
+
+Task<Status> serve_chat(Stations at, net::HttpExchange& http, RequestRecord& record) {
+  return serve_answers(at, http, record, parse_chat_now, openai::chat_format, "chatcmpl");
+}
+
+Task<Status> serve_completion(Stations at, net::HttpExchange& http, RequestRecord& record) {
+  return serve_answers(at, http, record, openai::parse_completion, openai::completion_format,
+                       "cmpl");
+}
+
+}  // namespace mill::gateway

@@ -1,0 +1,37 @@
+// What the handlers of the routes work with. Internal to gateway.
+#pragma once
+
+#include <atomic>
+#include <span>
+
+#include "base/result.h"
+#include "base/task.h"
+#include "gateway/gateway.h"
+#include "gateway/openai/common_fields.h"
+#include "gateway/request_record.h"
+#include "net/http_exchange.h"
+
+namespace mill::gateway {
+
+// Belongs to the Gateway, which outlives every request.
+struct Stations {
+  std::span<const ServedModel> models;
+  const Options& options;
+  Metrics& metrics;
+  net::SideThreads& side_threads;
+  const std::atomic<bool>& draining;
+
+  openai::Catalogue catalogue() const { return {models, options.limits}; }
+};
+
+// A handler answers through `http`, or fails, and then the error is the answer.
+Task<Status> serve_chat(Stations at, net::HttpExchange& http, RequestRecord& record);
+Task<Status> serve_completion(Stations at, net::HttpExchange& http, RequestRecord& record);
+Task<Status> serve_models(Stations at, net::HttpExchange& http, RequestRecord& record);
+Task<Status> serve_model(Stations at, net::HttpExchange& http, RequestRecord& record);
+Task<Status> serve_health(Stations at, net::HttpExchange& http, RequestRecord& record);
+Task<Status> serve_ready(Stations at, net::HttpExchange& http, RequestRecord& record);
+Task<Status> serve_metrics(Stations at, net::HttpExchange& http, RequestRecord& record);
+Task<Status> serve_greeting(Stations at, net::HttpExchange& http, RequestRecord& record);
+
+}  // namespace mill::gateway
