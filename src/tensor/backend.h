@@ -50,7 +50,8 @@ struct Activations {
   float* values = nullptr;   // [rows, cols] f32, or null
   int8_t* codes = nullptr;   // [rows, cols] s8: value ≈ code * scale of its group, or null
   float* scales = nullptr;   // [rows, cols / kGroup] f32
-  int32_t* sums = nullptr;   // [rows, cols / kGroup] s32, sum of the group's codes
+  int32_t* sums = nullptr;   // [rows, cols / kGroup] of the group's codes; two s16: those of its
+                             // first 16 (low) and of its last 16
 };
 
 // One product of a set that shares its input: out[r, n] (+)= sum_k x[r, k] * w[n, k] (+ bias[n]).

@@ -1,0 +1,80 @@
+// How the attention of a batch is cut into items, and which member of a team takes which.
+#pragma once
+
+#include <algorithm>
+
+#include "tensor/cpu/kernels.h"
+
+namespace mill::tensor {
+
+// Query rows [first, first + rows) of a slice on heads [first_head, last_head).
+struct AttentionItem {
+  const Slice* slice = nullptr;
+  int64_t first = 0;
+  int64_t rows = 0;
+  int64_t first_head = 0;
+  int64_t last_head = 0;
+};
+
+class AttentionSplit {
+ public:
+  AttentionSplit(const AttentionCall& call, int members) : call_(call) {
+    const HeadShape& shape = call.shape;
+    const int64_t ratio = shape.heads / shape.kv_heads;
+    rows_ = std::clamp<int64_t>(kMostQueries / ratio, 1, 16);
+    // The heads of one KV head read its keys and values together; fewer, where that would leave
+    // members without work; all, where a group of 32 codes would span two items.
+    int64_t tiles = 0;
+    for (const Slice& slice : call.slices) tiles += (slice.rows + rows_ - 1) / rows_;
+    heads_ = ratio;
+    while (heads_ > 1 && tiles * ((shape.heads + heads_ - 1) / heads_) < members) {
+      heads_ = (heads_ + 1) / 2;
+      if (ratio % heads_ != 0) heads_ = 1;
+    }
+    if (call.out.codes && heads_ * shape.head_dim % kGroup != 0) heads_ = ratio;
+    if (call.out.codes && heads_ * shape.head_dim % kGroup != 0) heads_ = shape.heads;
+  }
+
+  int64_t rows() const { return rows_; }  // of an item, at most
+
+  // Calls visit(item) for the items of this member; the members' items cost about the same.
+  template <class Visit>
+  void visit(const Team& team, const Visit& visit) const {
+    int64_t total = 0;
+    each([&](const AttentionItem& item) { total += cost(item); });
+    int64_t before = 0;
+    each([&](const AttentionItem& item) {
+      const int64_t middle = before + cost(item) / 2;
+      before += cost(item);
+      if (std::min<int64_t>(middle * team.size() / total, team.size() - 1) == team.index()) {
+        visit(item);
+      }
+    });
+  }
+
+ private:
+  template <class Visit>
+  void each(const Visit& visit) const {
+    for (const Slice& slice : call_.slices) {
+      for (int64_t first = 0; first < slice.rows; first += rows_) {
+        const int64_t rows = std::min(rows_, slice.rows - first);
+        for (int64_t head = 0; head < call_.shape.heads; head += heads_) {
+          visit({&slice, first, rows, head, std::min<int64_t>(head + heads_, call_.shape.heads)});
+        }
+      }
+    }
+  }
+
+  // Reading a block costs about as much as two queries on it.
+  int64_t cost(const AttentionItem& item) const {
+    const int64_t last = item.slice->position + item.first + item.rows;
+    const int64_t reach = call_.window > 0 ? std::min(call_.window + item.rows, last) : last;
+    return (reach / kBlockTokens + 1) * (item.rows * (item.last_head - item.first_head) + 2);
+  }
+
+  const AttentionCall& call_;
+  int64_t rows_ = 0;
+  int64_t heads_ = 0;
+};
+
+}  // namespace mill::tensor

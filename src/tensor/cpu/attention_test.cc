@@ -1,0 +1,253 @@
+#include <cmath>
+#include <numeric>
+
+#include "tensor/cpu/test_support.h"
+
+namespace mill::tensor {
+namespace {
+
+class Attending : public EachPath {};
+MILL_EACH_PATH(Attending);
+
+struct Shape {
+  int32_t heads, kv_heads, head_dim;
+};
+constexpr Shape kShapes[] = {{9, 3, 64}, {14, 2, 64}, {4, 1, 256},  {8, 4, 8},
+                             {4, 4, 80}, {6, 2, 96},  {16, 2, 128}, {70, 1, 16}};
+
+std::vector<float> half_exact(Random& random, int64_t count) {
+  std::vector<float> made = uniform_values(random, count);
+  for (float& value : made) value = f16_to_f32(f32_to_f16(value));
+  return made;
+}
+
+// Sequences with their tokens in scattered blocks of an arena full of NaNs.
+struct World {
+  World(Random& random, const Backend& backend, Shape s, const std::vector<int64_t>& lengths)
+      : shape{s.heads, s.kv_heads, s.head_dim} {
+    for (const int64_t length : lengths) {
+      tokens += length;
+      blocks.emplace_back(static_cast<size_t>((length + kBlockTokens - 1) / kBlockTokens));
+    }
+    int32_t count = 0;
+    for (auto& of_sequence : blocks) count += static_cast<int32_t>(of_sequence.size());
+    std::vector<int32_t> ids(static_cast<size_t>(count));
+    std::iota(ids.begin(), ids.end(), 1);
+    std::shuffle(ids.begin(), ids.end(), random);
+    size_t next = 0;
+    for (auto& of_sequence : blocks) {
+      for (int32_t& id : of_sequence) id = ids[next++];
+    }
+    const size_t plane =
+        static_cast<size_t>(kBlockTokens * s.kv_heads * s.head_dim) * bytes_of(backend.kv_type());
+    arena.assign((2 * plane + 192) * (ids.size() + 1), std::byte{0x7f});
+    const size_t skew = (64 - reinterpret_cast<uintptr_t>(arena.data()) % 64) % 64;
+    kv = {arena.data() + skew, 2 * plane + 128, 64, 64 + plane, backend.kv_type()};
+  }
+
+  HeadShape shape;
+  int64_t tokens = 0;
+  std::vector<std::vector<int32_t>> blocks;
+  std::vector<std::byte> arena;
+  KvLayer kv;
+};
+
+struct Inputs {
+  std::vector<float> q, k, v;
+};
+
+Inputs make_inputs(Random& random, int64_t rows, Shape s) {
+  return {uniform_values(random, rows * s.heads * s.head_dim, 2),
+          half_exact(random, rows * s.kv_heads * s.head_dim),
+          half_exact(random, rows * s.kv_heads * s.head_dim)};
+}
+
+void store_all(const Backend& backend, ThreadPool& pool, World& world,
+               std::span<const Slice> slices, Inputs in) {
+  const int64_t rows = world.tokens;
+  StoreCall call;
+  call.shape = world.shape;
+  call.slices = slices;
+  call.q = matrix_of(in.q, rows, int64_t{world.shape.heads} * world.shape.head_dim);
+  call.k = matrix_of(in.k, rows, int64_t{world.shape.kv_heads} * world.shape.head_dim);
+  call.v = matrix_of(in.v, rows, call.k.cols);
+  call.kv = world.kv;
+  pool.run([&](Team& team) { backend.store_kv(team, call); });
+}
+
+AttentionCall attention_call(const World& world, std::span<const Slice> slices,
+                             const std::vector<float>& q, const Activations& out) {
+  AttentionCall call;
+  call.shape = world.shape;
+  call.slices = slices;
+  call.q = matrix_of(q, world.tokens, int64_t{world.shape.heads} * world.shape.head_dim);
+  call.scale = 1 / std::sqrt(static_cast<float>(world.shape.head_dim));
+  call.kv = world.kv;
+  call.out = out;
+  return call;
+}
+
+std::vector<Slice> whole_slices(const World& world, const std::vector<int64_t>& lengths) {
+  std::vector<Slice> slices;
+  int64_t row = 0;
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    slices.push_back(
+        {.first_row = row, .rows = lengths[i], .position = 0, .blocks = world.blocks[i]});
+    row += lengths[i];
+  }
+  return slices;
+}
+
+TEST_P(Attending, IsTheReferences) {
+  Random random(21);
+  ThreadPool pool(2);
+  const std::vector<int64_t> lengths = {1, 33, 70, 5};
+  struct Variant {
+    int64_t window;
+    float softcap;
+  };
+  for (const Shape shape : kShapes) {
+    for (const Variant variant : {Variant{0, 0}, Variant{7, 0}, Variant{40, 3}, Variant{0, 20}}) {
+      SCOPED_TRACE(testing::Message() << shape.heads << "/" << shape.kv_heads << " of "
+                                      << shape.head_dim << " window " << variant.window);
+      World ours(random, *backend, shape, lengths), theirs(random, *reference, shape, lengths);
+      const Inputs in = make_inputs(random, ours.tokens, shape);
+      const auto our_slices = whole_slices(ours, lengths);
+      const auto their_slices = whole_slices(theirs, lengths);
+      store_all(*backend, pool, ours, our_slices, in);
+      store_all(*reference, pool, theirs, their_slices, in);
+      const int64_t cols = int64_t{shape.heads} * shape.head_dim;
+      const bool codes = cols % kGroup == 0;
+      OwnActivations out(ours.tokens, cols, kValues | (codes ? kCodes : 0));
+      OwnActivations only_codes(ours.tokens, cols, codes ? kCodes : kValues);
+      OwnActivations expected(ours.tokens, cols, kValues);
+      for (auto [where, what, to] : {std::tuple{&ours, backend.get(), &out},
+                                     {&ours, backend.get(), &only_codes},
+                                     {&theirs, reference.get(), &expected}}) {
+        AttentionCall call =
+            attention_call(*where, where == &ours ? our_slices : their_slices, in.q, to->all);
+        call.window = variant.window;
+        call.softcap = variant.softcap;
+        pool.run([&, on = what](Team& team) { on->attention(team, call); });
+      }
+      // Values lie in [-1, 1]; scores within ±2 sqrt(head_dim), so that their roundings (head_dim
+      // of them, and of the cap) reach 1e-5 in the weights.
+      for (size_t i = 0; i < expected.values.size(); ++i) {
+        ASSERT_NEAR(out.values[i], expected.values[i], 2e-5F) << i;
+      }
+      if (!codes) continue;
+      ASSERT_EQ(only_codes.codes, out.codes);
+      ASSERT_EQ(only_codes.scales, out.scales);
+      ASSERT_EQ(only_codes.sums, out.sums);
+      for (size_t i = 0; i < out.values.size(); ++i) {
+        const auto row = static_cast<int64_t>(i) / cols;
+        ASSERT_NEAR(out.decoded(row, static_cast<int64_t>(i) % cols), out.values[i],
+                    out.scales[i / kGroup] * 0.50001F);
+      }
+    }
+  }
+}
+
+// Whether a prompt comes in one piece or token by token, alone or with others: the same bits.
+TEST_P(Attending, OfARowIsTheSameBitsInAnyChunks) {
+  Random random(22);
+  const std::vector<int64_t> lengths = {75, 34};
+  for (const Shape shape : kShapes) {
+    for (const int64_t window : {0, 20}) {
+      SCOPED_TRACE(testing::Message() << shape.heads << "/" << shape.kv_heads << " of "
+                                      << shape.head_dim << " window " << window);
+      World world(random, *backend, shape, lengths);
+      const Inputs in = make_inputs(random, world.tokens, shape);
+      const int64_t cols = int64_t{shape.heads} * shape.head_dim;
+      const auto whole = whole_slices(world, lengths);
+      ThreadPool alone(1);
+      store_all(*backend, alone, world, whole, in);
+      OwnActivations single(world.tokens, cols, kValues);
+      for (const Slice& slice : whole) {
+        for (int64_t i = 0; i < slice.rows; ++i) {
+          const Slice one{slice.first_row + i, 1, slice.position + i, slice.blocks};
+          AttentionCall call = attention_call(world, {&one, 1}, in.q, single.all);
+          call.window = window;
+          alone.run([&](Team& team) { backend->attention(team, call); });
+        }
+      }
+      for (const int threads : {1, 2, 3}) {
+        ThreadPool pool(threads);
+        OwnActivations all(world.tokens, cols, kValues);
+        AttentionCall call = attention_call(world, whole, in.q, all.all);
+        call.window = window;
+        pool.run([&](Team& team) { backend->attention(team, call); });
+        ASSERT_EQ(std::memcmp(all.values.data(), single.values.data(), all.values.size() * 4), 0);
+      }
+    }
+  }
+}
+
+TEST_P(Attending, PreparesHeadsAsTheReference) {
+  Random random(23);
+  const std::vector<int64_t> lengths = {3, 40};
+  for (const int threads : {1, 3}) {
+    ThreadPool pool(threads);
+    for (const Shape shape : kShapes) {
+      for (int variant = 0; variant < 8; ++variant) {
+        const bool half_split = variant & 1, norms = variant & 2, partial = variant & 4;
+        SCOPED_TRACE(testing::Message() << shape.heads << "/" << shape.kv_heads << " of "
+                                        << shape.head_dim << " variant " << variant);
+        World ours(random, *backend, shape, lengths), theirs(random, *reference, shape, lengths);
+        const int64_t rows = ours.tokens;
+        const int32_t dims = partial ? shape.head_dim / 2 : shape.head_dim;
+        const std::vector<float> angles = uniform_values(random, rows * dims / 2, 3);
+        std::vector<float> cos(angles.size()), sin(angles.size());
+        for (size_t i = 0; i < angles.size(); ++i) {
+          cos[i] = std::cos(angles[i]), sin[i] = std::sin(angles[i]);
+        }
+        const Rotation rotation{matrix_of(std::as_const(cos), rows, dims / 2),
+                                matrix_of(std::as_const(sin), rows, dims / 2), dims, half_split};
+        const std::vector<float> norm = uniform_values(random, shape.head_dim);
+        const Inputs in = make_inputs(random, rows, shape);
+        Inputs mine = in, other = in;
+        const auto run = [&](const Backend& on, World& world, Inputs& inputs) {
+          StoreCall call;
+          call.shape = world.shape;
+          const auto slices = whole_slices(world, lengths);
+          call.slices = slices;
+          call.q = matrix_of(inputs.q, rows, int64_t{shape.heads} * shape.head_dim);
+          call.k = matrix_of(inputs.k, rows, int64_t{shape.kv_heads} * shape.head_dim);
+          call.v = matrix_of(inputs.v, rows, call.k.cols);
+          if (norms) call.q_norm = call.k_norm = norm.data();
+          call.eps = 1e-6F;
+          call.rotation = &rotation;
+          call.kv = world.kv;
+          pool.run([&](Team& team) { on.store_kv(team, call); });
+        };
+        run(*backend, ours, mine);
+        run(*reference, theirs, other);
+        // The norm's roundings (head_dim + 8 of them, halved by the root), then three.
+        const float off = 4 * static_cast<float>(shape.head_dim + 8) * 0x1p-24F;
+        for (size_t i = 0; i < mine.q.size(); ++i) ASSERT_NEAR(mine.q[i], other.q[i], off);
+        for (size_t i = 0; i < mine.k.size(); ++i) ASSERT_NEAR(mine.k[i], other.k[i], off);
+      }
+    }
+  }
+}
+
+TEST_P(Attending, NumbersBeyondHalfPrecisionStayFinite) {
+  Random random(24);
+  ThreadPool pool(1);
+  const std::vector<int64_t> lengths = {2};
+  const Shape shape{1, 1, 64};
+  World world(random, *backend, shape, lengths);
+  Inputs in = make_inputs(random, 2, shape);
+  in.v[3] = 1e9F;
+  in.v[64 + 3] = 1e9F;
+  const auto slices = whole_slices(world, lengths);
+  store_all(*backend, pool, world, slices, in);
+  OwnActivations out(2, 64, kValues);
+  const AttentionCall call = attention_call(world, slices, in.q, out.all);
+  pool.run([&](Team& team) { backend->attention(team, call); });
+  for (const float value : out.values) ASSERT_TRUE(std::isfinite(value));
+  EXPECT_NEAR(out.values[3], 65504, 1);
+}
+
+}  // namespace
+}  // namespace mill::tensor

@@ -1,0 +1,294 @@
+// Products with quantized weights: unsigned numbers times signed 8-bit codes, exact in 32-bit
+// integers over a group (or half of one), then scaled and added up in f32 group by group, in the
+// order of the inputs. Templates over the vector type of an instruction set; see kernels.h.
+//
+// Per row, output and group, with D = sum of number * code and S = sum of codes:
+//   without minima  sum += x_scale * (d * float(D - zero * S))
+//   with minima     sum += x_scale * (d * float(D) - minimum * float(S))
+// The same roundings in the same order in every tile, so a row's result does not depend on the
+// tile it falls into, nor on whether the panel was expanded first.
+#pragma once
+
+#include "tensor/cpu/kernels.h"
+#include "tensor/cpu/panel.h"
+
+namespace mill::tensor {
+
+// One group of a panel as the file has it. v counts vectors of S::kLanes outputs.
+template <class S, DType D>
+class FileGroup {
+ public:
+  static constexpr CodeLayout kLayout = code_layout(D);
+  static constexpr int kHalves = kLayout.halves;
+  static constexpr int kZero = kLayout.zero;
+  static constexpr bool kMinima = kLayout.minima;
+  static constexpr bool kWide = kLayout.low_bits == 8 || kLayout.table;  // numbers beyond 127
+
+  FileGroup(const std::byte* panel, int64_t group) {
+    const int64_t in_super = group % kLayout.groups();
+    super_ = panel + group / kLayout.groups() * kLayout.super_bytes();
+    group_ = super_ + kLayout.header_bytes() + in_super * kLayout.group_bytes();
+    scale_row_ = in_super * kLayout.scale_row();
+  }
+  static int64_t offset(int64_t group) {
+    return group / kLayout.groups() * kLayout.super_bytes() +
+           group % kLayout.groups() * kLayout.group_bytes();
+  }
+
+  template <int kStep>
+  typename S::B numbers(int v) const {
+    constexpr int kBytes = S::kLanes * 4;
+    if constexpr (kLayout.low_bits == 8) {
+      return S::load_bytes(group_ + kStep * 128 + v * kBytes);
+    } else {
+      const typename S::B pair = S::load_bytes(group_ + kStep / 2 * 128 + v * kBytes);
+      typename S::B low = kStep % 2 == 0 ? S::low_nibbles(pair) : S::high_nibbles(pair);
+      const std::byte* bits = group_ + kLayout.low_bytes() + kStep * 16 + v * (kBytes / 8);
+      if constexpr (kLayout.planes >= 1) low = S::template add_bits<16>(low, bits);
+      if constexpr (kLayout.planes >= 2) {
+        low = S::template add_bits<32>(low, bits + kLayout.plane_bytes());
+      }
+      if constexpr (kLayout.table) low = S::look_up(low);
+      return low;
+    }
+  }
+
+  typename S::F scale(int half, int v) const {
+    if constexpr (kLayout.super) {
+      const std::byte* integers = super_ + kLayout.scales_offset() + scale_row_ + half * kPanel;
+      return S::mul(S::from_half(halves(0, v)), S::from_bytes(integers + v * S::kLanes));
+    } else {
+      return S::from_half(halves(0, v));
+    }
+  }
+  typename S::F minimum(int half, int v) const {
+    if constexpr (kLayout.super) {
+      const std::byte* integers = super_ + kLayout.minima_offset() + scale_row_ + half * kPanel;
+      return S::mul(S::from_half(halves(1, v)), S::from_bytes(integers + v * S::kLanes));
+    } else {
+      return S::from_half(halves(1, v));
+    }
+  }
+
+ private:
+  const std::byte* halves(int row, int v) const {
+    const std::byte* base = kLayout.super ? super_ : group_ + kLayout.group_scales_offset();
+    return base + (row * kPanel + v * S::kLanes) * 2;
+  }
+  const std::byte* super_;
+  const std::byte* group_;
+  int64_t scale_row_;
+};
+
+// The same group expanded to bytes and f32 scales (expand_panel).
+template <class S, class From>
+class ExpandedGroup {
+ public:
+  static constexpr int kHalves = From::kHalves;
+  static constexpr int kZero = From::kZero;
+  static constexpr bool kMinima = From::kMinima;
+  static constexpr bool kWide = From::kWide;
+  static constexpr int64_t kScaleSets = kHalves * (kMinima ? 2 : 1);
+  static constexpr int64_t kBytes = 1024 + kScaleSets * kPanel * 4;
+
+  ExpandedGroup(const std::byte* panel, int64_t group) : group_(panel + group * kBytes) {}
+  static int64_t offset(int64_t group) { return group * kBytes; }
+
+  template <int kStep>
+  typename S::B numbers(int v) const {
+    return S::load_bytes(group_ + kStep * 128 + v * S::kLanes * 4);
+  }
+  typename S::F scale(int half, int v) const { return S::load(set(half) + v * S::kLanes); }
+  typename S::F minimum(int half, int v) const {
+    return S::load(set(kHalves + half) + v * S::kLanes);
+  }
+  static void expand(const std::byte* panel, int64_t groups, std::byte* to) {
+    for (int64_t g = 0; g < groups; ++g) {
+      const From from(panel, g);
+      std::byte* group = to + g * kBytes;
+      constexpr int kVectors = static_cast<int>(kPanel) / S::kLanes;
+      for (int v = 0; v < kVectors; ++v) {
+        expand_steps<0>(from, v, group);
+        for (int half = 0; half < kHalves; ++half) {
+          auto* scales = reinterpret_cast<float*>(group + 1024) + half * kPanel + v * S::kLanes;
+          S::store(scales, from.scale(half, v));
+          if constexpr (kMinima) S::store(scales + kHalves * kPanel, from.minimum(half, v));
+        }
+      }
+    }
+  }
+
+ private:
+  template <int kStep>
+  static void expand_steps(const From& from, int v, std::byte* group) {
+    S::store_bytes(group + kStep * 128 + v * S::kLanes * 4, from.template numbers<kStep>(v));
+    if constexpr (kStep + 1 < kSteps) expand_steps<kStep + 1>(from, v, group);
+  }
+  const float* set(int index) const {
+    return reinterpret_cast<const float*>(group_ + 1024) + index * kPanel;
+  }
+  const std::byte* group_;
+};
+
+// Vector v of a result row to its place, with bias and what is there already.
+template <class S>
+void write_vector(const PanelCall& call, int64_t row, int v, typename S::F value) {
+  const int64_t column = v * S::kLanes;
+  const int64_t left = call.columns - column;
+  if (left <= 0) return;
+  float* to = call.out + row * call.out_stride + column;
+  const int lanes = static_cast<int>(left < S::kLanes ? left : S::kLanes);
+  if (lanes == S::kLanes) {
+    if (call.bias) value = S::add(value, S::load(call.bias + column));
+    if (call.accumulate) value = S::add(value, S::load(to));
+    S::store(to, value);
+  } else {
+    if (call.bias) value = S::add(value, S::load_part(call.bias + column, lanes));
+    if (call.accumulate) value = S::add(value, S::load_part(to, lanes));
+    S::store_part(to, value, lanes);
+  }
+}
+
+// kRows rows times one panel.
+template <class S, class Group, int kRows>
+class CodeTile {
+ public:
+  using F = typename S::F;
+  using I = typename S::I;
+  static constexpr int kVectors = static_cast<int>(kPanel) / S::kLanes;
+  static constexpr int kWidth = S::kCodeVectors;  // vectors whose integers are held at a time
+
+  // Rows [first, first + kRows) of the call. `panel`: of Group's kind.
+  template <bool kFetch>
+  static void run(const PanelCall& call, const std::byte* panel, int64_t first) {
+    const int64_t groups = call.cols / 32;
+    const int8_t* codes = call.codes + first * call.cols;
+    const float* scales = call.scales + first * groups;
+    const int32_t* sums = call.sums + first * groups;
+    F sum[kRows][kVectors];
+    for (int r = 0; r < kRows; ++r) {
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = S::zero();
+    }
+    for (int64_t g = 0; g < groups; ++g) {
+      const Group group(panel, g);
+      if constexpr (kFetch) {
+        const std::byte* ahead = panel + call.panel_bytes + Group::offset(g);
+        const std::byte* end = panel + call.panel_bytes + Group::offset(g + 1);
+        for (; ahead < end; ahead += 64) S::fetch(ahead);
+      }
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; v += kWidth) {
+        add_half<0>(group, v, codes + g * 32, call.cols, scales + g, sums + g, groups, sum);
+        if constexpr (Group::kHalves == 2) {
+          add_half<1>(group, v, codes + g * 32 + 16, call.cols, scales + g, sums + g, groups, sum);
+        }
+      }
+    }
+    for (int r = 0; r < kRows; ++r) {
+      for (int v = 0; v < kVectors; ++v) write_vector<S>(call, first + r, v, sum[r][v]);
+    }
+  }
+
+ private:
+  // A pair of s16 factors for the two 16-code sums of a group that picks half `half`.
+  static constexpr int32_t pick(int half, int factor) {
+    const auto low = static_cast<uint32_t>(static_cast<uint16_t>(factor));
+    if (Group::kHalves == 1) return static_cast<int32_t>(low | low << 16);
+    return static_cast<int32_t>(half == 0 ? low : low << 16);
+  }
+
+  template <int kHalf>
+  static void add_half(const Group& group, int v0, const int8_t* codes, int64_t code_stride,
+                       const float* scales, const int32_t* sums, int64_t group_stride,
+                       F (&sum)[kRows][kVectors]) {
+    constexpr int kEffectiveZero = Group::kZero - (Group::kWide ? S::kWideOffset : 0);
+    I dots[kRows][kWidth];
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      I start = S::zero_int();
+      if constexpr (kEffectiveZero != 0) {
+        start = S::dot_pairs(S::broadcast(sums + r * group_stride),
+                             S::set_int(pick(kHalf, -kEffectiveZero)));
+      }
+#pragma GCC unroll 8
+      for (int w = 0; w < kWidth; ++w) dots[r][w] = start;
+    }
+    constexpr int kHalfSteps = static_cast<int>(kSteps) / Group::kHalves;
+    add_steps<kHalf * kHalfSteps, kHalfSteps>(group, v0, codes, code_stride, dots);
+#pragma GCC unroll 8
+    for (int w = 0; w < kWidth; ++w) {
+      const F d = group.scale(kHalf, v0 + w);
+      F minimum = S::zero();
+      if constexpr (Group::kMinima) minimum = group.minimum(kHalf, v0 + w);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        F part = S::mul(S::from_int(dots[r][w]), d);
+        if constexpr (Group::kMinima) {
+          const I codes_sum =
+              S::dot_pairs(S::broadcast(sums + r * group_stride), S::set_int(pick(kHalf, 1)));
+          part = S::subtract_product(part, minimum, S::from_int(codes_sum));
+        }
+        sum[r][v0 + w] = S::add_product(sum[r][v0 + w], part, S::set(scales[r * group_stride]));
+      }
+    }
+  }
+
+  template <int kStep, int kCount>
+  static void add_steps(const Group& group, int v0, const int8_t* codes, int64_t code_stride,
+                        I (&dots)[kRows][kWidth]) {
+    typename S::B numbers[kWidth];
+#pragma GCC unroll 8
+    for (int w = 0; w < kWidth; ++w) numbers[w] = group.template numbers<kStep>(v0 + w);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const I x = S::broadcast(codes + r * code_stride);
+#pragma GCC unroll 8
+      for (int w = 0; w < kWidth; ++w) {
+        dots[r][w] = S::template dot<Group::kWide>(dots[r][w], numbers[w], x);
+      }
+    }
+    if constexpr (kCount > 1) {
+      add_steps<kStep + 1, kCount - 1>(group, v0, codes + 4, code_stride, dots);
+    }
+  }
+};
+
+// Calls Tile<rows>::run for the rows of a call, in tiles as equal as can be.
+template <class S, class Group, bool kFetch, int kRows>
+void run_code_tile(const PanelCall& call, const std::byte* panel, int64_t first, int64_t rows) {
+  if (rows == kRows) {
+    CodeTile<S, Group, kRows>::template run<kFetch>(call, panel, first);
+  } else if constexpr (kRows > 1) {
+    run_code_tile<S, Group, kFetch, kRows - 1>(call, panel, first, rows);
+  }
+}
+
+template <class S, class Group, bool kFetchFirst>
+void run_code_tiles(const PanelCall& call, const std::byte* panel) {
+  int64_t tiles = (call.rows + S::kCodeRows - 1) / S::kCodeRows;
+  int64_t first = 0;
+  if constexpr (kFetchFirst) {
+    const int64_t rows = (call.rows + tiles - 1) / tiles;
+    run_code_tile<S, Group, true, S::kCodeRows>(call, panel, 0, rows);
+    first = rows;
+    --tiles;
+  }
+  for (; tiles > 0; --tiles) {
+    const int64_t rows = (call.rows - first + tiles - 1) / tiles;
+    run_code_tile<S, Group, false, S::kCodeRows>(call, panel, first, rows);
+    first += rows;
+  }
+}
+
+template <class S, DType D>
+void code_product(const PanelCall& call) {
+  using Group = FileGroup<S, D>;
+  using Expanded = ExpandedGroup<S, Group>;
+  if constexpr (S::kExpandRows > 1) {
+    if (call.rows < S::kExpandRows) return run_code_tiles<S, Group, true>(call, call.panel);
+  }
+  Expanded::expand(call.panel, call.cols / 32, call.scratch);
+  run_code_tiles<S, Expanded, false>(call, call.scratch);
+}
+
+}  // namespace mill::tensor

@@ -1,0 +1,313 @@
+#include "tensor/cpu/cpu_backend.h"
+
+#include <algorithm>
+#include <new>
+
+#include "base/check.h"
+#include "tensor/cpu/attention_split.h"
+#include "tensor/cpu/panel.h"
+
+namespace mill::tensor {
+namespace {
+
+// Room that a thread keeps from call to call. Contents are lost when it grows.
+class ThreadRoom {
+ public:
+  std::byte* at_least(int64_t bytes) {
+    if (bytes > bytes_) {
+      room_.reset(static_cast<std::byte*>(
+          ::operator new (static_cast<size_t>(bytes), std::align_val_t{kAlign})));
+      bytes_ = bytes;
+    }
+    return room_.get();
+  }
+
+ private:
+  static constexpr size_t kAlign = 64;
+  struct Free {
+    void operator()(std::byte* p) const { ::operator delete (p, std::align_val_t{kAlign}); }
+  };
+  std::unique_ptr<std::byte, Free> room_;
+  int64_t bytes_ = 0;
+};
+
+ThreadRoom& thread_room() {
+  thread_local ThreadRoom room;
+  return room;
+}
+
+ActivationRow row_of(const Activations& all, int64_t row, int64_t from_column = 0) {
+  const int64_t at = row * all.cols + from_column;
+  const int64_t group = row * (all.cols / kGroup) + from_column / kGroup;
+  ActivationRow made;
+  if (all.values) made.values = all.values + at;
+  if (all.codes) {
+    made.codes = all.codes + at;
+    made.scales = all.scales + group;
+    made.sums = all.sums + group;
+  }
+  return made;
+}
+
+// Calls visit(row, first column, last column) for this member's part of [rows, cols], whole groups
+// of 32 columns at a time.
+template <class Visit>
+void share_columns(const Team& team, int64_t rows, int64_t cols, const Visit& visit) {
+  const int64_t groups = (cols + kGroup - 1) / kGroup;
+  const auto [first, last] = team.share(rows * groups, rows >= team.size() ? groups : 1);
+  for (int64_t at = first; at < last;) {
+    const int64_t row = at / groups;
+    const int64_t end = std::min(last, (row + 1) * groups);
+    visit(row, (at - row * groups) * kGroup, std::min((end - row * groups) * kGroup, cols));
+    at = end;
+  }
+}
+
+// How many parts the rows of a product set are cut into: a part's activations stay in a core's
+// second-level cache, and there are enough parts of panels for all members.
+int64_t row_parts(int64_t rows, int64_t cols, int64_t panels, int members) {
+  constexpr int64_t kCacheBytes = 448 << 10;
+  constexpr int64_t kFewestRows = 12;
+  const int64_t most = std::clamp<int64_t>(kCacheBytes / std::max<int64_t>(cols, 1), 48, 192);
+  int64_t parts = (rows + most - 1) / most;
+  if (panels * parts < 2 * members) parts = (2 * members + panels - 1) / panels;
+  return std::clamp<int64_t>(parts, 1, (rows + kFewestRows - 1) / kFewestRows);
+}
+
+class CpuBackend final : public Backend {
+ public:
+  explicit CpuBackend(const Kernels& kernels) : kernels_(kernels) {}
+
+  std::string_view name() const override { return kernels_.name; }
+  KvType kv_type() const override { return KvType::kF16; }
+
+  size_t packed_bytes(const Weight& weight) const override {
+    return static_cast<size_t>(panel_count(weight.rows) * panel_bytes(weight.dtype, weight.cols));
+  }
+
+  PackedMatrix pack(Team& team, const Weight& weight, std::span<std::byte> room) const override {
+    const size_t bytes = packed_bytes(weight);
+    MILL_CHECK(room.size() >= bytes && weight.cols % block_elements(weight.dtype) == 0);
+    const int64_t size = panel_bytes(weight.dtype, weight.cols);
+    const auto [first, last] = team.share(panel_count(weight.rows));
+    for (int64_t i = first; i < last; ++i) {
+      pack_panel(weight.dtype, weight.data, weight.rows, weight.cols, i, room.data() + i * size);
+    }
+    return {weight.rows, weight.cols, static_cast<int32_t>(weight.dtype), room.data(), bytes};
+  }
+
+  uint32_t form_read_by(const PackedMatrix& weight) const override {
+    return is_float(dtype_of_packed(weight)) ? kValues : kCodes;
+  }
+
+  void rms_norm(Team& team, ConstMatrix x, const float* weight, float eps,
+                const Activations& out) const override {
+    share_columns(team, x.rows, x.cols, [&](int64_t row, int64_t first, int64_t last) {
+      kernels_.norm({.x = x.row(row),
+                     .cols = x.cols,
+                     .first = first,
+                     .last = last,
+                     .weight = weight,
+                     .eps = eps,
+                     .out = row_of(out, row)});
+    });
+  }
+
+  void add_rms_norm(Team& team, ConstMatrix x, const float* weight, float eps,
+                    Matrix sum) const override {
+    share_columns(team, x.rows, x.cols, [&](int64_t row, int64_t first, int64_t last) {
+      kernels_.norm({.x = x.row(row),
+                     .cols = x.cols,
+                     .first = first,
+                     .last = last,
+                     .weight = weight,
+                     .eps = eps,
+                     .sum = sum.row(row)});
+    });
+  }
+
+  void gated(Team& team, Gate gate, ConstMatrix g, ConstMatrix u,
+             const Activations& out) const override {
+    share_columns(team, g.rows, g.cols, [&](int64_t row, int64_t first, int64_t last) {
+      kernels_.gated({gate, g.row(row), u.row(row), first, last, row_of(out, row)});
+    });
+  }
+
+  void products(Team& team, const Activations& x,
+                std::span<const Product> products) const override {
+    int64_t panels = 0;
+    for (const Product& product : products) panels += panel_count(product.weight->rows);
+    if (panels == 0 || x.rows == 0) return;
+    const int64_t parts = row_parts(x.rows, x.cols, panels, team.size());
+    // All panels for the first part of the rows, then for the next: one line of work, cut evenly.
+    const auto [first, last] = team.share(parts * panels);
+    std::byte* scratch = thread_room().at_least(scratch_bytes(x.cols));
+    for (int64_t part = first / panels; part * panels < last; ++part) {
+      const int64_t first_row = part * x.rows / parts;
+      const int64_t rows = (part + 1) * x.rows / parts - first_row;
+      int64_t begin = part * panels;  // of the product
+      for (const Product& product : products) {
+        const int64_t end = begin + panel_count(product.weight->rows);
+        for (int64_t i = std::max(first, begin); i < std::min(last, end); ++i) {
+          multiply(x, product, i - begin, first_row, rows, scratch);
+        }
+        begin = end;
+      }
+    }
+  }
+
+  void store_kv(Team& team, const StoreCall& call) const override {
+    MILL_CHECK(call.kv.type == KvType::kF16);
+    const int64_t heads = call.shape.heads + call.shape.kv_heads;
+    int64_t at = 0;
+    int64_t rows = 0;
+    for (const Slice& slice : call.slices) rows += slice.rows;
+    const auto [first, last] = team.share(rows * heads);
+    for (const Slice& slice : call.slices) {
+      for (int64_t i = 0; i < slice.rows; ++i, at += heads) {
+        for (int64_t h = std::max<int64_t>(first - at, 0); h < std::min(last - at, heads); ++h) {
+          if (h < call.shape.heads) {
+            prepare(call, call.q, call.q_norm, slice.first_row + i, h);
+          } else {
+            store(call, slice, i, h - call.shape.heads);
+          }
+        }
+      }
+    }
+  }
+
+  void attention(Team& team, const AttentionCall& call) const override {
+    MILL_CHECK(call.kv.type == KvType::kF16);
+    const AttentionSplit split(call, team.size());
+    const int64_t floats = attend_scratch(call.shape.head_dim);
+    const int64_t rows_bytes = split.rows() * call.out.cols * static_cast<int64_t>(sizeof(float));
+    std::byte* room =
+        thread_room().at_least(floats * static_cast<int64_t>(sizeof(float)) + rows_bytes);
+    auto* scratch = reinterpret_cast<float*>(room);
+    split.visit(team,
+                [&](const AttentionItem& item) { attend(call, item, scratch, scratch + floats); });
+  }
+
+ private:
+  static DType dtype_of_packed(const PackedMatrix& weight) {
+    return static_cast<DType>(weight.format);
+  }
+
+  void multiply(const Activations& x, const Product& product, int64_t panel, int64_t first_row,
+                int64_t rows, std::byte* scratch) const {
+    const PackedMatrix& weight = *product.weight;
+    MILL_CHECK(weight.cols == x.cols);
+    const DType dtype = dtype_of_packed(weight);
+    const int64_t size = panel_bytes(dtype, weight.cols);
+    const int64_t column = panel * kPanel;
+    const int64_t group = first_row * (x.cols / kGroup);
+    PanelCall call{.panel = weight.data + panel * size,
+                   .panel_bytes = size,
+                   .cols = x.cols,
+                   .rows = rows,
+                   .out = product.out.row(first_row) + column,
+                   .out_stride = product.out.stride,
+                   .columns = std::min(kPanel, weight.rows - column),
+                   .bias = product.bias ? product.bias + column : nullptr,
+                   .accumulate = product.accumulate,
+                   .scratch = scratch};
+    if (is_float(dtype)) {
+      MILL_CHECK(x.values);
+      call.values = x.values + first_row * x.cols;
+    } else {
+      MILL_CHECK(x.codes && x.scales && x.sums);
+      call.codes = x.codes + first_row * x.cols;
+      call.scales = x.scales + group;
+      call.sums = x.sums + group;
+    }
+    kernels_.product[weight.format](call);
+  }
+
+  void prepare(const StoreCall& call, Matrix rows, const float* norm, int64_t row,
+               int64_t head) const {
+    const int64_t head_dim = call.shape.head_dim;
+    HeadCall made{.head = rows.row(row) + head * head_dim,
+                  .head_dim = head_dim,
+                  .norm = norm,
+                  .eps = call.eps};
+    if (call.rotation) {
+      made.cos = call.rotation->cos.row(row);
+      made.sin = call.rotation->sin.row(row);
+      made.dims = call.rotation->dims;
+      made.half_split = call.rotation->half_split;
+    }
+    kernels_.prepare_head(made);
+  }
+
+  // Key and value of one head of row i of a slice, in the order that attention reads (kernels.h).
+  void store(const StoreCall& call, const Slice& slice, int64_t i, int64_t head) const {
+    const int64_t head_dim = call.shape.head_dim;
+    const int64_t row = slice.first_row + i;
+    prepare(call, call.k, call.k_norm, row, head);
+    const int64_t position = slice.position + i;
+    const auto block =
+        static_cast<size_t>(slice.blocks[static_cast<size_t>(position / kBlockTokens)]);
+    std::byte* base = call.kv.base + block * call.kv.block_bytes;
+    const int64_t token = position % kBlockTokens;
+    auto* keys =
+        reinterpret_cast<uint16_t*>(base + call.kv.key_offset) + head * head_dim * kBlockTokens;
+    auto* values =
+        reinterpret_cast<uint16_t*>(base + call.kv.value_offset) + head * head_dim * kBlockTokens;
+    kernels_.to_half(call.v.row(row) + head * head_dim, values + token * head_dim, head_dim);
+    constexpr int64_t kRun = 64;
+    uint16_t halves[kRun];
+    for (int64_t d = 0; d < head_dim; d += kRun) {
+      const int64_t count = std::min(kRun, head_dim - d);
+      kernels_.to_half(call.k.row(row) + head * head_dim + d, halves, count);
+      for (int64_t j = 0; j < count; ++j) keys[(d + j) * kBlockTokens + token] = halves[j];
+    }
+  }
+
+  // `rows`: room for the item's rows of all heads, where values are not wanted.
+  void attend(const AttentionCall& call, const AttentionItem& item, float* scratch,
+              float* rows) const {
+    const HeadShape& shape = call.shape;
+    const Slice& slice = *item.slice;
+    const int64_t first_row = slice.first_row + item.first;
+    const int64_t ratio = shape.heads / shape.kv_heads;
+    float* out = call.out.values ? call.out.values + first_row * call.out.cols : rows;
+    for (int64_t head = item.first_head; head < item.last_head;) {
+      const int64_t kv_head = head / ratio;
+      const int64_t end = std::min({item.last_head, (kv_head + 1) * ratio, head + kMostQueries});
+      kernels_.attend({.kv = &call.kv,
+                       .blocks = slice.blocks.data(),
+                       .kv_offset = kv_head * shape.head_dim * kBlockTokens * 2,
+                       .head_dim = shape.head_dim,
+                       .position = slice.position + item.first,
+                       .rows = item.rows,
+                       .heads = end - head,
+                       .q = call.q.row(first_row) + head * shape.head_dim,
+                       .q_stride = call.q.stride,
+                       .scale = call.scale,
+                       .softcap = call.softcap,
+                       .window = call.window,
+                       .out = out + head * shape.head_dim,
+                       .out_stride = call.out.cols,
+                       .scratch = scratch});
+      head = end;
+    }
+    if (!call.out.codes) return;
+    const int64_t from = item.first_head * shape.head_dim;
+    const int64_t to = item.last_head * shape.head_dim;
+    for (int64_t i = 0; i < item.rows; ++i) {
+      ActivationRow row = row_of(call.out, first_row + i, from);
+      row.values = nullptr;
+      kernels_.encode(out + i * call.out.cols + from, to - from, row);
+    }
+  }
+
+  const Kernels& kernels_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(const Kernels& kernels) {
+  return std::make_unique<CpuBackend>(kernels);
+}
+
+}  // namespace mill::tensor

@@ -1,0 +1,124 @@
+// The inner loops of the CPU paths, as a table of functions per instruction set.
+//
+// An instruction set is one translation unit (avx512.cc, avx2.cc, scalar.cc), built with its own
+// compiler flags; it defines a vector type `Simd` in its own namespace and fills the table with the
+// templates of this folder. Nothing else may be compiled with those flags, so that no shared inline
+// function is ever emitted with instructions that the machine lacks: the templates are all
+// parameters of Simd, and cpu_backend.cc does the rest (splitting work, layouts) in plain code.
+//
+// Every function gives the same bits for a row whatever the other rows of the call are.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tensor/backend.h"
+
+namespace mill::tensor {
+
+// One row of Activations; pointers as there, null where the form is not wanted.
+struct ActivationRow {
+  float* values = nullptr;
+  int8_t* codes = nullptr;
+  float* scales = nullptr;
+  int32_t* sums = nullptr;
+};
+
+// `rows` rows of activations times one panel, to `columns` outputs.
+struct PanelCall {
+  const std::byte* panel = nullptr;
+  int64_t panel_bytes = 0;  // the next panel, if any, lies behind this one: it may be fetched ahead
+  int64_t cols = 0;
+  int64_t rows = 0;
+  // Row r of the input: values + r * cols; codes + r * cols, scales and sums + r * cols / 32.
+  const float* values = nullptr;
+  const int8_t* codes = nullptr;
+  const float* scales = nullptr;
+  const int32_t* sums = nullptr;
+  float* out = nullptr;  // [rows, columns], row r at out + r * out_stride
+  int64_t out_stride = 0;
+  int64_t columns = 0;          // 1 … kPanel
+  const float* bias = nullptr;  // [columns], or null
+  bool accumulate = false;
+  std::byte* scratch = nullptr;  // scratch_bytes(cols), aligned to 64
+};
+
+// Norm and gate of columns [first, last) of one row.  Requires: first is a multiple of 32; so is
+// last, or it is the end of the row.
+struct NormCall {
+  const float* x = nullptr;  // the whole row
+  int64_t cols = 0;
+  int64_t first = 0, last = 0;
+  const float* weight = nullptr;
+  float eps = 0;
+  ActivationRow out;     // the whole row
+  float* sum = nullptr;  // instead of `out`: the normed row is added to it
+};
+struct GateCall {
+  Gate gate = Gate::kSilu;
+  const float* g = nullptr;  // the whole rows
+  const float* u = nullptr;
+  int64_t first = 0, last = 0;
+  ActivationRow out;
+};
+
+// One head of one row on its way to the cache.
+struct HeadCall {
+  float* head = nullptr;  // [head_dim], in place
+  int64_t head_dim = 0;
+  const float* norm = nullptr;  // [head_dim], or null
+  float eps = 0;
+  const float* cos = nullptr;  // [dims / 2]; null: no rotation
+  const float* sin = nullptr;
+  int64_t dims = 0;
+  bool half_split = false;
+};
+
+// Consecutive queries of one sequence on the heads of one KV head.
+//
+// Keys of a block lie [head_dim, kBlockTokens] f16 (a vector of tokens per dimension), values
+// [kBlockTokens, head_dim] f16.
+struct AttendCall {
+  const KvLayer* kv = nullptr;
+  const int32_t* blocks = nullptr;  // of the sequence
+  int64_t kv_offset = 0;            // bytes from a block's key_offset (value_offset) to this head's
+  int64_t head_dim = 0;
+  int64_t position = 0;      // of the first query row
+  int64_t rows = 0;          // query rows
+  int64_t heads = 0;         // heads of each row; rows * heads <= kMostQueries
+  const float* q = nullptr;  // row r, head h at q + r * q_stride + h * head_dim
+  int64_t q_stride = 0;
+  float scale = 1;
+  float softcap = 0;
+  int64_t window = 0;
+  float* out = nullptr;  // [rows, heads, head_dim], row r at out + r * out_stride
+  int64_t out_stride = 0;
+  float* scratch = nullptr;  // attend_scratch(head_dim) floats, aligned to 64
+};
+inline constexpr int64_t kMostQueries = 64;
+constexpr int64_t attend_scratch(int64_t head_dim) {
+  // Weights and sums of the queries, and one block's keys and values in f32.
+  const int64_t width = (head_dim + 15) / 16 * 16;
+  return kMostQueries * (width + kBlockTokens + 3) + 2 * kBlockTokens * width;
+}
+
+struct Kernels {
+  const char* name = "";
+  // The product with a panel of the type, or null.
+  void (*product[32])(const PanelCall&) = {};
+  void (*norm)(const NormCall&) = nullptr;
+  void (*gated)(const GateCall&) = nullptr;
+  // Codes (and scales, sums) of `cols` values.  Requires: cols is a multiple of 32.
+  void (*encode)(const float* values, int64_t cols, const ActivationRow& to) = nullptr;
+  void (*prepare_head)(const HeadCall&) = nullptr;
+  // f32 to f16; a number beyond the range of f16 becomes the largest one.
+  void (*to_half)(const float* from, uint16_t* to, int64_t count) = nullptr;
+  void (*attend)(const AttendCall&) = nullptr;
+};
+
+// Bytes of PanelCall::scratch: a panel with its numbers as bytes and its scales as f32.
+constexpr int64_t scratch_bytes(int64_t cols) {
+  return cols / 32 * (1024 + 4 * 128);
+}
+
+}  // namespace mill::tensor

@@ -1,0 +1,200 @@
+#include <array>
+#include <cmath>
+
+#include "tensor/cpu/test_support.h"
+
+namespace mill::tensor {
+namespace {
+
+class Products : public EachPath {};
+MILL_EACH_PATH(Products);
+
+// Integers that their own coding represents exactly: each group has a ±127.
+void fill_with_integers(Random& random, const Backend& backend, OwnActivations& x) {
+  std::vector<float> rows(static_cast<size_t>(x.all.rows * x.all.cols));
+  for (float& value : rows) value = static_cast<float>(integer(random, -127, 127));
+  for (size_t at = 0; at < rows.size(); at += kGroup) {
+    rows[at + static_cast<size_t>(integer(random, 0, kGroup - 1))] =
+        integer(random, 0, 1) != 0 ? 127 : -127;
+  }
+  // A gate of a large g passes u through: g / (1 + e^-g) = g for g = 64, a power of two.
+  const std::vector<float> gates(rows.size(), 64);
+  ThreadPool pool(1);
+  pool.run([&](Team& team) {
+    backend.gated(team, Gate::kSilu, matrix_of(gates, x.all.rows, x.all.cols),
+                  matrix_of(std::as_const(rows), x.all.rows, x.all.cols), x.all);
+  });
+}
+
+// |sum| may be off by a rounding of each group's part and of each addition: (groups + 8) halves of
+// a unit in the last place of the largest sum there can be. A group's two parts (numbers, minimum)
+// are each at most twice the largest weight.
+double tolerance(const std::vector<float>& weights, float largest, const float* x) {
+  double magnitudes = 0;
+  for (size_t k = 0; k < weights.size(); ++k) magnitudes += std::abs(x[k]);
+  const auto groups = static_cast<double>(weights.size() / 32 + 8);
+  return groups * 0x1p-24 * 4 * largest * magnitudes;
+}
+
+TEST_P(Products, OfExactCodesAreThoseOfTheDequantizedWeights) {
+  Random random(1);
+  ThreadPool pool(2);
+  for (const DType dtype : kAllDTypes) {
+    if (is_float(dtype)) continue;
+    for (const int64_t outputs : {1, 31, 33, 96}) {
+      SCOPED_TRACE(std::string(name(dtype)) + " outputs " + std::to_string(outputs));
+      const int64_t cols = block_elements(dtype) * integer(random, 1, 4);
+      const int64_t rows = integer(random, 1, 60);
+      const RandomWeight weight(random, dtype, outputs, cols);
+      const Packed packed(*backend, pool, weight.weight);
+      ASSERT_EQ(backend->form_read_by(packed.matrix), kCodes);
+      OwnActivations x(rows, cols, kValues | kCodes);
+      fill_with_integers(random, *backend, x);
+      std::vector<float> out(static_cast<size_t>(rows * outputs));
+      const Product product{.weight = &packed.matrix, .out = matrix_of(out, rows, outputs)};
+      pool.run([&](Team& team) { backend->products(team, x.all, {&product, 1}); });
+      for (int64_t n = 0; n < outputs; ++n) {
+        const std::vector<float> w = weight.dequantized_row(n);
+        const float largest = std::abs(*std::max_element(
+            w.begin(), w.end(), [](float a, float b) { return std::abs(a) < std::abs(b); }));
+        for (int64_t r = 0; r < rows; ++r) {
+          const float* values = x.values.data() + r * cols;
+          double expected = 0;
+          for (int64_t k = 0; k < cols; ++k) {
+            expected += static_cast<double>(values[k]) * 64 * w[static_cast<size_t>(k)] / 64;
+          }
+          ASSERT_NEAR(out[static_cast<size_t>(r * outputs + n)], expected,
+                      tolerance(w, largest, values))
+              << "row " << r << " output " << n << " of " << rows << " x " << cols;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Products, OfFloatWeightsAreTheReferences) {
+  Random random(2);
+  ThreadPool pool(2);
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+    for (const int64_t cols : {1, 7, 33, 172, 300}) {
+      SCOPED_TRACE(std::string(name(dtype)) + " cols " + std::to_string(cols));
+      const int64_t outputs = integer(random, 1, 80);
+      const int64_t rows = integer(random, 1, 30);
+      const RandomWeight weight(random, dtype, outputs, cols, 1.0F);
+      const Packed packed(*backend, pool, weight.weight);
+      const Packed plain(*reference, pool, weight.weight);
+      ASSERT_EQ(backend->form_read_by(packed.matrix), kValues);
+      OwnActivations x(rows, cols, kValues);
+      for (float& value : x.values) value = uniform(random, -1, 1);
+      std::vector<float> out(static_cast<size_t>(rows * outputs)), expected(out.size());
+      const Product ours{.weight = &packed.matrix, .out = matrix_of(out, rows, outputs)};
+      const Product theirs{.weight = &plain.matrix, .out = matrix_of(expected, rows, outputs)};
+      pool.run([&](Team& team) {
+        backend->products(team, x.all, {&ours, 1});
+        reference->products(team, x.all, {&theirs, 1});
+      });
+      // One rounding per addition of numbers below 1.
+      const double off = static_cast<double>(cols * (cols + 2)) * 0x1p-24;
+      for (size_t i = 0; i < out.size(); ++i) ASSERT_NEAR(out[i], expected[i], off);
+    }
+  }
+}
+
+// The determinism that batching rests on.
+TEST_P(Products, OfARowAreTheSameBitsInAnyCompany) {
+  Random random(3);
+  ThreadPool alone(1);
+  constexpr int64_t kRows = 70;
+  constexpr int64_t kOutputs = 70;
+  for (const DType dtype : kAllDTypes) {
+    SCOPED_TRACE(name(dtype));
+    const int64_t cols = 512;
+    const RandomWeight weight(random, dtype, kOutputs, cols);
+    const Packed packed(*backend, alone, weight.weight);
+    OwnActivations x(kRows, cols, kValues | kCodes);
+    const std::vector<float> values = uniform_values(random, kRows * cols);
+    const std::vector<float> ones(static_cast<size_t>(cols), 1.0F);
+    std::vector<float> single(kRows * kOutputs);
+    alone.run([&](Team& team) {
+      backend->rms_norm(team, matrix_of(values, kRows, cols), ones.data(), 1e-5F, x.all);
+      for (int64_t r = 0; r < kRows; ++r) {
+        const Product product{.weight = &packed.matrix,
+                              .out = {single.data() + r * kOutputs, 1, kOutputs, kOutputs}};
+        backend->products(team, x.rows(r, 1), {&product, 1});
+      }
+    });
+    for (const int threads : {1, 2, 3}) {
+      ThreadPool pool(threads);
+      for (int64_t rows = 1; rows <= kRows; rows += rows < 20 ? 1 : 7) {
+        const int64_t first = integer(random, 0, kRows - rows);
+        std::vector<float> out(static_cast<size_t>(rows * kOutputs));
+        const Product product{.weight = &packed.matrix, .out = matrix_of(out, rows, kOutputs)};
+        pool.run([&](Team& team) { backend->products(team, x.rows(first, rows), {&product, 1}); });
+        ASSERT_EQ(std::memcmp(out.data(), single.data() + first * kOutputs, out.size() * 4), 0)
+            << rows << " rows from " << first << ", threads " << threads;
+      }
+    }
+  }
+}
+
+TEST_P(Products, OfASetAddBiasAndWhatIsThere) {
+  Random random(4);
+  ThreadPool pool(2);
+  constexpr int64_t kCols = 256;
+  constexpr int64_t kRows = 5;
+  const std::array<DType, 4> types = {DType::kQ4_1, DType::kF16, DType::kQ8_0, DType::kQ6_K};
+  const std::array<int64_t, 4> outputs = {64, 33, 7, 100};
+  OwnActivations x(kRows, kCols, kValues | kCodes);
+  const std::vector<float> values = uniform_values(random, kRows * kCols);
+  const std::vector<float> ones(kCols, 1.0F);
+  pool.run([&](Team& team) {
+    backend->rms_norm(team, matrix_of(values, kRows, kCols), ones.data(), 1e-5F, x.all);
+  });
+  std::vector<std::unique_ptr<RandomWeight>> weights;
+  std::vector<std::unique_ptr<Packed>> packed;
+  std::vector<std::vector<float>> plain, biases, start, out;
+  std::vector<Product> bare, full;
+  for (size_t i = 0; i < types.size(); ++i) {
+    weights.push_back(std::make_unique<RandomWeight>(random, types[i], outputs[i], kCols));
+    packed.push_back(std::make_unique<Packed>(*backend, pool, weights[i]->weight));
+    biases.push_back(uniform_values(random, outputs[i]));
+    start.push_back(uniform_values(random, kRows * outputs[i]));
+    plain.emplace_back(start[i].size());
+  }
+  out = start;
+  for (size_t i = 0; i < types.size(); ++i) {
+    bare.push_back({.weight = &packed[i]->matrix, .out = matrix_of(plain[i], kRows, outputs[i])});
+    full.push_back({.weight = &packed[i]->matrix,
+                    .bias = biases[i].data(),
+                    .out = matrix_of(out[i], kRows, outputs[i]),
+                    .accumulate = true});
+  }
+  pool.run([&](Team& team) {
+    backend->products(team, x.all, bare);
+    backend->products(team, x.all, full);
+  });
+  for (size_t i = 0; i < types.size(); ++i) {
+    for (size_t j = 0; j < out[i].size(); ++j) {
+      const float sum = plain[i][j] + biases[i][j % static_cast<size_t>(outputs[i])];
+      ASSERT_EQ(out[i][j], start[i][j] + sum) << name(types[i]) << " " << j;
+    }
+  }
+}
+
+TEST_P(Products, LeaveTheRestOfAWiderMatrixAlone) {
+  Random random(5);
+  ThreadPool pool(2);
+  const RandomWeight weight(random, DType::kQ4_0, 37, 64);
+  const Packed packed(*backend, pool, weight.weight);
+  OwnActivations x(3, 64, kValues | kCodes);
+  fill_with_integers(random, *backend, x);
+  std::vector<float> out(3 * 64, -7.0F);
+  const Product product{.weight = &packed.matrix, .out = {out.data(), 3, 37, 64}};
+  pool.run([&](Team& team) { backend->products(team, x.all, {&product, 1}); });
+  for (size_t r = 0; r < 3; ++r) {
+    for (size_t n = 37; n < 64; ++n) ASSERT_EQ(out[r * 64 + n], -7.0F);
+  }
+}
+
+}  // namespace
+}  // namespace mill::tensor

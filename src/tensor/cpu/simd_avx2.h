@@ -1,0 +1,188 @@
+// AVX2 with FMA and F16C for the templates of this folder. Only avx2.cc includes this.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "tensor/cpu/panel.h"
+
+namespace mill::tensor::avx2 {
+
+#define MILL_INLINE [[gnu::always_inline]] static inline
+
+struct Simd {
+  using F = __m256;
+  using I = __m256i;
+  using B = __m256i;
+  static constexpr int kLanes = 8;
+  static constexpr int kCodeRows = 3;
+  static constexpr int kCodeVectors = 2;
+  static constexpr int64_t kExpandRows = 16;
+  static constexpr int kWideOffset = 128;  // what dot<true> subtracts from each number
+  static constexpr int kValueRows = 6;
+  static constexpr int kValueVectors = 2;
+  static constexpr int kScoreRows = 3;  // queries of a tile in attention
+  static constexpr int kMixRows = 3;
+  static constexpr int kMixVectors = 4;
+
+  MILL_INLINE F zero() { return _mm256_setzero_ps(); }
+  MILL_INLINE F set(float x) { return _mm256_set1_ps(x); }
+  MILL_INLINE F load(const float* p) { return _mm256_loadu_ps(p); }
+  MILL_INLINE void store(float* p, F x) { _mm256_storeu_ps(p, x); }
+  MILL_INLINE I first_lanes(int count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  // The first `lanes` of them; the others read as 0.
+  MILL_INLINE F load_part(const float* p, int lanes) {
+    return _mm256_maskload_ps(p, first_lanes(lanes));
+  }
+  MILL_INLINE void store_part(float* p, F x, int lanes) {
+    _mm256_maskstore_ps(p, first_lanes(lanes), x);
+  }
+  MILL_INLINE F add(F a, F b) { return _mm256_add_ps(a, b); }
+  MILL_INLINE F sub(F a, F b) { return _mm256_sub_ps(a, b); }
+  MILL_INLINE F mul(F a, F b) { return _mm256_mul_ps(a, b); }
+  MILL_INLINE F div(F a, F b) { return _mm256_div_ps(a, b); }
+  MILL_INLINE F min(F a, F b) { return _mm256_min_ps(a, b); }
+  MILL_INLINE F max(F a, F b) { return _mm256_max_ps(a, b); }
+  MILL_INLINE F abs(F a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), a); }
+  MILL_INLINE F round(F a) {
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
+  MILL_INLINE F add_product(F sum, F a, F b) { return _mm256_fmadd_ps(a, b, sum); }
+  MILL_INLINE F subtract_product(F from, F a, F b) { return _mm256_fnmadd_ps(a, b, from); }
+  // a * 2^n for integral n in [-126, 127].
+  MILL_INLINE F scale_by_power(F a, F n) {
+    const I biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23)));
+  }
+  MILL_INLINE float sum(F a) {
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  }
+  MILL_INLINE float highest(F a) {
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  }
+  // Lanes [from, to) of a, the others of b.
+  MILL_INLINE F choose_lanes(F a, F b, int from, int to) {
+    const I mask = _mm256_andnot_si256(first_lanes(from), first_lanes(to));
+    return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(mask));
+  }
+
+  // `count` numbers, each twice.
+  MILL_INLINE F load_doubled(const float* p, int count) {
+    return _mm256_permutevar8x32_ps(load_part(p, count), _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
+  }
+  MILL_INLINE F swap_neighbours(F a) { return _mm256_permute_ps(a, 0xb1); }
+  // a - b in even lanes, a + b in odd ones.
+  MILL_INLINE F subtract_add(F a, F b) { return _mm256_addsub_ps(a, b); }
+
+  MILL_INLINE I zero_int() { return _mm256_setzero_si256(); }
+  MILL_INLINE I set_int(int32_t x) { return _mm256_set1_epi32(x); }
+  // Four bytes, in every lane.
+  MILL_INLINE I broadcast(const void* p) {
+    int32_t x = 0;
+    std::memcpy(&x, p, sizeof x);
+    return _mm256_set1_epi32(x);
+  }
+  MILL_INLINE F from_int(I a) { return _mm256_cvtepi32_ps(a); }
+  MILL_INLINE I to_int(F a) { return _mm256_cvtps_epi32(a); }  // to nearest, ties to even
+  // The bits of |a|, which order as the numbers do, with a NaN above all.
+  MILL_INLINE I magnitude(F a) { return _mm256_castps_si256(abs(a)); }
+  MILL_INLINE I max_int(I a, I b) { return _mm256_max_epi32(a, b); }
+  MILL_INLINE int32_t highest_int(I a) {
+    const __m128i four = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    const __m128i two = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+  }
+  MILL_INLINE I add_int(I a, I b) { return _mm256_add_epi32(a, b); }
+  MILL_INLINE int32_t sum_int(I a) {
+    const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+  }
+  // kLanes numbers in [-128, 127] to bytes.
+  MILL_INLINE void store_codes(int8_t* p, I a) {
+    const __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
+  }
+  // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
+  MILL_INLINE I dot_pairs(I a, I b) { return _mm256_madd_epi16(a, b); }
+  // Per lane: sum + Σ of four u8 of w times four s8 of x. kWide: w may be beyond 127, and 128 is
+  // subtracted from it first, as the pairs of u8 * s8 must stay within 16 bits.
+  template <bool kWide>
+  MILL_INLINE I dot(I sum, B w, I x) {
+    I pairs;
+    if constexpr (kWide) {
+      const B centred = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
+      pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(centred), _mm256_sign_epi8(x, centred));
+    } else {
+      pairs = _mm256_maddubs_epi16(w, x);
+    }
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+
+  MILL_INLINE B load_bytes(const std::byte* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  MILL_INLINE void store_bytes(std::byte* p, B a) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a);
+  }
+  MILL_INLINE B low_nibbles(B a) { return _mm256_and_si256(a, _mm256_set1_epi8(15)); }
+  MILL_INLINE B high_nibbles(B a) {
+    return _mm256_and_si256(_mm256_srli_epi16(a, 4), _mm256_set1_epi8(15));
+  }
+  // Adds kValue to the bytes whose bit is set.
+  template <int kValue>
+  MILL_INLINE B add_bits(B a, const std::byte* bits) {
+    const I places =
+        _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const I each = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201));
+    const I spread = _mm256_and_si256(_mm256_shuffle_epi8(broadcast(bits), places), each);
+    const I chosen = _mm256_cmpeq_epi8(spread, each);
+    return _mm256_or_si256(a, _mm256_and_si256(chosen, _mm256_set1_epi8(kValue)));
+  }
+  MILL_INLINE B look_up(B places) {
+    const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Table));
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), places);
+  }
+
+  // kLanes numbers of another type, widened.
+  MILL_INLINE F from_half(const void* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+  }
+  MILL_INLINE F from_half_part(const void* p, int lanes) {
+    alignas(16) uint16_t copy[kLanes] = {};
+    std::memcpy(copy, p, static_cast<size_t>(lanes) * 2);
+    return from_half(copy);
+  }
+  MILL_INLINE F from_bfloat(const void* p) {
+    const __m128i raw = _mm_loadu_si128(static_cast<const __m128i*>(p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(raw), 16));
+  }
+  MILL_INLINE F from_bytes(const std::byte* p) {
+    const __m128i raw = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(raw));
+  }
+  MILL_INLINE void to_half_part(uint16_t* p, F a, int lanes) {
+    alignas(16) uint16_t copy[kLanes];
+    const __m128i half = _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    _mm_store_si128(reinterpret_cast<__m128i*>(copy), half);
+    std::memcpy(p, copy, static_cast<size_t>(lanes) * 2);
+  }
+
+  MILL_INLINE void fetch(const std::byte* p) {
+    _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1);
+  }
+};
+
+#undef MILL_INLINE
+
+}  // namespace mill::tensor::avx2

@@ -1,0 +1,147 @@
+// AVX-512 (F, BW, DQ, VL, VNNI) for the templates of this folder. Only avx512.cc includes this.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "tensor/cpu/panel.h"
+
+namespace mill::tensor::avx512 {
+
+#define MILL_INLINE [[gnu::always_inline]] static inline
+
+struct Simd {
+  using F = __m512;
+  using I = __m512i;
+  using B = __m512i;
+  static constexpr int kLanes = 16;
+  static constexpr int kCodeRows = 6;
+  static constexpr int kCodeVectors = 2;
+  static constexpr int64_t kExpandRows = 48;
+  static constexpr int kWideOffset = 0;  // what dot<true> subtracts from each number
+  static constexpr int kValueRows = 8;
+  static constexpr int kValueVectors = 2;
+  static constexpr int kScoreRows = 6;  // queries of a tile in attention
+  static constexpr int kMixRows = 4;
+  static constexpr int kMixVectors = 4;
+
+  MILL_INLINE F zero() { return _mm512_setzero_ps(); }
+  MILL_INLINE F set(float x) { return _mm512_set1_ps(x); }
+  MILL_INLINE F load(const float* p) { return _mm512_loadu_ps(p); }
+  MILL_INLINE void store(float* p, F x) { _mm512_storeu_ps(p, x); }
+  MILL_INLINE __mmask16 first_lanes(int count) { return static_cast<__mmask16>((1U << count) - 1); }
+  // The first `lanes` of them; the others read as 0.
+  MILL_INLINE F load_part(const float* p, int lanes) {
+    return _mm512_maskz_loadu_ps(first_lanes(lanes), p);
+  }
+  MILL_INLINE void store_part(float* p, F x, int lanes) {
+    _mm512_mask_storeu_ps(p, first_lanes(lanes), x);
+  }
+  MILL_INLINE F add(F a, F b) { return _mm512_add_ps(a, b); }
+  MILL_INLINE F sub(F a, F b) { return _mm512_sub_ps(a, b); }
+  MILL_INLINE F mul(F a, F b) { return _mm512_mul_ps(a, b); }
+  MILL_INLINE F div(F a, F b) { return _mm512_div_ps(a, b); }
+  MILL_INLINE F min(F a, F b) { return _mm512_min_ps(a, b); }
+  MILL_INLINE F max(F a, F b) { return _mm512_max_ps(a, b); }
+  MILL_INLINE F abs(F a) { return _mm512_abs_ps(a); }
+  MILL_INLINE F round(F a) {
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
+  MILL_INLINE F add_product(F sum, F a, F b) { return _mm512_fmadd_ps(a, b, sum); }
+  MILL_INLINE F subtract_product(F from, F a, F b) { return _mm512_fnmadd_ps(a, b, from); }
+  // a * 2^n for integral n.
+  MILL_INLINE F scale_by_power(F a, F n) { return _mm512_scalef_ps(a, n); }
+  MILL_INLINE float sum(F a) { return _mm512_reduce_add_ps(a); }
+  MILL_INLINE float highest(F a) { return _mm512_reduce_max_ps(a); }
+  // Lanes [from, to) of a, the others of b.
+  MILL_INLINE F choose_lanes(F a, F b, int from, int to) {
+    const auto mask = static_cast<__mmask16>(first_lanes(to) & ~first_lanes(from));
+    return _mm512_mask_blend_ps(mask, b, a);
+  }
+
+  // `count` numbers, each twice.
+  MILL_INLINE F load_doubled(const float* p, int count) {
+    const __m512i places = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    return _mm512_permutexvar_ps(places, load_part(p, count));
+  }
+  MILL_INLINE F swap_neighbours(F a) { return _mm512_permute_ps(a, 0xb1); }
+  // a - b in even lanes, a + b in odd ones.
+  MILL_INLINE F subtract_add(F a, F b) {
+    return _mm512_mask_add_ps(_mm512_sub_ps(a, b), 0xaaaa, a, b);
+  }
+
+  MILL_INLINE I zero_int() { return _mm512_setzero_si512(); }
+  MILL_INLINE I set_int(int32_t x) { return _mm512_set1_epi32(x); }
+  // Four bytes, in every lane.
+  MILL_INLINE I broadcast(const void* p) {
+    int32_t x = 0;
+    std::memcpy(&x, p, sizeof x);
+    return _mm512_set1_epi32(x);
+  }
+  MILL_INLINE F from_int(I a) { return _mm512_cvtepi32_ps(a); }
+  MILL_INLINE I to_int(F a) { return _mm512_cvtps_epi32(a); }  // to nearest, ties to even
+  // The bits of |a|, which order as the numbers do, with a NaN above all.
+  MILL_INLINE I magnitude(F a) { return _mm512_castps_si512(_mm512_abs_ps(a)); }
+  MILL_INLINE I max_int(I a, I b) { return _mm512_max_epi32(a, b); }
+  MILL_INLINE int32_t highest_int(I a) { return _mm512_reduce_max_epi32(a); }
+  MILL_INLINE I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
+  MILL_INLINE int32_t sum_int(I a) { return _mm512_reduce_add_epi32(a); }
+  // kLanes numbers in [-128, 127] to bytes.
+  MILL_INLINE void store_codes(int8_t* p, I a) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
+  }
+  // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
+  MILL_INLINE I dot_pairs(I a, I b) { return _mm512_madd_epi16(a, b); }
+  // Per lane: sum + Σ of four u8 of w times four s8 of x. kWide: w may be beyond 127.
+  template <bool kWide>
+  MILL_INLINE I dot(I sum, B w, I x) {
+    return _mm512_dpbusd_epi32(sum, w, x);
+  }
+
+  MILL_INLINE B load_bytes(const std::byte* p) { return _mm512_loadu_si512(p); }
+  MILL_INLINE void store_bytes(std::byte* p, B a) { _mm512_storeu_si512(p, a); }
+  MILL_INLINE B low_nibbles(B a) { return _mm512_and_si512(a, _mm512_set1_epi8(15)); }
+  MILL_INLINE B high_nibbles(B a) {
+    return _mm512_and_si512(_mm512_srli_epi16(a, 4), _mm512_set1_epi8(15));
+  }
+  // Adds kValue to the bytes whose bit is set.
+  template <int kValue>
+  MILL_INLINE B add_bits(B a, const std::byte* bits) {
+    uint64_t mask = 0;
+    std::memcpy(&mask, bits, sizeof mask);
+    return _mm512_mask_add_epi8(a, _cvtu64_mask64(mask), a, _mm512_set1_epi8(kValue));
+  }
+  MILL_INLINE B look_up(B places) {
+    const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Table));
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), places);
+  }
+
+  // kLanes numbers of another type, widened.
+  MILL_INLINE F from_half(const void* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
+  }
+  MILL_INLINE F from_half_part(const void* p, int lanes) {
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(lanes), p));
+  }
+  MILL_INLINE F from_bfloat(const void* p) {
+    const __m256i raw = _mm256_loadu_si256(static_cast<const __m256i*>(p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(raw), 16));
+  }
+  MILL_INLINE F from_bytes(const std::byte* p) {
+    const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(raw));
+  }
+  MILL_INLINE void to_half_part(uint16_t* p, F a, int lanes) {
+    const __m256i half = _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    _mm256_mask_storeu_epi16(p, first_lanes(lanes), half);
+  }
+
+  MILL_INLINE void fetch(const std::byte* p) { _mm_prefetch(p, _MM_HINT_T1); }
+};
+
+#undef MILL_INLINE
+
+}  // namespace mill::tensor::avx512

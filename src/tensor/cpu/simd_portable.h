@@ -1,0 +1,185 @@
+// Plain C++ with the vector types of gcc and clang, for any machine. Only scalar.cc includes this.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "tensor/cpu/panel.h"
+#include "tensor/half.h"
+
+namespace mill::tensor::portable {
+
+#define MILL_INLINE [[gnu::always_inline]] static inline
+
+struct Simd {
+  using F = float __attribute__((vector_size(16)));
+  using I = int32_t __attribute__((vector_size(16)));
+  using B = uint8_t __attribute__((vector_size(16)));
+  static constexpr int kLanes = 4;
+  static constexpr int kCodeRows = 2;
+  static constexpr int kCodeVectors = 1;
+  static constexpr int64_t kExpandRows = 0;  // always
+  static constexpr int kWideOffset = 0;      // what dot<true> subtracts from each number
+  static constexpr int kValueRows = 4;
+  static constexpr int kValueVectors = 2;
+  static constexpr int kScoreRows = 1;  // queries of a tile in attention
+  static constexpr int kMixRows = 2;
+  static constexpr int kMixVectors = 4;
+
+  template <class V>
+  MILL_INLINE V take(const void* p) {
+    V value;
+    std::memcpy(&value, p, sizeof value);
+    return value;
+  }
+
+  // Sums that a NaN in the input may overflow wrap around.
+  using U = uint32_t __attribute__((vector_size(16)));
+  MILL_INLINE U bits_of(I a) { return take<U>(&a); }
+  MILL_INLINE I take_bits(U a) { return take<I>(&a); }
+
+  MILL_INLINE F zero() { return F{}; }
+  MILL_INLINE F set(float x) { return F{x, x, x, x}; }
+  MILL_INLINE F load(const float* p) { return take<F>(p); }
+  MILL_INLINE void store(float* p, F x) { std::memcpy(p, &x, sizeof x); }
+  // The first `lanes` of them; the others read as 0.
+  MILL_INLINE F load_part(const float* p, int lanes) {
+    F value = {};
+    std::memcpy(&value, p, static_cast<size_t>(lanes) * sizeof(float));
+    return value;
+  }
+  MILL_INLINE void store_part(float* p, F x, int lanes) {
+    std::memcpy(p, &x, static_cast<size_t>(lanes) * sizeof(float));
+  }
+  MILL_INLINE F add(F a, F b) { return a + b; }
+  MILL_INLINE F sub(F a, F b) { return a - b; }
+  MILL_INLINE F mul(F a, F b) { return a * b; }
+  MILL_INLINE F div(F a, F b) { return a / b; }
+  MILL_INLINE F min(F a, F b) { return a < b ? a : b; }
+  MILL_INLINE F max(F a, F b) { return a > b ? a : b; }
+  MILL_INLINE F abs(F a) { return a < 0.0F ? -a : a; }
+  MILL_INLINE F round(F a) { return from_int(to_int(a)); }
+  MILL_INLINE F add_product(F sum, F a, F b) { return sum + a * b; }
+  MILL_INLINE F subtract_product(F from, F a, F b) { return from - a * b; }
+  // a * 2^n for integral n in [-126, 127].
+  MILL_INLINE F scale_by_power(F a, F n) {
+    const I bits = (to_int(n) + 127) << 23;
+    return a * take<F>(&bits);
+  }
+  MILL_INLINE float sum(F a) { return (a[0] + a[2]) + (a[1] + a[3]); }
+  MILL_INLINE float highest(F a) {
+    float top = a[0];
+    for (int i = 1; i < kLanes; ++i) top = a[i] > top ? a[i] : top;
+    return top;
+  }
+  // Lanes [from, to) of a, the others of b.
+  MILL_INLINE F choose_lanes(F a, F b, int from, int to) {
+    const I lane = {0, 1, 2, 3};
+    return (lane >= from) & (lane < to) ? a : b;
+  }
+
+  // `count` numbers, each twice.
+  MILL_INLINE F load_doubled(const float* p, int count) {
+    return count > 1 ? F{p[0], p[0], p[1], p[1]} : F{p[0], p[0], 0, 0};
+  }
+  MILL_INLINE F swap_neighbours(F a) { return F{a[1], a[0], a[3], a[2]}; }
+  // a - b in even lanes, a + b in odd ones.
+  MILL_INLINE F subtract_add(F a, F b) { return a + F{-b[0], b[1], -b[2], b[3]}; }
+
+  MILL_INLINE I zero_int() { return I{}; }
+  MILL_INLINE I set_int(int32_t x) { return I{x, x, x, x}; }
+  // Four bytes, in every lane.
+  MILL_INLINE I broadcast(const void* p) { return set_int(take<int32_t>(p)); }
+  MILL_INLINE F from_int(I a) { return __builtin_convertvector(a, F); }
+  // To nearest, ties to even, of numbers within ±2^22: adding 1.5 * 2^23 leaves the integer in the
+  // low bits.
+  MILL_INLINE I to_int(F a) {
+    const F shifted = a + 0x1.8p23F;
+    return take_bits(take<U>(&shifted) - 0x4b400000U);
+  }
+  // The bits of |a|, which order as the numbers do, with a NaN above all.
+  MILL_INLINE I magnitude(F a) { return take<I>(&a) & 0x7fffffff; }
+  MILL_INLINE I max_int(I a, I b) { return a > b ? a : b; }
+  MILL_INLINE int32_t highest_int(I a) {
+    int32_t top = a[0];
+    for (int i = 1; i < kLanes; ++i) top = a[i] > top ? a[i] : top;
+    return top;
+  }
+  MILL_INLINE I add_int(I a, I b) { return take_bits(bits_of(a) + bits_of(b)); }
+  MILL_INLINE int32_t sum_int(I a) {
+    const U bits = bits_of(a);
+    return static_cast<int32_t>(bits[0] + bits[1] + bits[2] + bits[3]);
+  }
+  // kLanes numbers in [-128, 127] to bytes.
+  MILL_INLINE void store_codes(int8_t* p, I a) {
+    for (int i = 0; i < kLanes; ++i) p[i] = static_cast<int8_t>(a[i]);
+  }
+  // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
+  MILL_INLINE I dot_pairs(I a, I b) {
+    return ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
+  }
+  // Per lane: sum + Σ of four u8 of w times four s8 of x. kWide: w may be beyond 127.
+  template <bool kWide>
+  MILL_INLINE I dot(I sum, B w, I x) {
+    using Words = int16_t __attribute__((vector_size(32)));
+    using Signed = int8_t __attribute__((vector_size(16)));
+    using Pairs = int32_t __attribute__((vector_size(32)));
+    const Words products =
+        __builtin_convertvector(w, Words) * __builtin_convertvector(take<Signed>(&x), Words);
+    Pairs both;
+    std::memcpy(&both, &products, sizeof both);
+    const Pairs pairs = ((both << 16) >> 16) + (both >> 16);
+    sum += __builtin_shufflevector(pairs, pairs, 0, 2, 4, 6);
+    sum += __builtin_shufflevector(pairs, pairs, 1, 3, 5, 7);
+    return sum;
+  }
+
+  MILL_INLINE B load_bytes(const std::byte* p) { return take<B>(p); }
+  MILL_INLINE void store_bytes(std::byte* p, B a) { std::memcpy(p, &a, sizeof a); }
+  MILL_INLINE B low_nibbles(B a) { return a & 15; }
+  MILL_INLINE B high_nibbles(B a) { return a >> 4; }
+  // Adds kValue to the bytes whose bit is set.
+  template <int kValue>
+  MILL_INLINE B add_bits(B a, const std::byte* bits) {
+    const int mask = take<uint16_t>(bits);
+    for (int i = 0; i < 16; ++i) a[i] = static_cast<uint8_t>(a[i] | (mask >> i & 1) * kValue);
+    return a;
+  }
+  MILL_INLINE B look_up(B places) {
+    for (int i = 0; i < 16; ++i) places[i] = kIq4Table[places[i]];
+    return places;
+  }
+
+  // kLanes numbers of another type, widened.
+  MILL_INLINE F from_half(const void* p) { return from_half_part(p, kLanes); }
+  MILL_INLINE F from_half_part(const void* p, int lanes) {
+    F value = {};
+    for (int i = 0; i < lanes; ++i) {
+      value[i] = f16_to_f32(take<uint16_t>(static_cast<const std::byte*>(p) + 2 * i));
+    }
+    return value;
+  }
+  MILL_INLINE F from_bfloat(const void* p) {
+    F value = {};
+    for (int i = 0; i < kLanes; ++i) {
+      value[i] = bf16_to_f32(take<uint16_t>(static_cast<const std::byte*>(p) + 2 * i));
+    }
+    return value;
+  }
+  MILL_INLINE F from_bytes(const std::byte* p) {
+    F value = {};
+    for (int i = 0; i < kLanes; ++i) value[i] = static_cast<int8_t>(p[i]);
+    return value;
+  }
+  MILL_INLINE void to_half_part(uint16_t* p, F a, int lanes) {
+    for (int i = 0; i < lanes; ++i) p[i] = f32_to_f16(a[i]);
+  }
+
+  MILL_INLINE void fetch(const std::byte* p) { __builtin_prefetch(p); }
+};
+
+#undef MILL_INLINE
+
+}  // namespace mill::tensor::portable
