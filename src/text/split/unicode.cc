@@ -12,7 +12,7 @@ constexpr Kinds Pc = kPunctuation, Pd = kPunctuation, Ps = kPunctuation, Pe = kP
 constexpr Kinds Pi = kPunctuation, Pf = kPunctuation, Po = kPunctuation;
 constexpr Kinds Sm = kSymbol, Sc = kSymbol, Sk = kSymbol, So = kSymbol;
 constexpr Kinds Zs = kSpace, Zl = kSpace, Zp = kSpace;
-constexpr Kinds Cc = kControl, Wc = kControl | kSpace, Cf = kRest, Cn = kRest, Co = kRest,
+constexpr Kinds Cc = kControlCode, Wc = kControlCode | kSpace, Cf = kRest, Cn = kRest, Co = kRest,
                 Cs = kRest;
 
 struct Run {
@@ -135,6 +135,22 @@ Sequence first_sequence(std::string_view text) {
     if (i == 1 ? byte < low || byte > high : !is_continuation(text[i])) return {State::kInvalid, i};
   }
   return {State::kValid, bytes};
+}
+
+std::string for_people(std::string_view text) {
+  std::string out;
+  while (!text.empty() && out.size() < 60) {
+    const Sequence sequence = first_sequence(text);
+    const bool plain = sequence.state == Sequence::State::kValid &&
+                       !(UnicodeTable::get()[code_point_at(text.data()).code] & kControlCode);
+    if (plain)
+      out.append(text.substr(0, sequence.bytes));
+    else
+      append_utf8(out, kReplacement);
+    text.remove_prefix(sequence.bytes);
+  }
+  if (!text.empty()) out += "…";
+  return out;
 }
 
 }  // namespace mill::text

@@ -12,18 +12,18 @@ namespace mill::text {
 
 // A set of kinds of code points: one bit each, so that a set is tested with one AND.
 using Kinds = uint16_t;
-inline constexpr Kinds kUpper = 1 << 0;        // Lu
-inline constexpr Kinds kLower = 1 << 1;        // Ll
-inline constexpr Kinds kTitle = 1 << 2;        // Lt
-inline constexpr Kinds kModifier = 1 << 3;     // Lm
-inline constexpr Kinds kOtherLetter = 1 << 4;  // Lo
-inline constexpr Kinds kNumber = 1 << 5;       // N
-inline constexpr Kinds kMark = 1 << 6;         // M
-inline constexpr Kinds kPunctuation = 1 << 7;  // P
-inline constexpr Kinds kSymbol = 1 << 8;       // S
-inline constexpr Kinds kSpace = 1 << 9;        // White_Space: what \s means in a Unicode pattern
-inline constexpr Kinds kControl = 1 << 10;     // Cc, white space included
-inline constexpr Kinds kRest = 1 << 11;        // Cf, Cn, Co, Cs
+inline constexpr Kinds kUpper = 1 << 0;         // Lu
+inline constexpr Kinds kLower = 1 << 1;         // Ll
+inline constexpr Kinds kTitle = 1 << 2;         // Lt
+inline constexpr Kinds kModifier = 1 << 3;      // Lm
+inline constexpr Kinds kOtherLetter = 1 << 4;   // Lo
+inline constexpr Kinds kNumber = 1 << 5;        // N
+inline constexpr Kinds kMark = 1 << 6;          // M
+inline constexpr Kinds kPunctuation = 1 << 7;   // P
+inline constexpr Kinds kSymbol = 1 << 8;        // S
+inline constexpr Kinds kSpace = 1 << 9;         // White_Space: what \s means in a Unicode pattern
+inline constexpr Kinds kControlCode = 1 << 10;  // Cc, white space included
+inline constexpr Kinds kRest = 1 << 11;         // Cf, Cn, Co, Cs
 inline constexpr Kinds kLetter = kUpper | kLower | kTitle | kModifier | kOtherLetter;
 inline constexpr Kinds kOpenMark = 1 << 12;  // Mn (also kMark): an accent that takes no room
 
@@ -78,5 +78,8 @@ struct Sequence {
 };
 // Requires: text is not empty.
 Sequence first_sequence(std::string_view text);
+
+// `text` for an error message: valid UTF-8 without control characters, at most about 60 bytes.
+std::string for_people(std::string_view text);
 
 }  // namespace mill::text

@@ -10,8 +10,8 @@ TEST(Unicode, KindsOfCodePoints) {
   EXPECT_EQ(kinds['A'], kUpper);
   EXPECT_EQ(kinds['z'], kLower);
   EXPECT_EQ(kinds['7'], kNumber);
-  EXPECT_EQ(kinds['\n'], kControl | kSpace);
-  EXPECT_EQ(kinds[0x1C], kControl);  // a separator to Python, no white space to Unicode
+  EXPECT_EQ(kinds['\n'], kControlCode | kSpace);
+  EXPECT_EQ(kinds[0x1C], kControlCode);  // a separator to Python, no white space to Unicode
   EXPECT_EQ(kinds[0xA0], kSpace);
   EXPECT_EQ(kinds[0x301], kMark | kOpenMark);
   EXPECT_EQ(kinds[0x4E00], kOtherLetter);

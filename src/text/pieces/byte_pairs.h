@@ -1,0 +1,82 @@
+// Byte-pair encoding of one word at a time (Sennrich et al., "Neural machine translation of rare
+// words with subword units", 2016): symbols are merged in the order of a list, the first on the
+// list first, the leftmost of equals.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "text/pieces/merge_all.h"
+#include "text/pieces/piece_index.h"
+
+namespace mill::text {
+
+class BytePairs {
+ public:
+  struct Merge {
+    std::string left, right;
+  };
+  struct Options {
+    bool whole_words = false;    // a word that is a piece is that token, whatever the merges say
+    bool by_characters = false;  // the first symbols are UTF-8 characters, not bytes
+    // by_characters: what becomes of a character that is no piece. With byte_fallback the tokens of
+    // its bytes, where all 256 are there; else `unknown`, or nothing when that is kNoToken.
+    bool byte_fallback = false;
+    bool fuse_unknown = false;  // several in a row are one
+    TokenId unknown = kNoToken;
+  };
+  struct Parts {
+    std::vector<std::string>
+        pieces;  // [vocabulary] the bytes each stands for; "" for one that text never becomes
+    std::vector<Merge> merges;         // best first
+    std::array<TokenId, 256> bytes{};  // byte_fallback: the token of each byte, or kNoToken
+    Options options;
+  };
+
+  // Fails with kCorrupt (and the merge) when a merge names a piece that is not there, or makes one.
+  static Result<BytePairs> build(Parts parts);
+
+  // Memory of encode(), kept by the caller from word to word. One thread at a time.
+  struct Memory {
+    std::vector<TokenId> symbols;
+    MergeMemory merging;
+  };
+  // Appends the tokens of a word. Any number of threads may call it.
+  void encode(std::string_view word, Memory& memory, std::vector<TokenId>& out) const;
+
+  // For merge_all.
+  uint32_t priority(TokenId left, TokenId right) const;
+  TokenId join(TokenId, TokenId, uint32_t priority) const { return made_by_[priority]; }
+
+ private:
+  // What merging makes of a piece's own bytes, found when it is first met in a text.
+  enum Wholeness : uint8_t { kNotTried = 0, kItself, kOthers };
+  struct PairEntry {
+    uint64_t key = kFree;  // left << 32 | right
+    uint32_t priority = 0;
+  };
+  static constexpr uint64_t kFree = UINT64_MAX;
+
+  BytePairs() = default;
+  Status add_merges(const std::vector<Merge>& merges);
+  void first_symbols(std::string_view word, std::vector<TokenId>& symbols) const;
+  uint64_t place_of(uint64_t key) const;
+
+  Options options_;
+  PieceIndex index_;
+  std::array<TokenId, 256> byte_symbols_{};  // or, by_characters, the fallback tokens
+  bool all_bytes_ = false;
+  std::vector<PairEntry> pairs_;  // open hash table
+  uint64_t pair_mask_ = 0;
+  std::vector<TokenId> made_by_;                       // [priority]
+  std::unique_ptr<std::atomic<uint8_t>[]> wholeness_;  // [vocabulary]
+};
+
+}  // namespace mill::text

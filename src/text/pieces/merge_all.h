@@ -1,0 +1,113 @@
+// The merge loop that byte-pair and SentencePiece vocabularies share: while some neighbours can be
+// merged, merge those of the lowest priority number, the leftmost of equals. O(n log n) for n
+// symbols.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+namespace mill::text {
+
+inline constexpr uint32_t kNoMerge = UINT32_MAX;
+
+// Memory of merge_all, kept by the caller from word to word.
+struct MergeMemory {
+  struct Candidate {
+    uint32_t priority, left, right;
+    uint32_t count;  // of first symbols in both: tells whether one of them has changed since
+  };
+  struct Node {
+    uint32_t before, after;  // neighbours
+    uint32_t count;          // first symbols in it; 0: merged into its left neighbour
+  };
+  std::vector<uint32_t> priorities;
+  std::vector<Candidate> heap;
+  std::vector<Node> nodes;
+};
+
+namespace merge_detail {
+
+// n² with small factors: for words.
+template <class Rule, class Symbol>
+void merge_short(const Rule& rule, std::vector<Symbol>& symbols, MergeMemory& memory) {
+  std::vector<uint32_t>& priorities = memory.priorities;  // [i] of symbols i and i + 1
+  priorities.resize(symbols.size() - 1);
+  for (size_t i = 0; i < priorities.size(); ++i)
+    priorities[i] = rule.priority(symbols[i], symbols[i + 1]);
+  while (!priorities.empty()) {
+    const auto best = std::min_element(priorities.begin(), priorities.end());
+    if (*best == kNoMerge) return;
+    const size_t i = static_cast<size_t>(best - priorities.begin());
+    symbols[i] = rule.join(symbols[i], symbols[i + 1], *best);
+    symbols.erase(symbols.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+    priorities.erase(best);
+    if (i > 0) priorities[i - 1] = rule.priority(symbols[i - 1], symbols[i]);
+    if (i < priorities.size()) priorities[i] = rule.priority(symbols[i], symbols[i + 1]);
+  }
+}
+
+template <class Rule, class Symbol>
+void merge_long(const Rule& rule, std::vector<Symbol>& symbols, MergeMemory& memory) {
+  using Candidate = MergeMemory::Candidate;
+  constexpr uint32_t kEnd = UINT32_MAX;
+  const auto later = [](const Candidate& a, const Candidate& b) {
+    return a.priority != b.priority ? a.priority > b.priority : a.left > b.left;
+  };
+  const auto size = static_cast<uint32_t>(symbols.size());
+  auto& nodes = memory.nodes;
+  auto& heap = memory.heap;
+  nodes.resize(size);
+  heap.clear();
+  const auto candidate = [&](uint32_t left, uint32_t right) {
+    return Candidate{rule.priority(symbols[left], symbols[right]), left, right,
+                     nodes[left].count + nodes[right].count};
+  };
+  for (uint32_t i = 0; i < size; ++i) nodes[i] = {i - 1, i + 1 < size ? i + 1 : kEnd, 1};
+  for (uint32_t i = 0; i + 1 < size; ++i)
+    if (const Candidate one = candidate(i, i + 1); one.priority != kNoMerge) heap.push_back(one);
+  std::make_heap(heap.begin(), heap.end(), later);
+  const auto push = [&](uint32_t left, uint32_t right) {
+    const Candidate one = candidate(left, right);
+    if (one.priority == kNoMerge) return;
+    heap.push_back(one);
+    std::push_heap(heap.begin(), heap.end(), later);
+  };
+  while (!heap.empty()) {
+    std::pop_heap(heap.begin(), heap.end(), later);
+    const Candidate best = heap.back();
+    heap.pop_back();
+    auto& left = nodes[best.left];
+    auto& right = nodes[best.right];
+    if (left.count == 0 || right.count == 0 || left.count + right.count != best.count) continue;
+    symbols[best.left] = rule.join(symbols[best.left], symbols[best.right], best.priority);
+    left.count += right.count;
+    left.after = right.after;
+    right.count = 0;
+    if (left.after != kEnd) nodes[left.after].before = best.left;
+    if (best.left != 0) push(left.before, best.left);
+    if (left.after != kEnd) push(best.left, left.after);
+  }
+  size_t kept = 0;
+  for (uint32_t i = 0; i < size; ++i)
+    if (nodes[i].count != 0) symbols[kept++] = symbols[i];
+  symbols.resize(kept);
+}
+
+}  // namespace merge_detail
+
+// Merges `symbols` in place. Rule has
+//   uint32_t priority(Symbol left, Symbol right)                    kNoMerge when they can't be
+//   merged Symbol join(Symbol left, Symbol right, uint32_t priority)       of what priority() gave
+// Requires: fewer than 2³² symbols.
+template <class Rule, class Symbol>
+void merge_all(const Rule& rule, std::vector<Symbol>& symbols, MergeMemory& memory) {
+  constexpr size_t kShort = 40;
+  if (symbols.size() < 2) return;
+  if (symbols.size() <= kShort)
+    merge_detail::merge_short(rule, symbols, memory);
+  else
+    merge_detail::merge_long(rule, symbols, memory);
+}
+
+}  // namespace mill::text

@@ -1,0 +1,40 @@
+// The changes that a tokenizer.json asks for before a text is cut: normal forms, replacements,
+// BERT's cleaning.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mill::text {
+
+class Normalizer {
+ public:
+  struct Step {
+    enum class Kind {
+      kNfc,
+      kNfd,
+      kNfkc,
+      kNfkd,
+      kLowercase,
+      kStripAccents,  // drops Mn; of use behind kNfd
+      kReplace,       // every `what` by `with`
+      kPrepend,       // `with`, to a text that is not empty
+      kBertClean,     // drops control characters, makes white space ' '
+      kBertChinese,   // puts ' ' around CJK ideographs
+    } kind;
+    std::string what, with;
+  };
+
+  Normalizer() = default;
+  explicit Normalizer(std::vector<Step> steps) : steps_(std::move(steps)) {}
+
+  bool empty() const { return steps_.empty(); }
+  // Time is O(n log n) at worst, for a text of combining marks only.  Requires: is_sound(text).
+  std::string apply(std::string_view text) const;
+
+ private:
+  std::vector<Step> steps_;
+};
+
+}  // namespace mill::text
