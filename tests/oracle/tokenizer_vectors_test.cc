@@ -1,0 +1,73 @@
+// The ggml project's tokenizer vectors: for each vocabulary, texts and the ids that llama.cpp gives them.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "app/model_text.h"
+#include "text/tokenizer.h"
+
+namespace mill {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path shared_data() {
+  if (const char* shared = std::getenv("TOKENMILL_SHARED")) return fs::path(shared) / "data";
+  return fs::path(MILL_SOURCE_DIR) / "../shared/data";
+}
+
+std::string contents_of(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+struct Vector {
+  std::string text;
+  std::vector<TokenId> ids;
+};
+
+std::vector<Vector> vectors_of(const fs::path& stem) {
+  const std::string separator = "\n__ggml_vocab_test__\n";
+  std::vector<Vector> out;
+  const std::string texts = contents_of(stem.string() + ".inp");
+  std::istringstream lines(contents_of(stem.string() + ".out"));
+  for (size_t at = 0; at < texts.size();) {
+    const size_t end = std::min(texts.find(separator, at), texts.size());
+    std::string line;
+    std::getline(lines, line);
+    std::istringstream ids(line);
+    out.push_back({texts.substr(at, end - at), {std::istream_iterator<TokenId>(ids), {}}});
+    at = end + separator.size();
+  }
+  return out;
+}
+
+void expect_vectors(const text::Tokenizer& tokenizer, const fs::path& stem) {
+  const std::vector<Vector> vectors = vectors_of(stem);
+  EXPECT_GE(vectors.size(), 46u) << stem;
+  for (const Vector& vector : vectors)
+    EXPECT_EQ(tokenizer.encode(vector.text, false, text::Tokenizer::Ends::kNone), vector.ids) << stem << ": " << vector.text;
+}
+
+class GgufVectors : public testing::TestWithParam<const char*> {};
+
+TEST_P(GgufVectors, GiveTheIdsOfThePeer) {
+  const fs::path path = shared_data() / "tokenizers" / ("ggml-vocab-" + std::string(GetParam()) + ".gguf");
+  if (!fs::exists(path)) GTEST_SKIP() << "no " << path;
+  const auto file = model::Gguf::open(path);
+  ASSERT_TRUE(file) << file.error().message;
+  auto vocabulary = app::vocabulary_of(*file);
+  ASSERT_TRUE(vocabulary) << vocabulary.error().message;
+  const auto tokenizer = text::Tokenizer::build(std::move(*vocabulary));
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  expect_vectors(*tokenizer, path);
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, GgufVectors, testing::Values("deepseek-coder", "gpt-2", "llama-spm", "phi-3", "starcoder"));
+
+}  // namespace
+}  // namespace mill
