@@ -26,3 +26,18 @@ function(mill_library name)
     add_test(NAME ${name} COMMAND mill_${name}_test)
   endif()
 endfunction()
+
+# mill_fuzz(NAME SOURCES … SEEDS … USES mill::…)
+#
+# Declares the libFuzzer target mill_NAME_fuzz, and mill_NAME_fuzz_seeds, which writes what it starts from into a folder.
+# tools/fuzz.sh runs them. The code under test is instrumented by cmake/sanitizers.cmake.
+function(mill_fuzz name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;SEEDS;USES" ${ARGN})
+  add_executable(mill_${name}_fuzz ${ARG_SOURCES})
+  target_compile_options(mill_${name}_fuzz PRIVATE ${MILL_WARNINGS})
+  target_link_libraries(mill_${name}_fuzz PRIVATE ${ARG_USES})
+  target_link_options(mill_${name}_fuzz PRIVATE -fsanitize=fuzzer)
+  add_executable(mill_${name}_fuzz_seeds ${ARG_SEEDS})
+  target_compile_options(mill_${name}_fuzz_seeds PRIVATE ${MILL_WARNINGS})
+  target_link_libraries(mill_${name}_fuzz_seeds PRIVATE ${ARG_USES})
+endfunction()
