@@ -2,8 +2,8 @@
 """Speed of tokenmill beside llama.cpp on the same files, from one interleaved run.
 
 Each round runs `tokenmill bench --json` and llama_peer.py one after the other (and the other way
-round in the next round), so that both meet the same weather. The table gives medians, [min..max] and
-the ratio of the medians. With --floor R the exit code is 1 when a ratio is below R.
+round in the next round), so that both meet the same weather. With --floor R the exit code is 1 when
+a ratio is below R.
 """
 
 import argparse
@@ -47,41 +47,52 @@ def cell(rates):
     return f"{statistics.median(rates):.1f} [{min(rates):.1f}..{max(rates):.1f}]"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", nargs="*", default=["smollm2", "qwen-coder"],
-                        help="smollm2, qwen-coder, gemma3 or a GGUF file (smollm2 and qwen-coder)")
-    parser.add_argument("--mill", help="the tokenmill program (build/release)")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--prompt", type=int, default=512)
-    parser.add_argument("--gen", type=int, default=64)
-    parser.add_argument("--batch", default="1,8,32")
-    parser.add_argument("--floor", type=float, help="fail when a ratio of medians is below this")
-    parser.add_argument("--through", default="", help="a command that every run is started through, e.g. 'taskset -c 0,1'")
-    parser.add_argument("--save", type=pathlib.Path, help="also write every rate of every round as JSON")
-    args = parser.parse_args()
+def arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    default = ["smollm2", "qwen-coder"]
+    add("model", nargs="*", default=default, help="short names or GGUF files (smollm2 qwen-coder)")
+    add("--mill", help="the tokenmill program (build/release)")
+    add("--rounds", type=int, default=3)
+    add("--threads", type=int, default=2)
+    add("--prompt", type=int, default=512)
+    add("--gen", type=int, default=64)
+    add("--batch", default="1,8,32")
+    add("--floor", type=float, help="fail when a ratio of medians is below this")
+    add("--through", default="", help="start every run through this, e.g. 'taskset -c 0,1'")
+    add("--save", type=pathlib.Path, help="write every rate of every round as JSON")
+    return parser.parse_args()
 
-    mill = str(models.binary(args.mill))
-    shape = ["--prompt", str(args.prompt), "--gen", str(args.gen), "--batch", args.batch,
-             "--threads", str(args.threads), "--json"]
+
+def commands(path, args):
+    """{side: command}"""
+    shape = ["--prompt", args.prompt, "--gen", args.gen, "--batch", args.batch]
+    shape += ["--threads", args.threads, "--json"]
+    ours = [models.binary(args.mill), "bench", path, *shape]
+    theirs = [sys.executable, HERE / "llama_peer.py", path, *shape]
     through = shlex.split(args.through)
+    return {
+        "tokenmill": [*through, *map(str, ours)],
+        "llama.cpp": [*through, *map(str, theirs)],
+    }
+
+
+def main():
+    args = arguments()
     rows, raw, low = [], {}, []
     for name in args.model:
-        path = str(models.path_of(name))
-        seen = interleave({"tokenmill": [*through, mill, "bench", path, *shape],
-                           "llama.cpp": [*through, sys.executable, str(HERE / "llama_peer.py"), path, *shape]},
-                          args.rounds, name)
+        seen = interleave(commands(models.path_of(name), args), args.rounds, name)
         raw[name] = seen
         for what, theirs in seen["llama.cpp"].items():
-            ours = seen["tokenmill"].get(what)
-            if ours is None:
-                sys.exit(f"tokenmill bench printed no figure for '{what}'")
+            ours = seen["tokenmill"][what]
             ratio = statistics.median(ours) / statistics.median(theirs)
             rows.append(f"| {name} | {what} | {cell(ours)} | {cell(theirs)} | {ratio:.2f} |")
             if args.floor and ratio < args.floor:
                 low.append(f"{name}, {what}: {ratio:.2f} is below {args.floor}")
-    print(f"Tokens per second, {args.threads} threads, {args.rounds} interleaved rounds: median [min..max].\n")
+    print(f"Tokens per second, {args.threads} threads, {args.rounds} interleaved rounds.")
+    print("Median [min..max] of the rounds, and the ratio of the medians.\n")
     print("| model | what | tokenmill | llama.cpp | ratio |\n| --- | --- | --- | --- | --- |")
     print("\n".join(rows))
     if args.save:

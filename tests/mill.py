@@ -1,4 +1,7 @@
-"""The program under test: starts `tokenmill serve`, speaks HTTP to it, and stops it. Standard library only."""
+"""The program under test: starts `tokenmill serve`, speaks HTTP to it, and stops it.
+
+Standard library only.
+"""
 
 import contextlib
 import http.client
@@ -43,9 +46,11 @@ class Server:
         return json.loads(text)
 
     def stream(self, path, body, timeout=600):
-        """Opens a stream: (connection, iterator of decoded `data:` objects). Close the connection to leave."""
+        """Opens a stream: (connection, iterator of `data:` objects). Close the connection to leave."""
         connection = self.connect(timeout)
-        connection.request("POST", path, json.dumps(body | {"stream": True}), {"Content-Type": "application/json"})
+        connection.request(
+            "POST", path, json.dumps(body | {"stream": True}), {"Content-Type": "application/json"}
+        )
         reply = connection.getresponse()
         if reply.status != 200:
             text = reply.read().decode()
@@ -65,7 +70,9 @@ class Server:
         status, text = self.get("/metrics")
         if status != 200:
             raise Failed(f"GET /metrics gave {status}")
-        lines = (line.rsplit(None, 1) for line in text.splitlines() if line and not line.startswith("#"))
+        lines = (
+            line.rsplit(None, 1) for line in text.splitlines() if line and not line.startswith("#")
+        )
         return {name: float(value) for name, value in lines}
 
 
@@ -111,8 +118,22 @@ def serve(binary, model, *flags, log=None, limit=60):
         port_file = pathlib.Path(folder) / "port"
         with open(log or pathlib.Path(folder) / "log", "wb") as sink:
             process = subprocess.Popen(
-                [binary, "serve", "--model", model, "--host", "127.0.0.1", "--port", "0",
-                 "--port-file", port_file, *flags], stdout=sink, stderr=sink)
+                [
+                    binary,
+                    "serve",
+                    "--model",
+                    model,
+                    "--host",
+                    "127.0.0.1",
+                    "--port",
+                    "0",
+                    "--port-file",
+                    port_file,
+                    *flags,
+                ],
+                stdout=sink,
+                stderr=sink,
+            )
         try:
             yield wait_until_ready(process, port_file, limit)
             process.send_signal(signal.SIGTERM)
@@ -130,3 +151,10 @@ def at(url):
     """A server that runs already, by its URL (http://host:port)."""
     host, _, port = url.split("//")[-1].strip("/").partition(":")
     yield Server(host, int(port or 80))
+
+
+def at_or_serve(args, binary, model):
+    """The server at args.url, or one of its own; `binary` finds the program from args.mill."""
+    if args.url:
+        return at(args.url)
+    return serve(binary(args.mill), model, "--threads", str(args.threads))

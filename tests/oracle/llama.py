@@ -18,8 +18,11 @@ def require():
         import llama_cpp
         import numpy
     except ImportError as error:
-        print(f"skipped: this comparison needs the Python packages llama-cpp-python and numpy ({error}); "
-              "pip install llama-cpp-python numpy", file=sys.stderr)
+        print(
+            "skipped: this comparison needs the Python packages llama-cpp-python and numpy "
+            f"({error}); pip install llama-cpp-python numpy",
+            file=sys.stderr,
+        )
         sys.exit(SKIP)
     return llama_cpp, numpy
 
@@ -38,13 +41,17 @@ def version():
     """One line: the package's version and what its CPU backend was compiled for."""
     lib, _ = require()
     silence(lib)
-    return f"llama-cpp-python {lib.__version__}; {lib.llama_print_system_info().decode().strip(' |')}"
+    return (
+        f"llama-cpp-python {lib.__version__}; {lib.llama_print_system_info().decode().strip(' |')}"
+    )
 
 
 class Peer:
     """A loaded model and a context of `sequences` sequences with `context` cells in all."""
 
-    def __init__(self, path, context=1024, batch=512, sequences=1, threads=2, kv_f32=False, repack=True):
+    def __init__(
+        self, path, context=1024, batch=512, sequences=1, threads=2, kv_f32=False, repack=True
+    ):
         self.lib, self.np = require()
         silence(self.lib)
         lib = self.lib
@@ -63,7 +70,7 @@ class Peer:
         params.n_threads_batch = threads
         if kv_f32:
             params.type_k = params.type_v = 0  # GGML_TYPE_F32
-            params.flash_attn_type = 0         # plain f32 attention
+            params.flash_attn_type = 0  # plain f32 attention
         self.context = lib.llama_init_from_model(self.model, params)
         if not self.context:
             lib.llama_model_free(self.model)
@@ -92,7 +99,7 @@ class Peer:
     # ---- vocabulary
 
     def tokenize(self, text, special=False, add_bos=True):
-        """Ids of `text` (str or bytes). `special`: text such as <|im_start|> becomes control tokens."""
+        """Ids of `text` (str or bytes); `special`: <|im_start|> and such become control tokens."""
         data = text.encode() if isinstance(text, str) else text
         room = len(data) + 16
         ids = (self.lib.llama_token * room)()
@@ -105,7 +112,7 @@ class Peer:
         """The bytes of a token; control tokens as their written form."""
         room = ctypes.create_string_buffer(512)
         count = self.lib.llama_token_to_piece(self.vocab, token, room, 512, 0, True)
-        return room.raw[:max(count, 0)]
+        return room.raw[: max(count, 0)]
 
     def is_end(self, token):
         return self.lib.llama_vocab_is_eog(self.vocab, token)
@@ -121,7 +128,7 @@ class Peer:
         self.lib.llama_memory_clear(self.lib.llama_get_memory(self.context), True)
 
     def fill(self, tokens, positions, sequences=0, outputs="last"):
-        """Fills the batch. `outputs`: "last", "all" or "none"."""
+        """Fills the batch. `outputs`: "last", "all", or a flag for every token."""
         count = len(tokens)
         self.batch.n_tokens = count
         self._token[:count] = tokens
@@ -131,9 +138,11 @@ class Peer:
             if self._seq[i] != wanted[i]:
                 self.batch.seq_id[i][0] = wanted[i]
                 self._seq[i] = wanted[i]
-        self._logits[:count] = 1 if outputs == "all" else 0
-        if outputs == "last":
+        if isinstance(outputs, str):
+            self._logits[:count] = 1 if outputs == "all" else 0
             self._logits[count - 1] = 1
+        else:
+            self._logits[:count] = outputs
 
     def run(self):
         """One llama_decode over the batch, waited for."""
@@ -152,7 +161,7 @@ class Peer:
         self.clear()
         parts = []
         for start in range(0, len(tokens), self.limit):
-            part = tokens[start:start + self.limit]
+            part = tokens[start : start + self.limit]
             self.fill(part, range(start, start + len(part)), outputs="all")
             self.run()
             parts.append(self.rows(len(part)))

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Makes the model files that other comparisons need, with llama.cpp's own quantizer.
 
-  make_models.py f32 MODEL OUT.gguf        the same weights, dequantized to F32: the truth of kl.py
-  make_models.py types MODEL FOLDER        MODEL requantized into every type that tokenmill reads
-  make_models.py synthetic FOLDER          small models of random weights: every architecture and RoPE
-                                           kind in F32, and one llama in every type, rows of 256 and 512
-                                           so that K-quants are what they are called
+  make_models.py f32 MODEL OUT.gguf   the same weights, dequantized to F32: the truth of kl.py
+  make_models.py types MODEL FOLDER   MODEL requantized into every type that tokenmill reads
+  make_models.py synthetic FOLDER     small models of random weights: every architecture and RoPE
+                                      kind in F32, and one llama in every type, its rows of 256 and
+                                      512 so that K-quants are what they are called
 
 Files that exist already are kept. The synthetic models are a function of the seed alone.
 """
@@ -20,8 +20,21 @@ import llama
 import models
 
 FTYPES = {
-    "F32": 0, "F16": 1, "BF16": 32, "Q4_0": 2, "Q4_1": 3, "Q5_0": 8, "Q5_1": 9, "Q8_0": 7, "Q2_K": 10,
-    "Q3_K_M": 12, "Q4_K_M": 15, "Q5_K_M": 17, "Q6_K": 18, "IQ4_NL": 25, "IQ4_XS": 30,
+    "F32": 0,
+    "F16": 1,
+    "BF16": 32,
+    "Q4_0": 2,
+    "Q4_1": 3,
+    "Q5_0": 8,
+    "Q5_1": 9,
+    "Q8_0": 7,
+    "Q2_K": 10,
+    "Q3_K_M": 12,
+    "Q4_K_M": 15,
+    "Q5_K_M": 17,
+    "Q6_K": 18,
+    "IQ4_NL": 25,
+    "IQ4_XS": 30,
 }
 
 
@@ -87,7 +100,7 @@ def write_vocabulary(gguf, writer):
     return len(words)
 
 
-# What sets the synthetic models apart. head: dimension of a head; the rest are switches of the file.
+# What sets the synthetic models apart: the dimension of a head, and switches of the file.
 SHAPES = {
     "llama": {},
     "llama-rope-linear": {"scaling": ("linear", 4.0)},
@@ -96,7 +109,14 @@ SHAPES = {
     "llama-own-head": {"own_head": True},
     "qwen2": {"arch": "qwen2", "bias": True},
     "qwen3": {"arch": "qwen3", "qk_norm": True, "head": 128},
-    "gemma3": {"arch": "gemma3", "qk_norm": True, "head": 128, "sandwich": True, "window": 32, "layers": 7},
+    "gemma3": {
+        "arch": "gemma3",
+        "qk_norm": True,
+        "head": 128,
+        "sandwich": True,
+        "window": 32,
+        "layers": 7,
+    },
 }
 
 
@@ -131,9 +151,11 @@ def write_synthetic(path, shape, seed=7, dim=256, hidden=512, heads=4, kv_heads=
 
     rng = np.random.default_rng(seed)
     matrix = lambda name, rows, columns: writer.add_tensor(
-        name, rng.normal(0, columns ** -0.5, (rows, columns)).astype(np.float32))
+        name, rng.normal(0, columns**-0.5, (rows, columns)).astype(np.float32)
+    )
     vector = lambda name, size, mean: writer.add_tensor(
-        name, rng.normal(mean, 0.1, size).astype(np.float32))
+        name, rng.normal(mean, 0.1, size).astype(np.float32)
+    )
     # Gemma multiplies the embedding by sqrt(dim), so its own is smaller by as much.
     matrix("token_embd.weight", vocabulary, dim)
     vector("output_norm.weight", dim, 1)
@@ -170,11 +192,13 @@ def write_synthetic(path, shape, seed=7, dim=256, hidden=512, heads=4, kv_heads=
 
 def make_types(source, folder, stem, pure=False):
     folder.mkdir(parents=True, exist_ok=True)
-    return {ftype: quantize(source, folder / f"{stem}.{ftype}.gguf", ftype, pure) for ftype in FTYPES}
+    return {
+        ftype: quantize(source, folder / f"{stem}.{ftype}.gguf", ftype, pure) for ftype in FTYPES
+    }
 
 
 def make_synthetic(folder):
-    """{name: path} of all synthetic models; "llama.Q4_K_M" is the llama in that type, every matrix of it."""
+    """{name: path} of all synthetic models; in "llama.Q4_K_M" every matrix is of that type."""
     folder.mkdir(parents=True, exist_ok=True)
     made = {}
     for name, shape in SHAPES.items():
@@ -190,7 +214,9 @@ def make_synthetic(folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     verb = verbs.add_parser("f32")
     verb.add_argument("model")

@@ -33,7 +33,7 @@ def skip(sentence):
 
 
 def path_of(name):
-    """The file of a short name, or the path itself; ends the script with SKIP where it is absent."""
+    """The file of a short name, or the path itself; ends with SKIP where it is absent."""
     path = folder() / FILES[name] if name in FILES else pathlib.Path(name)
     if not path.is_file():
         skip(f"no model file {path} (set TOKENMILL_TEST_MODELS to the folder that holds it)")
@@ -56,13 +56,26 @@ def text_file(name):
 
 
 def binary(given=None):
-    """The tokenmill program: `given`, else $TOKENMILL, else the release build; SKIP where there is none."""
+    """The tokenmill program: `given`, else $TOKENMILL, else the release build; or SKIP."""
     if given or os.environ.get("TOKENMILL"):
         path = pathlib.Path(given or os.environ["TOKENMILL"])
         if not path.is_file():
             skip(f"no program at {path}")
         return path
-    for place in ("build/release/tokenmill", "build/release/bin/tokenmill", "build/release/src/app/tokenmill"):
+    for place in (
+        "build/release/tokenmill",
+        "build/release/bin/tokenmill",
+        "build/release/src/app/tokenmill",
+    ):
         if (ROOT / place).is_file():
             return ROOT / place
     skip("tokenmill is not built (cmake --build build/release), or name it with --mill")
+
+
+def add_lab(parser):
+    parser.add_argument(
+        "--lab",
+        type=pathlib.Path,
+        default=pathlib.Path.home() / ".cache" / "tokenmill-oracle",
+        help="where F32 models, logits and figures are kept (~/.cache/tokenmill-oracle)",
+    )
