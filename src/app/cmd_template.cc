@@ -24,8 +24,10 @@ Result<boost::json::object> read_case(const std::string& path) {
   MILL_TRY(const std::string text, read_text(path));
   boost::json::error_code error;
   const boost::json::value value = boost::json::parse(text, error);
-  if (error) return fail(Code::kInvalid, fmt::format("{} is no JSON: {}", path, error.message()), "input");
-  if (!value.is_object()) return fail(Code::kInvalid, fmt::format("{} must hold a JSON object", path), "input");
+  if (error)
+    return fail(Code::kInvalid, fmt::format("{} is no JSON: {}", path, error.message()), "input");
+  if (!value.is_object())
+    return fail(Code::kInvalid, fmt::format("{} must hold a JSON object", path), "input");
   return value.get_object();
 }
 
@@ -48,10 +50,14 @@ Result<Source> source_of(const Arguments& arguments, const Settings& settings) {
   if (!words.chat_template) {
     return fail(Code::kNotFound, words.template_refusal.empty()
                                      ? fmt::format("{} has no chat template", model.id)
-                                     : fmt::format("the template of {} is refused: {}", model.id, words.template_refusal));
+                                     : fmt::format("the template of {} is refused: {}", model.id,
+                                                   words.template_refusal));
   }
-  const auto piece = [&](TokenId id) { return id == kNoToken ? "" : std::string(words.tokenizer.piece(id)); };
-  return Source{std::move(*words.chat_template), piece(words.tokenizer.bos()), piece(words.tokenizer.eos())};
+  const auto piece = [&](TokenId id) {
+    return id == kNoToken ? "" : std::string(words.tokenizer.piece(id));
+  };
+  return Source{std::move(*words.chat_template), piece(words.tokenizer.bos()),
+                piece(words.tokenizer.eos())};
 }
 
 Status render(const Arguments& arguments, const Settings& settings) {
@@ -66,7 +72,8 @@ Status render(const Arguments& arguments, const Settings& settings) {
     return {};
   }
   for (const text::TextSpan& span : rendered.spans()) {
-    fmt::print("{} {}\n", span.trusted ? "template" : "request ", boost::json::serialize(boost::json::string(span.text)));
+    fmt::print("{} {}\n", span.trusted ? "template" : "request ",
+               boost::json::serialize(boost::json::string(span.text)));
   }
   return {};
 }
@@ -75,16 +82,25 @@ Status render(const Arguments& arguments, const Settings& settings) {
 
 void add_template_command(CommandLine& line) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App& command = line.add(nullptr, "template", "Render a chat template, to see the prompt a model gets", kTemplate,
-                               [arguments](const Settings& settings) { return render(*arguments, settings); });
+  CLI::App& command = line.add(
+      nullptr, "template", "Render a chat template, to see the prompt a model gets", kTemplate,
+      [arguments](const Settings& settings) { return render(*arguments, settings); });
   command.add_option("model", arguments->model, "a catalogue name or a path to a .gguf file");
-  command.add_option("--file", arguments->file, "a template of its own instead of a model's")->type_name("PATH");
-  command.add_option("--input", arguments->input,
-                     "a JSON object with messages and any other variable (tools, add_generation_prompt, bos_token, …); - is standard input")
-      ->required()->type_name("PATH");
-  command.add_option("--now", arguments->now, "the time that strftime_now sees, in seconds since 1970 UTC")
-      ->type_name("TIME")->each([arguments](const std::string&) { arguments->now_given = true; });
-  command.add_flag("--origin", arguments->show_origin, "show which parts are the template's own and which came with the request");
+  command.add_option("--file", arguments->file, "a template of its own instead of a model's")
+      ->type_name("PATH");
+  command
+      .add_option("--input", arguments->input,
+                  "a JSON object with messages and any other variable (tools, "
+                  "add_generation_prompt, bos_token, …); - is standard input")
+      ->required()
+      ->type_name("PATH");
+  command
+      .add_option("--now", arguments->now,
+                  "the time that strftime_now sees, in seconds since 1970 UTC")
+      ->type_name("TIME")
+      ->each([arguments](const std::string&) { arguments->now_given = true; });
+  command.add_flag("--origin", arguments->show_origin,
+                   "show which parts are the template's own and which came with the request");
 }
 
 }  // namespace mill::app

@@ -31,7 +31,8 @@ Status tokenize(const Arguments& arguments, const Settings& settings) {
   MILL_TRY(const std::string text, text_of(arguments));
   MILL_TRY(const ModelFile model, open_model_file(arguments.model, settings));
   MILL_TRY(const ModelText words, open_model_text(*model.file));
-  const auto ends = arguments.no_special ? text::Tokenizer::Ends::kNone : text::Tokenizer::Ends::kAsModelWants;
+  const auto ends =
+      arguments.no_special ? text::Tokenizer::Ends::kNone : text::Tokenizer::Ends::kAsModelWants;
   const std::vector<TokenId> ids = words.tokenizer.encode(text, !arguments.no_special, ends);
   if (arguments.ids_only) {
     fmt::print("[{}]\n", fmt::join(ids, ","));
@@ -50,11 +51,15 @@ Status tokenize(const Arguments& arguments, const Settings& settings) {
 
 void add_tokenize_command(CommandLine& line) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App& command = line.add(nullptr, "tokenize", "Show the tokens of a text", kTokenize,
-                               [arguments](const Settings& settings) { return tokenize(*arguments, settings); });
-  command.add_option("model", arguments->model, "a catalogue name or a path to a .gguf file")->required();
+  CLI::App& command =
+      line.add(nullptr, "tokenize", "Show the tokens of a text", kTokenize,
+               [arguments](const Settings& settings) { return tokenize(*arguments, settings); });
+  command.add_option("model", arguments->model, "a catalogue name or a path to a .gguf file")
+      ->required();
   command.add_option("text", arguments->text, "the text; - reads standard input");
-  command.add_option("--file", arguments->file, "read the text from this file; - is standard input")->type_name("PATH");
+  command
+      .add_option("--file", arguments->file, "read the text from this file; - is standard input")
+      ->type_name("PATH");
   command.add_flag("--ids", arguments->ids_only, "print one JSON array of ids");
   command.add_flag("--no-special", arguments->no_special,
                    "names of control tokens are ordinary text, and no BOS or EOS is added");

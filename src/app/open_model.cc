@@ -16,7 +16,8 @@ Result<ModelFile> open_model_file(const std::string& model, const Settings& sett
   MILL_TRY(const std::filesystem::path path, resolve_model(model, settings));
   MILL_TRY(model::Gguf file, model::Gguf::open(path));
   const bool is_path = model.find('/') != std::string::npos || model.ends_with(".gguf");
-  return ModelFile{is_path ? path.stem().string() : model, std::make_shared<model::Gguf>(std::move(file))};
+  return ModelFile{is_path ? path.stem().string() : model,
+                   std::make_shared<model::Gguf>(std::move(file))};
 }
 
 Result<ModelText> open_model_text(const model::Gguf& file) {
@@ -43,7 +44,8 @@ Result<Mill> make_mill(const Settings& settings) {
   return mill;
 }
 
-Result<std::unique_ptr<model::Decoder>> load_decoder(const ModelFile& model, const Mill& mill, model::DecoderLimits limits) {
+Result<std::unique_ptr<model::Decoder>> load_decoder(const ModelFile& model, const Mill& mill,
+                                                     model::DecoderLimits limits) {
   const bool show = ::isatty(STDERR_FILENO) != 0;
   const Instant start = now();
   bool shown = false;

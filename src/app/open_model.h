@@ -1,4 +1,5 @@
-// From a name or a path on the command line to a model file that is ready to be computed or talked to.
+// From a name or a path on the command line to a model file that is ready to be computed or talked
+// to.
 #pragma once
 
 #include <functional>
@@ -27,8 +28,9 @@ Result<ModelFile> open_model_file(const std::string& model, const Settings& sett
 // The text side of a model.
 struct ModelText {
   text::Tokenizer tokenizer;
-  std::optional<text::ChatTemplate> chat_template;  // none: the file has none, or one that is refused
-  std::string template_refusal;                     // why one is refused, or ""
+  std::optional<text::ChatTemplate>
+      chat_template;             // none: the file has none, or one that is refused
+  std::string template_refusal;  // why one is refused, or ""
 };
 Result<ModelText> open_model_text(const model::Gguf& file);
 
@@ -40,6 +42,7 @@ struct Mill {
 Result<Mill> make_mill(const Settings& settings);
 
 // Loads the weights; a progress bar on standard error when it is a terminal and loading takes long.
-Result<std::unique_ptr<model::Decoder>> load_decoder(const ModelFile& model, const Mill& mill, model::DecoderLimits limits);
+Result<std::unique_ptr<model::Decoder>> load_decoder(const ModelFile& model, const Mill& mill,
+                                                     model::DecoderLimits limits);
 
 }  // namespace mill::app

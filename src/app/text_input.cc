@@ -36,7 +36,8 @@ Result<std::string> read_text(const std::string& path) {
   std::vector<char> buffer(size_t{1} << 16);
   while (const size_t got = std::fread(buffer.data(), 1, buffer.size(), file)) {
     if (text.size() + got > kMaxTextInput) {
-      return fail(Code::kTooLarge, fmt::format("{} is larger than {} MiB", path, kMaxTextInput >> 20));
+      return fail(Code::kTooLarge,
+                  fmt::format("{} is larger than {} MiB", path, kMaxTextInput >> 20));
     }
     text.append(buffer.data(), got);
   }

@@ -245,7 +245,7 @@ class Fetch {
     return {};
   }
 
-  // Compares what is on the disk with what was promised, and gives it its name.
+  // Compares what is on the disk with what was promised.
   Result<Downloaded> check() {
     if (request_.size && file_.size() != *request_.size) {
       return wrong(fmt::format("{} bytes came and {} are expected", file_.size(), *request_.size));
@@ -257,7 +257,6 @@ class Fetch {
                                host_of(request_.url), sum, expected));
     }
     const uint64_t bytes = file_.size();
-    MILL_TRY_DO(file_.commit());
     return Downloaded{bytes, sum, linked_sha256_, resumed_from_};
   }
 

@@ -48,11 +48,11 @@ struct Downloaded {
   uint64_t resumed_from = 0;  // bytes that an earlier try had left
 };
 
-// Blocks until `file` holds the whole body and has been committed to its target, or fails:
-// kInvalid a bad address · kNotFound · kPermission 401/403, certificate, plain http · kCorrupt
-// wrong sum or size · kIo network, disk · kDeadline, kOverloaded the server stalls or is busy,
-// beyond all attempts. After kCorrupt nothing is kept; after the others what has arrived stays in
-// `file` for the next try.
+// Blocks until `file` holds the whole body, checked (committing it is left to the caller), or
+// fails: kInvalid a bad address · kNotFound · kPermission 401/403, certificate, plain http ·
+// kCorrupt wrong sum or size · kIo network, disk · kDeadline, kOverloaded the server stalls or is
+// busy, beyond all attempts. After kCorrupt nothing is kept; after the others what has arrived
+// stays in `file` for the next try.
 Result<Downloaded> download(const DownloadRequest& request, PartialFile& file,
                             const DownloadWatch& watch = {});
 
