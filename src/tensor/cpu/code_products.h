@@ -24,7 +24,7 @@ class FileGroup {
   static constexpr bool kMinima = kLayout.minima;
   static constexpr bool kWide = kLayout.low_bits == 8 || kLayout.table;  // numbers beyond 127
 
-  FileGroup(const std::byte* panel, int64_t group) {
+  [[gnu::always_inline]] FileGroup(const std::byte* panel, int64_t group) {
     const int64_t in_super = group % kLayout.groups();
     super_ = panel + group / kLayout.groups() * kLayout.super_bytes();
     group_ = super_ + kLayout.header_bytes() + in_super * kLayout.group_bytes();
@@ -36,7 +36,7 @@ class FileGroup {
   }
 
   template <int kStep>
-  typename S::B numbers(int v) const {
+  [[gnu::always_inline]] typename S::B numbers(int v) const {
     constexpr int kBytes = S::kLanes * 4;
     if constexpr (kLayout.low_bits == 8) {
       return S::load_bytes(group_ + kStep * 128 + v * kBytes);
@@ -53,7 +53,7 @@ class FileGroup {
     }
   }
 
-  typename S::F scale(int half, int v) const {
+  [[gnu::always_inline]] typename S::F scale(int half, int v) const {
     if constexpr (kLayout.super) {
       const std::byte* integers = super_ + kLayout.scales_offset() + scale_row_ + half * kPanel;
       return S::mul(S::from_half(halves(0, v)), S::from_bytes(integers + v * S::kLanes));
@@ -61,7 +61,7 @@ class FileGroup {
       return S::from_half(halves(0, v));
     }
   }
-  typename S::F minimum(int half, int v) const {
+  [[gnu::always_inline]] typename S::F minimum(int half, int v) const {
     if constexpr (kLayout.super) {
       const std::byte* integers = super_ + kLayout.minima_offset() + scale_row_ + half * kPanel;
       return S::mul(S::from_half(halves(1, v)), S::from_bytes(integers + v * S::kLanes));
@@ -71,7 +71,7 @@ class FileGroup {
   }
 
  private:
-  const std::byte* halves(int row, int v) const {
+  [[gnu::always_inline]] const std::byte* halves(int row, int v) const {
     const std::byte* base = kLayout.super ? super_ : group_ + kLayout.group_scales_offset();
     return base + (row * kPanel + v * S::kLanes) * 2;
   }
@@ -91,15 +91,18 @@ class ExpandedGroup {
   static constexpr int64_t kScaleSets = kHalves * (kMinima ? 2 : 1);
   static constexpr int64_t kBytes = 1024 + kScaleSets * kPanel * 4;
 
-  ExpandedGroup(const std::byte* panel, int64_t group) : group_(panel + group * kBytes) {}
+  [[gnu::always_inline]] ExpandedGroup(const std::byte* panel, int64_t group)
+      : group_(panel + group * kBytes) {}
   static int64_t offset(int64_t group) { return group * kBytes; }
 
   template <int kStep>
-  typename S::B numbers(int v) const {
+  [[gnu::always_inline]] typename S::B numbers(int v) const {
     return S::load_bytes(group_ + kStep * 128 + v * S::kLanes * 4);
   }
-  typename S::F scale(int half, int v) const { return S::load(set(half) + v * S::kLanes); }
-  typename S::F minimum(int half, int v) const {
+  [[gnu::always_inline]] typename S::F scale(int half, int v) const {
+    return S::load(set(half) + v * S::kLanes);
+  }
+  [[gnu::always_inline]] typename S::F minimum(int half, int v) const {
     return S::load(set(kHalves + half) + v * S::kLanes);
   }
   static void expand(const std::byte* panel, int64_t groups, std::byte* to) {
@@ -120,11 +123,11 @@ class ExpandedGroup {
 
  private:
   template <int kStep>
-  static void expand_steps(const From& from, int v, std::byte* group) {
+  [[gnu::always_inline]] static void expand_steps(const From& from, int v, std::byte* group) {
     S::store_bytes(group + kStep * 128 + v * S::kLanes * 4, from.template numbers<kStep>(v));
     if constexpr (kStep + 1 < kSteps) expand_steps<kStep + 1>(from, v, group);
   }
-  const float* set(int index) const {
+  [[gnu::always_inline]] const float* set(int index) const {
     return reinterpret_cast<const float*>(group_ + 1024) + index * kPanel;
   }
   const std::byte* group_;
@@ -166,7 +169,9 @@ class CodeTile {
     const float* scales = call.scales + first * groups;
     const int32_t* sums = call.sums + first * groups;
     F sum[kRows][kVectors];
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) sum[r][v] = S::zero();
     }
     for (int64_t g = 0; g < groups; ++g) {
@@ -184,7 +189,9 @@ class CodeTile {
         }
       }
     }
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) write_vector<S>(call, first + r, v, sum[r][v]);
     }
   }
@@ -198,9 +205,10 @@ class CodeTile {
   }
 
   template <int kHalf>
-  static void add_half(const Group& group, int v0, const int8_t* codes, int64_t code_stride,
-                       const float* scales, const int32_t* sums, int64_t group_stride,
-                       F (&sum)[kRows][kVectors]) {
+  [[gnu::always_inline]] static void add_half(const Group& group, int v0, const int8_t* codes,
+                                              int64_t code_stride, const float* scales,
+                                              const int32_t* sums, int64_t group_stride,
+                                              F (&sum)[kRows][kVectors]) {
     constexpr int kEffectiveZero = Group::kZero - (Group::kWide ? S::kWideOffset : 0);
     I dots[kRows][kWidth];
 #pragma GCC unroll 8
@@ -234,8 +242,8 @@ class CodeTile {
   }
 
   template <int kStep, int kCount>
-  static void add_steps(const Group& group, int v0, const int8_t* codes, int64_t code_stride,
-                        I (&dots)[kRows][kWidth]) {
+  [[gnu::always_inline]] static void add_steps(const Group& group, int v0, const int8_t* codes,
+                                               int64_t code_stride, I (&dots)[kRows][kWidth]) {
     typename S::B numbers[kWidth];
 #pragma GCC unroll 8
     for (int w = 0; w < kWidth; ++w) numbers[w] = group.template numbers<kStep>(v0 + w);

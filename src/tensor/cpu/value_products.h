@@ -21,16 +21,19 @@ class ValueTile {
   }
 
  private:
-  static F weights(const std::byte* panel, int64_t k, int v) {
+  [[gnu::always_inline]] static F weights(const std::byte* panel, int64_t k, int v) {
     const int64_t at = k * kPanel + v * S::kLanes;
     if constexpr (D == DType::kF32) return S::load(reinterpret_cast<const float*>(panel) + at);
     if constexpr (D == DType::kF16) return S::from_half(panel + at * 2);
     if constexpr (D == DType::kBF16) return S::from_bfloat(panel + at * 2);
   }
 
-  static void run_columns(const PanelCall& call, const float* values, int64_t first, int v0) {
+  [[gnu::always_inline]] static void run_columns(const PanelCall& call, const float* values,
+                                                 int64_t first, int v0) {
     F sum[kRows][kWidth];
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
       for (int w = 0; w < kWidth; ++w) sum[r][w] = S::zero();
     }
     for (int64_t k = 0; k < call.cols; ++k) {
@@ -44,7 +47,9 @@ class ValueTile {
         for (int w = 0; w < kWidth; ++w) sum[r][w] = S::add_product(sum[r][w], x, weight[w]);
       }
     }
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
       for (int w = 0; w < kWidth; ++w) write_vector<S>(call, first + r, v0 + w, sum[r][w]);
     }
   }
