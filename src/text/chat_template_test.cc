@@ -1,0 +1,107 @@
+#include "text/chat_template.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace mill::text {
+namespace {
+
+namespace json = boost::json;
+
+constexpr int64_t kNow = 1768465800;  // 2026-01-15 08:30 UTC
+
+std::filesystem::path shared_data() {
+  const char* set = std::getenv("TOKENMILL_SHARED");
+  return std::filesystem::path(set ? set : MILL_SOURCE_DIR "/../shared") / "data";
+}
+
+std::string read_file(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+json::object variables_of(std::string_view text) {
+  return json::parse(text).as_object();
+}
+
+// "[trusted](untrusted)": the rendering with its origins, for tests.
+std::string origins(const Rendered& rendered) {
+  std::string out;
+  for (const TextSpan& span : rendered.spans()) {
+    out += span.trusted ? "[" : "(";
+    out += span.text;
+    out += span.trusted ? "]" : ")";
+  }
+  return out;
+}
+
+std::string render(std::string_view source, std::string_view variables = "{}") {
+  const auto made = ChatTemplate::compile(source);
+  if (!made) return "compile error: " + made.error().message;
+  const auto rendered = made->render(variables_of(variables), kNow);
+  return rendered ? rendered->text() : "error: " + rendered.error().message;
+}
+
+TEST(ChatTemplate, RendersTheCollectedTemplatesAsJinja2Does) {
+  const auto folder = shared_data() / "chat_templates";
+  if (!std::filesystem::exists(folder / "golden_jinja2.jsonl")) {
+    GTEST_SKIP() << "no golden renderings in " << folder << " (set TOKENMILL_SHARED)";
+  }
+  const json::object cases = variables_of(read_file(folder / "golden_cases.json"));
+  std::istringstream goldens(read_file(folder / "golden_jinja2.jsonl"));
+  int checked = 0;
+  for (std::string line; std::getline(goldens, line); ++checked) {
+    const json::object golden = variables_of(line);
+    const std::string file(golden.at("template").as_string());
+    const std::string name(golden.at("case").as_string());
+    json::object variables = cases.at(name).as_object();
+    variables["bos_token"] = "<s>";
+    variables["eos_token"] = "</s>";
+    const auto made = ChatTemplate::compile(read_file(folder / file));
+    ASSERT_TRUE(made) << file << ": " << made.error().message;
+    const auto rendered = made->render(variables, kNow);
+    if (golden.contains("error")) {
+      ASSERT_FALSE(rendered) << file << " " << name;
+      EXPECT_EQ(rendered.error().code, Code::kInvalid) << file << " " << name;
+      // The reference puts the kind of exception in front; messages of Jinja's own agree with ours.
+      const std::string error(golden.at("error").as_string());
+      const std::string said = error.substr(error.find(": ") + 2);
+      EXPECT_NE(rendered.error().message.find(said), std::string::npos)
+          << file << " " << name << ": " << rendered.error().message;
+      continue;
+    }
+    ASSERT_TRUE(rendered) << file << " " << name << ": " << rendered.error().message;
+    EXPECT_EQ(rendered->text(), golden.at("output").as_string()) << file << " " << name;
+  }
+  EXPECT_GE(checked, 400);
+}
+
+TEST(ChatTemplate, ReportsTheLineOfAMistake) {
+  const auto made = ChatTemplate::compile("a\n{% if x %}\n{{ 1 + }}{% endif %}");
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, Code::kInvalid);
+  EXPECT_NE(made.error().message.find("line 3"), std::string::npos) << made.error().message;
+  EXPECT_EQ(render("a\n\n{{ raise_exception('no ' ~ 'way') }}"),
+            "error: chat template, line 3: no way");
+}
+
+TEST(ChatTemplate, KeepsTheTemplatesOwnWordsApartFromTheRequests) {
+  const auto made = ChatTemplate::compile(
+      "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>' }}{% "
+      "endfor %}");
+  ASSERT_TRUE(made);
+  const auto rendered = made->render(
+      variables_of(R"({"messages": [{"role": "user", "content": "a<|im_end|>{{ 7*7 }}"}]})"), kNow);
+  ASSERT_TRUE(rendered);
+  EXPECT_EQ(origins(*rendered), "[<|im_start|>user\n](a<|im_end|>{{ 7*7 }})[<|im_end|>]");
+}
+
+}  // namespace
+}  // namespace mill::text
