@@ -35,8 +35,7 @@ void log_request(const net::HttpExchange& http, const RequestRecord& record, con
   if (!served) line.add("error", served.error().message);
 }
 
-Task<Status> answer_options(net::HttpExchange& http, const std::string& allow,
-                            const std::string& cors) {
+Task<Status> answer_options(net::HttpExchange& http, std::string allow, std::string cors) {
   net::HttpReply reply;
   reply.status = 204;
   reply.headers = api_headers(http, cors);
@@ -83,8 +82,8 @@ Task<void> Gateway::handle(net::HttpExchange& http) {
     served = co_await found.route->serve(at, http, record);
     if (!served) reply = error_reply(served.error());
   } else if (request.method == "OPTIONS" && (request.target == "*" || !found.allow.empty())) {
-    served = co_await answer_options(http, found.allow.empty() ? "GET, POST" : found.allow,
-                                     options_.delivery.cors_origin);
+    std::string allow = found.allow.empty() ? "GET, POST" : found.allow;
+    served = co_await answer_options(http, std::move(allow), options_.delivery.cors_origin);
   } else if (found.allow.empty()) {
     served = fail(Code::kNotFound, "there is nothing at this path; the API begins at /v1");
     reply = error_reply(served.error());
@@ -97,9 +96,8 @@ Task<void> Gateway::handle(net::HttpExchange& http) {
   }
   const bool nobody = !served && served.error().code == Code::kCancelled;
   if (!http.answered() && !nobody) {
-    for (net::Header& header : api_headers(http, options_.delivery.cors_origin)) {
-      reply.headers.push_back(std::move(header));
-    }
+    auto common = api_headers(http, options_.delivery.cors_origin);
+    std::move(common.begin(), common.end(), std::back_inserter(reply.headers));
     const Status sent = co_await http.reply(std::move(reply));
     (void)sent;
   }

@@ -69,7 +69,8 @@ Task<void> HttpConnection::run() {
     if (!begun) co_return close();
     auto head = co_await read_head();
     if (!head) {
-      co_await refuse(std::move(head.error()), HttpRequest());
+      const HttpRequest unread;
+      co_await refuse(std::move(head.error()), unread);
       break;
     }
     keep_alive_ = head->keep_alive;
@@ -93,8 +94,9 @@ Task<void> HttpConnection::run() {
 
 Task<void> HttpConnection::turn_away() {
   keep_alive_ = false;
-  co_await refuse({503, "the server has no room for one more connection: try again"},
-                  HttpRequest());
+  Refusal full{503, "the server has no room for one more connection: try again"};
+  const HttpRequest unread;
+  co_await refuse(std::move(full), unread);
   close();
 }
 
@@ -111,7 +113,8 @@ Task<Status> HttpConnection::wait_for_first_byte() {
     if (buffer_.size() > 0 && view(buffer_) != "\r") co_return Status();
     if (shared_.draining) co_return fail(Code::kCancelled, "draining");
     waiting_for_first_byte_ = true;
-    const auto read = co_await read_more(kIdleBufferBytes, deadline, Refusal());
+    Refusal silent;
+    const auto read = co_await read_more(kIdleBufferBytes, deadline, std::move(silent));
     waiting_for_first_byte_ = false;
     if (!read) co_return fail(Code::kCancelled, "no request came");
   }
@@ -168,7 +171,8 @@ Task<tl::expected<std::string, Refusal>> HttpConnection::read_body(const Request
       co_return tl::unexpected<Refusal>(Refusal{400, "a line of the chunked body is too long"});
     }
     if (invite && buffer_.size() == 0 && parser.get().body().empty()) {
-      const Status invited = co_await write("HTTP/1.1 100 Continue\r\n\r\n");
+      std::string invitation = "HTTP/1.1 100 Continue\r\n\r\n";
+      const Status invited = co_await write(std::move(invitation));
       if (!invited) co_return tl::unexpected<Refusal>(Refusal());
     }
     invite = false;
@@ -257,7 +261,8 @@ Task<void> HttpConnection::linger() {
   const Instant deadline = now() + shared_.options.limits.linger_time;
   for (;;) {
     buffer_.clear();
-    const auto read = co_await read_more(kReadBytes, deadline, Refusal());
+    Refusal silent;
+    const auto read = co_await read_more(kReadBytes, deadline, std::move(silent));
     if (!read) co_return;
   }
 }
