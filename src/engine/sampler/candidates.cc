@@ -12,25 +12,46 @@ double total_of(std::span<const Candidate> candidates) {
   return total;
 }
 
-// The fewest of the best whose weights reach `target`; they end up in order. Selects 64, 256, … of
-// them until they do, so that a peaked distribution costs one pass and a flat one no full sort.
-void keep_mass(std::vector<Candidate>& candidates, double target) {
-  for (size_t count = 64;; count *= 4) {
-    const bool all = count >= candidates.size();
-    const auto end = all ? candidates.end() : candidates.begin() + static_cast<ptrdiff_t>(count);
-    if (!all) {
-      std::nth_element(candidates.begin(), end, candidates.end(), before);
-      if (total_of(std::span(candidates).first(count)) < target) continue;
+// The fewest of the best whose weights reach `target`. Sorts nothing but a small rest: the range of
+// logits is cut into bins, the bins above the one in which `target` is reached stay whole, that one
+// is cut into bins in its turn. So a flat distribution costs a few passes and no sort of the
+// vocabulary.
+void keep_mass(Scratch& scratch, double target) {
+  constexpr size_t kBins = 256;
+  constexpr size_t kFew = 64;
+  std::vector<Candidate>& open = scratch.open;  // undecided, in order of ids
+  std::vector<Candidate>& kept = scratch.candidates;
+  std::swap(open, kept);
+  kept.clear();
+  while (open.size() > kFew) {
+    const auto [low, high] = std::minmax_element(
+        open.begin(), open.end(),
+        [](const Candidate& a, const Candidate& b) { return a.logit < b.logit; });
+    const float most = high->logit;
+    const float bins_per_logit = (kBins - 1) / (most - low->logit);
+    if (!std::isfinite(bins_per_logit)) break;  // all (nearly) equal
+    const auto bin_of = [&](const Candidate& candidate) {
+      return static_cast<size_t>((most - candidate.logit) * bins_per_logit);
+    };
+    double mass[kBins + 1] = {};
+    for (const Candidate& candidate : open) {
+      mass[bin_of(candidate)] += static_cast<double>(candidate.weight);
     }
-    std::sort(candidates.begin(), end, before);
-    double mass = 0;
-    auto last = candidates.begin();
-    do {
-      mass += static_cast<double>(last->weight);
-      ++last;
-    } while (last != end && mass < target);
-    candidates.erase(last, candidates.end());
-    return;
+    size_t last = 0;
+    while (last < bin_of(*low) && mass[last] < target) target -= mass[last++];
+    scratch.next.clear();
+    for (const Candidate& candidate : open) {
+      const size_t bin = bin_of(candidate);
+      if (bin < last) kept.push_back(candidate);
+      if (bin == last) scratch.next.push_back(candidate);
+    }
+    std::swap(open, scratch.next);
+  }
+  std::sort(open.begin(), open.end(), before);
+  for (const Candidate& candidate : open) {
+    if (target <= 0 && !kept.empty()) break;
+    kept.push_back(candidate);
+    target -= static_cast<double>(candidate.weight);
   }
 }
 
@@ -63,7 +84,7 @@ double filter(std::span<const float> logits, float top, const work::Sampling& sa
     best_of(logits, sampling.top_k, candidates);
     weigh_candidates(candidates, top, scale);
     if (sampling.top_p < 1.0F) {
-      keep_mass(candidates, static_cast<double>(sampling.top_p) * total_of(candidates));
+      keep_mass(scratch, static_cast<double>(sampling.top_p) * total_of(candidates));
     }
   } else if (sampling.top_p < 1.0F) {
     const double total = weigh(logits, top, scale, scratch.weights, scratch.chunk_sums);
@@ -71,7 +92,7 @@ double filter(std::span<const float> logits, float top, const work::Sampling& sa
     const double spare = (1.0 - static_cast<double>(sampling.top_p)) * total;
     const double light = 0.999 * spare / static_cast<double>(vocabulary);
     those_from(logits, scratch.weights, static_cast<float>(light), candidates);
-    keep_mass(candidates, static_cast<double>(sampling.top_p) * total);
+    keep_mass(scratch, static_cast<double>(sampling.top_p) * total);
   } else {
     those_from(logits, logits, min_logit, candidates);
     weigh_candidates(candidates, top, scale);

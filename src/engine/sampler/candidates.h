@@ -19,6 +19,7 @@ struct Scratch {
   std::vector<float> weights;      // [vocabulary]
   std::vector<double> chunk_sums;  // of weights
   std::vector<Candidate> candidates;
+  std::vector<Candidate> open, next;  // top_p's
 };
 
 // Whether any filter of `sampling` is on for a vocabulary of this size.

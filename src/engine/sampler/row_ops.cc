@@ -10,72 +10,74 @@ namespace {
 
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
-// Chunk by chunk: visit(first, values, count), count == kChunk but for the last.
+// Chunk by chunk: visit(first, values, count). There are always kChunk values to read: behind the
+// end of the row they repeat its last one.
 template <class Visit>
 void for_chunks(std::span<const float> row, const Visit& visit) {
   const auto size = static_cast<int64_t>(row.size());
-  for (int64_t first = 0; first < size; first += kChunk) {
-    visit(first, row.data() + first, std::min(kChunk, size - first));
-  }
+  int64_t first = 0;
+  for (; first + kChunk <= size; first += kChunk) visit(first, row.data() + first, kChunk);
+  if (first == size) return;
+  float padded[kChunk];
+  std::copy(row.begin() + first, row.end(), padded);
+  std::fill(padded + (size - first), padded + kChunk, row.back());
+  visit(first, padded, size - first);
 }
+
+// One binary for all x86-64: each of these is compiled for several vector widths, and the loader
+// takes the widest that the machine has. The order of every sum is written out, so the results are
+// the same.
+// Not under ThreadSanitizer, whose runtime is not up yet when the loader chooses.
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#define MILL_ALL_WIDTHS __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define MILL_ALL_WIDTHS
+#endif
 
 struct ChunkMax {
   float max;
   bool finite;
 };
 
-// Lanes that don't look at each other, because float maxima and sums may not be reordered.
-ChunkMax max_of(const float* values, int64_t count) {
-  float max[kLanes];
-  uint32_t odd[kLanes];
-  for (int64_t lane = 0; lane < kLanes; ++lane) {
-    max[lane] = kLowest;
-    odd[lane] = 0;
+// Of kChunk values. On their bits as integers, which in this form are in the order of the values,
+// and whose maxima the compiler may reorder as it may not with floats.
+MILL_ALL_WIDTHS ChunkMax max_of(const float* values) {
+  constexpr int32_t kMagnitude = 0x7fffffff;
+  constexpr int32_t kInfinity = 0x7f800000;
+  int32_t max = std::numeric_limits<int32_t>::min();
+  int32_t magnitude = 0;
+  for (int64_t i = 0; i < kChunk; ++i) {
+    const auto bits = std::bit_cast<int32_t>(values[i]);
+    const int32_t ordered = bits ^ ((bits >> 31) & kMagnitude);
+    max = std::max(max, ordered);
+    magnitude = std::max(magnitude, bits & kMagnitude);
   }
-  constexpr uint32_t kExponent = 0x7f800000;
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      const float value = values[i + lane];
-      max[lane] = max[lane] < value ? value : max[lane];
-      const uint32_t exponent = std::bit_cast<uint32_t>(value) & kExponent;
-      odd[lane] |= exponent == kExponent ? 1U : 0U;
-    }
-  }
-  for (int64_t lane = 0; i < count; ++i, ++lane) {
-    max[lane] = std::max(max[lane], values[i]);
-    odd[lane] |= (std::bit_cast<uint32_t>(values[i]) & kExponent) == kExponent ? 1U : 0U;
-  }
-  ChunkMax all{max[0], odd[0] == 0};
-  for (int64_t lane = 1; lane < kLanes; ++lane) {
-    all.max = std::max(all.max, max[lane]);
-    all.finite = all.finite && odd[lane] == 0;
-  }
-  return all;
+  return {std::bit_cast<float>(max ^ ((max >> 31) & kMagnitude)), magnitude < kInfinity};
 }
 
-double total_of(const float (&lanes)[kLanes]) {
+// The weights of kChunk values.
+MILL_ALL_WIDTHS void weigh_chunk(const float* values, float top, float scale,
+                                 float* __restrict weights) {
+  for (int64_t i = 0; i < kChunk; ++i) weights[i] = exp_of((values[i] - top) * scale);
+}
+
+// The sum of kChunk weights, in lanes.
+MILL_ALL_WIDTHS double sum_of(const float* weights) {
+  float lanes[kLanes] = {};
+  for (int64_t i = 0; i < kChunk; i += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += weights[i + lane];
+  }
   double total = 0;
   for (const float lane : lanes) total += static_cast<double>(lane);
   return total;
 }
 
-// Writes the weights of a chunk and returns their sum.
-double weigh_chunk(const float* values, int64_t count, float top, float scale, float* weights) {
-  float sums[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      const float weight = exp_of((values[i + lane] - top) * scale);
-      weights[i + lane] = weight;
-      sums[lane] += weight;
-    }
-  }
-  for (int64_t lane = 0; i < count; ++i, ++lane) {
-    weights[i] = exp_of((values[i] - top) * scale);
-    sums[lane] += weights[i];
-  }
-  return total_of(sums);
+// Weighs `count` of kChunk values: the others weigh nothing.
+double weigh_chunk(const float* values, int64_t count, float top, float scale,
+                   float (&weights)[kChunk]) {
+  weigh_chunk(values, top, scale, weights);
+  std::fill(weights + count, weights + kChunk, 0.0F);
+  return sum_of(weights);
 }
 
 }  // namespace
@@ -84,8 +86,8 @@ Highest highest(std::span<const float> logits) {
   MILL_CHECK(!logits.empty());
   Highest found{.logit = kLowest};
   int64_t chunk = 0;
-  for_chunks(logits, [&](int64_t first, const float* values, int64_t count) {
-    const ChunkMax here = max_of(values, count);
+  for_chunks(logits, [&](int64_t first, const float* values, int64_t) {
+    const ChunkMax here = max_of(values);
     found.finite = found.finite && here.finite;
     if (here.max > found.logit) {
       found.logit = here.max;
@@ -112,8 +114,10 @@ double weigh(std::span<const float> logits, float top, float scale, std::vector<
   weights.resize(logits.size());
   chunk_sums.clear();
   double total = 0;
+  float chunk[kChunk];
   for_chunks(logits, [&](int64_t first, const float* values, int64_t count) {
-    chunk_sums.push_back(weigh_chunk(values, count, top, scale, weights.data() + first));
+    chunk_sums.push_back(weigh_chunk(values, count, top, scale, chunk));
+    std::copy(chunk, chunk + count, weights.begin() + first);
     total += chunk_sums.back();
   });
   return total;
@@ -133,7 +137,7 @@ void best_of(std::span<const float> logits, int64_t count, std::vector<Candidate
     least = best.back().logit;
   };
   for_chunks(logits, [&](int64_t first, const float* values, int64_t size) {
-    if (best.size() >= keep && max_of(values, size).max <= least) return;
+    if (best.size() >= keep && max_of(values).max <= least) return;
     for (int64_t i = 0; i < size; ++i) {
       if (values[i] <= least) continue;
       best.push_back({static_cast<TokenId>(first + i), values[i]});
@@ -148,7 +152,7 @@ void those_from(std::span<const float> logits, std::span<const float> values, fl
                 std::vector<Candidate>& found) {
   found.clear();
   for_chunks(values, [&](int64_t first, const float* chunk, int64_t count) {
-    if (max_of(chunk, count).max < least) return;
+    if (max_of(chunk).max < least) return;
     for (int64_t i = 0; i < count; ++i) {
       if (chunk[i] < least) continue;
       const auto token = static_cast<TokenId>(first + i);

@@ -49,6 +49,16 @@ TEST(RowOps, HighestIsTheFirstOfTheHighest) {
   }
 }
 
+TEST(RowOps, BothZerosAreEqual) {
+  std::vector<float> row(2000, -0.0F);
+  row[1500] = 0.0F;
+  EXPECT_EQ(highest(row).token, 0);
+  row.assign(2000, -1.0F);
+  row[3] = -0.0F;
+  row[4] = row[1900] = 0.0F;
+  EXPECT_EQ(highest(row).token, 3);
+}
+
 TEST(RowOps, OneValueThatIsNotFiniteIsFoundWhereverItIs) {
   const float inf = std::numeric_limits<float>::infinity();
   for (const float odd : {std::nanf(""), inf, -inf}) {
