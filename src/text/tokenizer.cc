@@ -61,13 +61,15 @@ Joined join(std::span<const TextSpan> spans, bool lenient_utf8) {
 struct Tokenizer::Impl {
   TokenizerParts parts;
 
-  void encode_text(std::string_view text, Memory& memory, std::vector<TokenId>& out) const {
+  void encode_text(std::string_view text, bool at_start, Memory& memory,
+                   std::vector<TokenId>& out) const {
     if (const auto* scored = std::get_if<ScoredPieces>(&parts.model)) {
       scored->encode(text, memory.scored_pieces, out);
       return;
     }
     if (!is_sound(text)) text = memory.repaired = repair(text);
-    if (!parts.normalizer.empty()) text = memory.normalized = parts.normalizer.apply(text);
+    if (!parts.normalizer.empty())
+      text = memory.normalized = parts.normalizer.apply(text, at_start);
     parts.pre_tokenizer.cut(text, memory.words);
     for (const std::string_view word : memory.words) {
       if (const auto* pairs = std::get_if<BytePairs>(&parts.model))
@@ -101,9 +103,9 @@ std::vector<TokenId> Tokenizer::encode(std::span<const TextSpan> spans, Ends end
       out.push_back(fragment.token);
     } else if (parts.space_in_front && after_special) {
       with_space.assign(" ").append(fragment.text);
-      impl_->encode_text(with_space, memory, out);
+      impl_->encode_text(with_space, false, memory, out);
     } else {
-      impl_->encode_text(fragment.text, memory, out);
+      impl_->encode_text(fragment.text, fragment.text.data() == joined.text.data(), memory, out);
     }
     after_special = fragment.token != kNoToken;
   }

@@ -24,19 +24,6 @@ tl::unexpected<Error> corrupt(std::string message, std::string field) {
   return fail(Code::kCorrupt, std::move(message), std::move(field));
 }
 
-// The byte of "<0xHH>", -1 for anything else.
-int byte_of_name(std::string_view name) {
-  const auto digit = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return -1;
-  };
-  if (name.size() != 6 || !name.starts_with("<0x") || name[5] != '>') return -1;
-  const int high = digit(name[3]), low = digit(name[4]);
-  return high < 0 || low < 0 ? -1 : high << 4 | low;
-}
-
 std::string with_spaces(std::string_view piece) {
   std::string out;
   for (size_t at = 0; at < piece.size();) {

@@ -1,4 +1,5 @@
-// The ggml project's tokenizer vectors: for each vocabulary, texts and the ids that llama.cpp gives them.
+// The ggml project's tokenizer vectors: for each vocabulary, texts and the ids that llama.cpp gives
+// them.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -50,13 +51,15 @@ void expect_vectors(const text::Tokenizer& tokenizer, const fs::path& stem) {
   const std::vector<Vector> vectors = vectors_of(stem);
   EXPECT_GE(vectors.size(), 46u) << stem;
   for (const Vector& vector : vectors)
-    EXPECT_EQ(tokenizer.encode(vector.text, false, text::Tokenizer::Ends::kNone), vector.ids) << stem << ": " << vector.text;
+    EXPECT_EQ(tokenizer.encode(vector.text, false, text::Tokenizer::Ends::kNone), vector.ids)
+        << stem << ": " << vector.text;
 }
 
 class GgufVectors : public testing::TestWithParam<const char*> {};
 
 TEST_P(GgufVectors, GiveTheIdsOfThePeer) {
-  const fs::path path = shared_data() / "tokenizers" / ("ggml-vocab-" + std::string(GetParam()) + ".gguf");
+  const fs::path path =
+      shared_data() / "tokenizers" / ("ggml-vocab-" + std::string(GetParam()) + ".gguf");
   if (!fs::exists(path)) GTEST_SKIP() << "no " << path;
   const auto file = model::Gguf::open(path);
   ASSERT_TRUE(file) << file.error().message;
@@ -67,7 +70,9 @@ TEST_P(GgufVectors, GiveTheIdsOfThePeer) {
   expect_vectors(*tokenizer, path);
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, GgufVectors, testing::Values("deepseek-coder", "gpt-2", "llama-spm", "phi-3", "starcoder"));
+INSTANTIATE_TEST_SUITE_P(Files, GgufVectors,
+                         testing::Values("deepseek-coder", "gpt-2", "llama-spm", "phi-3",
+                                         "starcoder"));
 
 }  // namespace
 }  // namespace mill

@@ -56,4 +56,16 @@ std::string alphabet_of_bytes(std::string_view bytes) {
   return piece;
 }
 
+int byte_of_name(std::string_view name) {
+  const auto digit = [](char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return -1;
+  };
+  if (name.size() != 6 || !name.starts_with("<0x") || name[5] != '>') return -1;
+  const int high = digit(name[3]), low = digit(name[4]);
+  return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
 }  // namespace mill::text

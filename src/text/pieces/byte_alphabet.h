@@ -13,4 +13,8 @@ std::optional<std::string> bytes_of_alphabet(std::string_view piece);
 // The other way.
 std::string alphabet_of_bytes(std::string_view bytes);
 
+// The byte that a piece "<0xHH>" of a vocabulary with byte fallback stands for; -1 for any other
+// piece.
+int byte_of_name(std::string_view piece);
+
 }  // namespace mill::text

@@ -106,7 +106,7 @@ std::string bert_clean(std::string_view text) {
     if (kinds[code] & kSpace &&
         (!(kinds[code] & kControlCode) || code == '\t' || code == '\n' || code == '\r'))
       out.push_back(' ');
-    else if (code != 0 && code != kReplacement && !(kinds[code] & (kControlCode | kRest)))
+    else if (code != 0 && code != kReplacement && !(kinds[code] & (kControlCode | kFormat)))
       append_utf8(out, code);
   });
   return out;
@@ -120,7 +120,21 @@ bool is_ideograph(uint32_t code) {
                      [code](const auto& block) { return block[0] <= code && code <= block[1]; });
 }
 
-std::string apply_one(const Normalizer::Step& step, std::string_view text) {
+bool prepends(const Normalizer::Step& step, std::string_view text, bool at_start) {
+  if (text.empty()) return false;
+  switch (step.kind) {
+    case Kind::kPrepend:
+      return true;
+    case Kind::kPrependIfNew:
+      return !text.starts_with(step.with);
+    case Kind::kPrependIfFirst:
+      return at_start && !text.starts_with(step.with);
+    default:
+      return !(UnicodeTable::get()[code_point_at(text.data()).code] & kSpace);
+  }
+}
+
+std::string apply_one(const Normalizer::Step& step, std::string_view text, bool at_start) {
   switch (step.kind) {
     case Kind::kNfc:
     case Kind::kNfd:
@@ -132,7 +146,10 @@ std::string apply_one(const Normalizer::Step& step, std::string_view text) {
     case Kind::kReplace:
       return replace(text, step.what, step.with);
     case Kind::kPrepend:
-      return text.empty() ? std::string() : step.with + std::string(text);
+    case Kind::kPrependIfNew:
+    case Kind::kPrependIfFirst:
+    case Kind::kPrependIfNoSpace:
+      return prepends(step, text, at_start) ? step.with + std::string(text) : std::string(text);
     case Kind::kBertClean:
       return bert_clean(text);
     case Kind::kStripAccents:
@@ -155,9 +172,9 @@ std::string apply_one(const Normalizer::Step& step, std::string_view text) {
 
 }  // namespace
 
-std::string Normalizer::apply(std::string_view text) const {
+std::string Normalizer::apply(std::string_view text, bool at_start) const {
   std::string out(text);
-  for (const Step& step : steps_) out = apply_one(step, out);
+  for (const Step& step : steps_) out = apply_one(step, out, at_start);
   return out;
 }
 

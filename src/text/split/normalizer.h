@@ -17,13 +17,16 @@ class Normalizer {
       kNfkc,
       kNfkd,
       kLowercase,
-      kStripAccents,  // drops Mn; of use behind kNfd
-      kReplace,       // every `what` by `with`
-      kPrepend,       // `with`, to a text that is not empty
-      kBertClean,     // drops control characters, makes white space ' '
-      kBertChinese,   // puts ' ' around CJK ideographs
+      kStripAccents,      // drops Mn; of use behind kNfd
+      kReplace,           // every `what` by `with`
+      kPrepend,           // `with`, to a text that is not empty
+      kPrependIfNew,      // … and that does not begin with it
+      kPrependIfFirst,    // … and that is the beginning of the whole text
+      kPrependIfNoSpace,  // … and that does not begin with white space
+      kBertClean,         // drops control characters, makes white space ' '
+      kBertChinese,       // puts ' ' around CJK ideographs
     } kind;
-    std::string what, with;
+    std::string what = {}, with = {};
   };
 
   Normalizer() = default;
@@ -31,7 +34,8 @@ class Normalizer {
 
   bool empty() const { return steps_.empty(); }
   // Time is O(n log n) at worst, for a text of combining marks only.  Requires: is_sound(text).
-  std::string apply(std::string_view text) const;
+  // at_start: the text is the beginning of the whole one.
+  std::string apply(std::string_view text, bool at_start) const;
 
  private:
   std::vector<Step> steps_;

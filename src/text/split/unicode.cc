@@ -12,8 +12,8 @@ constexpr Kinds Pc = kPunctuation, Pd = kPunctuation, Ps = kPunctuation, Pe = kP
 constexpr Kinds Pi = kPunctuation, Pf = kPunctuation, Po = kPunctuation;
 constexpr Kinds Sm = kSymbol, Sc = kSymbol, Sk = kSymbol, So = kSymbol;
 constexpr Kinds Zs = kSpace, Zl = kSpace, Zp = kSpace;
-constexpr Kinds Cc = kControlCode, Wc = kControlCode | kSpace, Cf = kRest, Cn = kRest, Co = kRest,
-                Cs = kRest;
+constexpr Kinds Cc = kControlCode, Wc = kControlCode | kSpace, Cf = kFormat, Cn = kUnassigned,
+                Co = kFormat, Cs = kFormat;
 
 struct Run {
   uint32_t first;

@@ -23,9 +23,10 @@ inline constexpr Kinds kPunctuation = 1 << 7;   // P
 inline constexpr Kinds kSymbol = 1 << 8;        // S
 inline constexpr Kinds kSpace = 1 << 9;         // White_Space: what \s means in a Unicode pattern
 inline constexpr Kinds kControlCode = 1 << 10;  // Cc, white space included
-inline constexpr Kinds kRest = 1 << 11;         // Cf, Cn, Co, Cs
+inline constexpr Kinds kFormat = 1 << 11;       // Cf, Co, Cs
 inline constexpr Kinds kLetter = kUpper | kLower | kTitle | kModifier | kOtherLetter;
-inline constexpr Kinds kOpenMark = 1 << 12;  // Mn (also kMark): an accent that takes no room
+inline constexpr Kinds kOpenMark = 1 << 12;    // Mn (also kMark): an accent that takes no room
+inline constexpr Kinds kUnassigned = 1 << 13;  // Cn
 
 inline constexpr uint32_t kReplacement = 0xFFFD;
 
@@ -35,7 +36,7 @@ class UnicodeTable {
   static const UnicodeTable& get();
 
   Kinds operator[](uint32_t code) const {
-    return code < 0x110000 ? pages_[page_of_[code >> 8]][code & 0xFF] : kRest;
+    return code < 0x110000 ? pages_[page_of_[code >> 8]][code & 0xFF] : kUnassigned;
   }
 
  private:

@@ -16,9 +16,9 @@ TEST(Unicode, KindsOfCodePoints) {
   EXPECT_EQ(kinds[0x301], kMark | kOpenMark);
   EXPECT_EQ(kinds[0x4E00], kOtherLetter);
   EXPECT_EQ(kinds[0x2EBF0], kOtherLetter);  // new in 15.1
-  EXPECT_EQ(kinds[0x1C89], kRest);          // new in 16.0
-  EXPECT_EQ(kinds[0x10FFFF], kRest);
-  EXPECT_EQ(kinds[0x110000], kRest);
+  EXPECT_EQ(kinds[0x1C89], kUnassigned);    // new in 16.0
+  EXPECT_EQ(kinds[0x10FFFF], kUnassigned);
+  EXPECT_EQ(kinds[0x110000], kUnassigned);
   EXPECT_EQ(kinds['$'], kSymbol);
   EXPECT_EQ(kinds['!'], kPunctuation);
 }
