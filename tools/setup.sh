@@ -9,7 +9,7 @@ build=(
   "libfmt-dev:formatting" "libcli11-dev:flags" "libyaml-cpp-dev:configuration files" "libpcre2-dev:tokenizer patterns"
   "libutf8proc-dev:Unicode normalization" "libcurl4-openssl-dev:model downloads" "libssl-dev:checksums"
   "libgtest-dev:tests" "python3:scripts" "python3-pip:models carried by Python packages" "ca-certificates:TLS"
-  "git:the version stamp" "curl:the readiness check"
+  "git:the version stamp" "curl:the readiness check" "pkg-config:finding libraries"
 )
 test=("python3-venv:test clients")
 fuzz=("clang-14:libFuzzer" "libclang-rt-14-dev:libFuzzer")

@@ -8,7 +8,7 @@
 
 #include "app/model_store.h"
 #include "app/model_text.h"
-#include "device/machine.h"
+#include "device/limits.h"
 
 namespace mill::app {
 
@@ -23,9 +23,10 @@ Result<ModelFile> open_model_file(const std::string& model, const Settings& sett
 Result<ModelText> open_model_text(const model::Gguf& file) {
   MILL_TRY(text::Vocabulary vocabulary, vocabulary_of(file));
   MILL_TRY(text::Tokenizer tokenizer, text::Tokenizer::build(std::move(vocabulary)));
-  ModelText opened{std::move(tokenizer), std::nullopt, ""};
+  ModelText opened{.tokenizer = std::move(tokenizer)};
   MILL_TRY(const std::optional<std::string> source, chat_template_source_of(file));
   if (!source) return opened;
+  opened.template_knows_developer = source->find("developer") != std::string::npos;
   Result<text::ChatTemplate> compiled = text::ChatTemplate::compile(*source);
   if (compiled) {
     opened.chat_template = std::move(*compiled);

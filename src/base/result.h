@@ -62,8 +62,9 @@ inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(st
 // MILL_TRY_DO(write(path));  returns the error, if any.
 #define MILL_TRY_DO(...)                                                                     \
   do {                                                                                       \
-    auto mill_try_status = (__VA_ARGS__);                                                    \
-    if (!mill_try_status) return ::mill::fail(std::move(mill_try_status).error());           \
+    auto MILL_CONCAT(mill_try_, __LINE__) = (__VA_ARGS__);                                   \
+    if (!MILL_CONCAT(mill_try_, __LINE__))                                                   \
+      return ::mill::fail(std::move(MILL_CONCAT(mill_try_, __LINE__)).error());              \
   } while (false)
 
 // The same two inside a coroutine.
@@ -74,6 +75,7 @@ inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(st
   declaration = std::move(*MILL_CONCAT(mill_try_, __LINE__))
 #define MILL_CO_TRY_DO(...)                                                                  \
   do {                                                                                       \
-    auto mill_try_status = (__VA_ARGS__);                                                    \
-    if (!mill_try_status) co_return ::mill::fail(std::move(mill_try_status).error());        \
+    auto MILL_CONCAT(mill_try_, __LINE__) = (__VA_ARGS__);                                   \
+    if (!MILL_CONCAT(mill_try_, __LINE__))                                                   \
+      co_return ::mill::fail(std::move(MILL_CONCAT(mill_try_, __LINE__)).error());           \
   } while (false)
