@@ -13,7 +13,8 @@
 namespace mill::app {
 namespace {
 
-constexpr auto kGlance = std::chrono::milliseconds(50);  // how often a waiting reader looks for Ctrl-C
+constexpr auto kGlance =
+    std::chrono::milliseconds(50);  // how often a waiting reader looks for Ctrl-C
 
 boost::json::object message(std::string_view role, std::string_view content) {
   return {{"role", role}, {"content", content}};
@@ -22,11 +23,13 @@ boost::json::object message(std::string_view role, std::string_view content) {
 }  // namespace
 
 std::string describe(const ChatStats& stats) {
-  return fmt::format("prompt {}, answer {} tokens, first after {:.2f} s, {:.1f} tokens/s{}", stats.prompt_tokens, stats.output_tokens,
-                     stats.first_token_seconds, stats.tokens_per_second, stats.interrupted ? ", stopped" : "");
+  return fmt::format("prompt {}, answer {} tokens, first after {:.2f} s, {:.1f} tokens/s{}",
+                     stats.prompt_tokens, stats.output_tokens, stats.first_token_seconds,
+                     stats.tokens_per_second, stats.interrupted ? ", stopped" : "");
 }
 
-ChatSession::ChatSession(MountedModel& model, ChatOptions options, const std::atomic<bool>& interrupted)
+ChatSession::ChatSession(MountedModel& model, ChatOptions options,
+                         const std::atomic<bool>& interrupted)
     : model_(model), options_(std::move(options)), interrupted_(interrupted) {
   reset();
 }
@@ -41,10 +44,12 @@ void ChatSession::reset() {
   if (!options_.system.empty()) messages_.push_back(message("system", options_.system));
 }
 
-Result<std::vector<TokenId>> ChatSession::prompt_of(const boost::json::array& messages, const std::string& words) const {
+Result<std::vector<TokenId>> ChatSession::prompt_of(const boost::json::array& messages,
+                                                    const std::string& words) const {
   const gateway::ServedModel& served = model_.served();
   if (!served.chat_template) return gateway::text_prompt(served, words, false).ids;
-  MILL_TRY(gateway::Prompt prompt, gateway::render_prompt(served, {{"messages", messages}}, unix_seconds()));
+  MILL_TRY(gateway::Prompt prompt,
+           gateway::render_prompt(served, {{"messages", messages}}, unix_seconds()));
   return std::move(prompt.ids);
 }
 
@@ -55,12 +60,17 @@ Result<ChatStats> ChatSession::say(const std::string& words, std::FILE* out) {
   const gateway::ServedModel& served = model_.served();
   const auto length = static_cast<int64_t>(prompt.size());
   if (length >= served.context_tokens) {
-    return fail(Code::kTooLarge, fmt::format("the conversation has {} tokens and the context is {}: /reset begins a new one", length,
-                                             served.context_tokens));
+    return fail(
+        Code::kTooLarge,
+        fmt::format("the conversation has {} tokens and the context is {}: /reset begins a new one",
+                    length, served.context_tokens));
   }
-  work::Order order{.id = fmt::format("run-{}", answers_), .prompt = std::move(prompt), .sampling = options_.sampling};
+  work::Order order{.id = fmt::format("run-{}", answers_),
+                    .prompt = std::move(prompt),
+                    .sampling = options_.sampling};
   const int64_t room = served.context_tokens - length;
-  order.max_tokens = static_cast<int32_t>(options_.max_tokens > 0 ? std::min<int64_t>(room, options_.max_tokens) : room);
+  order.max_tokens = static_cast<int32_t>(
+      options_.max_tokens > 0 ? std::min<int64_t>(room, options_.max_tokens) : room);
   const auto ends = served.tokenizer->ends_of_generation();
   order.stop_tokens.assign(ends.begin(), ends.end());
   order.sampling.choice = static_cast<uint32_t>(answers_++);
@@ -90,11 +100,13 @@ Result<ChatStats> ChatSession::say(const std::string& words, std::FILE* out) {
     if (finished.fault) return fail(*finished.fault);
     messages.push_back(message("assistant", answer));
     messages_ = std::move(messages);
-    ChatStats stats{.prompt_tokens = finished.usage.prompt_tokens, .output_tokens = finished.usage.completion_tokens,
+    ChatStats stats{.prompt_tokens = finished.usage.prompt_tokens,
+                    .output_tokens = finished.usage.completion_tokens,
                     .interrupted = finished.reason == work::FinishReason::kCancelled};
     stats.first_token_seconds = to_seconds((seen_first ? first : now()) - start);
     const double rest = to_seconds(now() - first);
-    if (seen_first && rest > 0) stats.tokens_per_second = static_cast<double>(stats.output_tokens - 1) / rest;
+    if (seen_first && rest > 0)
+      stats.tokens_per_second = static_cast<double>(stats.output_tokens - 1) / rest;
     return stats;
   }
 }

@@ -31,17 +31,20 @@ std::string describe(const ChatStats& stats);
 
 class ChatSession {
  public:
-  // `interrupted` is set (by a signal handler) to stop the answer under way. Both must outlive the session.
+  // `interrupted` is set (by a signal handler) to stop the answer under way. Both must outlive the
+  // session.
   ChatSession(MountedModel& model, ChatOptions options, const std::atomic<bool>& interrupted);
 
-  // Adds the user's words, writes the answer to `out` as it comes, and keeps both in the conversation. A model without a template
-  // continues the text instead. Fails like Worker::submit, or with the answer's own fault; the conversation is then as before.
+  // Adds the user's words, writes the answer to `out` as it comes, and keeps both in the
+  // conversation. A model without a template continues the text instead. Fails like Worker::submit,
+  // or with the answer's own fault; the conversation is then as before.
   Result<ChatStats> say(const std::string& words, std::FILE* out);
   void set_system(std::string text);  // begins a new conversation
   void reset();
 
  private:
-  Result<std::vector<TokenId>> prompt_of(const boost::json::array& messages, const std::string& words) const;
+  Result<std::vector<TokenId>> prompt_of(const boost::json::array& messages,
+                                         const std::string& words) const;
 
   MountedModel& model_;
   ChatOptions options_;

@@ -11,8 +11,8 @@
 #include "app/open_model.h"
 #include "base/clock.h"
 #include "base/rng.h"
-#include "device/probe.h"
 #include "tensor/arena.h"
+#include "tensor/peak.h"
 
 namespace mill::app {
 namespace {
@@ -120,6 +120,12 @@ Result<Figure> time_decode(model::Decoder& decoder, int64_t batch, int64_t steps
       .bytes_per_token = static_cast<double>(decoder.weight_bytes()) / static_cast<double>(batch)};
 }
 
+// This machine's limits.
+struct Rates {
+  double read_bytes_per_second = 0;
+  double int8_macs_per_second = 0;
+};
+
 struct Shares {
   double bandwidth = 0;  // of the measured read bandwidth
   double integer = 0;    // of the measured int8 rate
@@ -138,10 +144,12 @@ Work work_of(const model::DecoderConfig& c) {
           dim * static_cast<double>(c.vocabulary)};
 }
 
-Shares shares_of(const Figure& figure, const Work& work, const device::Rates& rates) {
+Shares shares_of(const Figure& figure, const Work& work, const Rates& rates) {
   const double macs =
       work.layers + (figure.batch ? work.head : work.head / static_cast<double>(figure.tokens));
-  return {figure.tokens_per_second * figure.bytes_per_token / rates.read_bytes_per_second,
+  return {rates.read_bytes_per_second > 0
+              ? figure.tokens_per_second * figure.bytes_per_token / rates.read_bytes_per_second
+              : 0,
           figure.tokens_per_second * macs / rates.int8_macs_per_second};
 }
 
@@ -157,7 +165,7 @@ struct Report {
   std::string model, backend;
   int threads = 0;
   Work work;
-  device::Rates rates;
+  Rates rates;
   std::vector<Figure> figures;
 };
 
@@ -218,7 +226,8 @@ Status bench(const Arguments& arguments, const Settings& settings) {
                 .backend = std::string(mill.backend->name()),
                 .threads = mill.pool->size(),
                 .work = work_of(decoder->config()),
-                .rates = device::measure_rates(mill.pool->size())};
+                .rates = {tensor::measure_read_bytes_per_second(*mill.pool).value_or(0),
+                          tensor::measure_int8_macs_per_second(*mill.pool)}};
   if (arguments.prompt > 0) {
     MILL_TRY(const Figure figure, time_prefill(*decoder, arguments.prompt, arguments.rounds));
     report.figures.push_back(figure);

@@ -19,7 +19,9 @@ namespace {
 
 std::atomic<bool> g_interrupted{false};  // set by SIGINT; the one way a handler can speak
 
-void on_interrupt(int) { g_interrupted = true; }
+void on_interrupt(int) {
+  g_interrupted = true;
+}
 
 struct Arguments {
   std::string model, prompt, system;
@@ -41,7 +43,8 @@ void print_dim(const std::string& line) {
   fmt::print(stderr, "{}{}{}\n", colour ? "\033[2m" : "", line, colour ? "\033[0m" : "");
 }
 
-// Standard input is no terminal, or the prompt came as an argument: one answer, and nothing else on standard output.
+// Standard input is no terminal, or the prompt came as an argument: one answer, and nothing else on
+// standard output.
 Status answer_once(ChatSession& session, const std::string& words) {
   MILL_TRY(const ChatStats stats, session.say(words, stdout));
   fmt::print("\n");
@@ -106,14 +109,16 @@ Status run(const Arguments& arguments, const Settings& settings) {
   if (words.empty() && !terminal) {
     MILL_TRY(words, read_text("-"));
     if (words.ends_with('\n')) words.pop_back();
-    if (words.empty()) return fail(Code::kInvalid, "standard input is empty: give a prompt", "prompt");
+    if (words.empty())
+      return fail(Code::kInvalid, "standard input is empty: give a prompt", "prompt");
   }
   MILL_TRY(const Mill mill, make_mill(settings));
-  MILL_TRY(const std::unique_ptr<MountedModel> model, MountedModel::mount(arguments.model, mill, settings, 1));
+  MILL_TRY(const std::unique_ptr<MountedModel> model,
+           MountedModel::mount(arguments.model, mill, settings, 1));
   if (!model->warning().empty()) print_dim(model->warning());
 
   // No SA_RESTART: Ctrl-C at the prompt ends the read.
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = on_interrupt;
   ::sigaction(SIGINT, &action, nullptr);
   ChatSession session(*model, options_of(arguments), g_interrupted);
@@ -124,16 +129,28 @@ Status run(const Arguments& arguments, const Settings& settings) {
 
 void add_run_command(CommandLine& line) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App& command = line.add(nullptr, "run", "Chat with a model in the terminal", kRun,
-                               [arguments](const Settings& settings) { return run(*arguments, settings); });
-  command.add_option("model", arguments->model, "a catalogue name or a path to a .gguf file")->required();
-  command.add_option("prompt", arguments->prompt, "answer this and end; without it, and when standard input is no terminal, that is read");
+  CLI::App& command =
+      line.add(nullptr, "run", "Chat with a model in the terminal", kRun,
+               [arguments](const Settings& settings) { return run(*arguments, settings); });
+  command.add_option("model", arguments->model, "a catalogue name or a path to a .gguf file")
+      ->required();
+  command.add_option(
+      "prompt", arguments->prompt,
+      "answer this and end; without it, and when standard input is no terminal, that is read");
   command.add_option("--system", arguments->system, "the system message");
-  command.add_option("--temperature", arguments->temperature, "0 is greedy")->check(CLI::Range(0.0, 2.0))->capture_default_str();
-  command.add_option("--top-p", arguments->top_p, "draw from the likeliest tokens that together have this share")
-      ->check(CLI::Range(0.001, 1.0))->capture_default_str();
-  command.add_option("--max-tokens", arguments->max_tokens, "longest answer; 0 means what the context has room for")
-      ->check(CLI::NonNegativeNumber)->capture_default_str();
+  command.add_option("--temperature", arguments->temperature, "0 is greedy")
+      ->check(CLI::Range(0.0, 2.0))
+      ->capture_default_str();
+  command
+      .add_option("--top-p", arguments->top_p,
+                  "draw from the likeliest tokens that together have this share")
+      ->check(CLI::Range(0.001, 1.0))
+      ->capture_default_str();
+  command
+      .add_option("--max-tokens", arguments->max_tokens,
+                  "longest answer; 0 means what the context has room for")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command.add_option("--seed", arguments->seed, "draw the same numbers each time")
       ->each([arguments](const std::string&) { arguments->seed_given = true; });
 }

@@ -32,7 +32,8 @@ sigset_t ending_signals() {
   return set;
 }
 
-net::HttpServerOptions server_options(const Settings& settings, std::shared_ptr<net::HttpProbe> probe) {
+net::HttpServerOptions server_options(const Settings& settings,
+                                      std::shared_ptr<net::HttpProbe> probe) {
   net::HttpServerOptions options{.host = settings.text("host"),
                                  .port = static_cast<uint16_t>(settings.integer("port")),
                                  .probe = std::move(probe),
@@ -47,7 +48,8 @@ net::HttpServerOptions server_options(const Settings& settings, std::shared_ptr<
   return options;
 }
 
-gateway::Options gateway_options(const Settings& settings, const Mill& mill, std::shared_ptr<const net::HttpProbe> probe) {
+gateway::Options gateway_options(const Settings& settings, const Mill& mill,
+                                 std::shared_ptr<const net::HttpProbe> probe) {
   gateway::Options options{.version = "tokenmill " + version_number(), .probe = std::move(probe)};
   options.limits.json_depth = static_cast<int>(settings.integer("json-depth"));
   options.system_fingerprint = fmt::format("fp_{}_{}", version_number(), mill.backend->name());
@@ -63,38 +65,51 @@ Status write_port_file(const std::filesystem::path& path, uint16_t port) {
   std::error_code error;
   if (out) std::filesystem::rename(partial, path, error);
   if (!out || error) {
-    return fail(Code::kIo, fmt::format("cannot write the port file {}: {}", path.string(), error ? error.message() : std::strerror(errno)),
+    return fail(Code::kIo,
+                fmt::format("cannot write the port file {}: {}", path.string(),
+                            error ? error.message() : std::strerror(errno)),
                 "port-file");
   }
   return {};
 }
 
-Result<std::vector<std::unique_ptr<MountedModel>>> mount_all(const Settings& settings, const Mill& mill) {
+Result<std::vector<std::unique_ptr<MountedModel>>> mount_all(const Settings& settings,
+                                                             const Mill& mill) {
   const std::vector<std::string>& names = settings.texts("model");
   if (names.empty()) {
-    return fail(Code::kInvalid, "no model to serve: give --model with a catalogue name (tokenmill models list) or a path", "model");
+    return fail(
+        Code::kInvalid,
+        "no model to serve: give --model with a catalogue name (tokenmill models list) or a path",
+        "model");
   }
   std::vector<std::unique_ptr<MountedModel>> models;
   std::set<std::string> ids;
   for (const std::string& name : names) {
-    MILL_TRY(std::unique_ptr<MountedModel> model, MountedModel::mount(name, mill, settings, static_cast<int64_t>(names.size())));
+    MILL_TRY(std::unique_ptr<MountedModel> model,
+             MountedModel::mount(name, mill, settings, static_cast<int64_t>(names.size())));
     if (!ids.insert(model->served().id).second) {
-      return fail(Code::kInvalid, fmt::format("two models are called '{}': give each once", model->served().id), "model");
+      return fail(Code::kInvalid,
+                  fmt::format("two models are called '{}': give each once", model->served().id),
+                  "model");
     }
-    if (!model->warning().empty()) log_warn("model").add("id", model->served().id).add("warning", model->warning());
+    if (!model->warning().empty())
+      log_warn("model").add("id", model->served().id).add("warning", model->warning());
     models.push_back(std::move(model));
   }
   return models;
 }
 
 // Waits for a signal that ends the server; then lets running answers end.
-Status serve_until_signal(const Settings& settings, net::HttpServer& server, gateway::Gateway& door) {
+Status serve_until_signal(const Settings& settings, net::HttpServer& server,
+                          gateway::Gateway& door) {
   const sigset_t signals = ending_signals();
   int signal = 0;
   while (::sigwait(&signals, &signal) != 0) {
   }
   const Duration patience = settings.duration("drain-deadline");
-  log_info("draining").add("signal", signal == SIGTERM ? "SIGTERM" : "SIGINT").add("deadline_s", to_seconds(patience));
+  log_info("draining")
+      .add("signal", signal == SIGTERM ? "SIGTERM" : "SIGINT")
+      .add("deadline_s", to_seconds(patience));
   door.begin_drain();
   const Status drained = server.drain(now() + patience);
   log_info("ended").add("all_answers_ended", drained.has_value());
@@ -108,15 +123,18 @@ Status serve(const Settings& settings) {
 
   MILL_TRY(const Mill mill, make_mill(settings));
   const auto probe = std::make_shared<net::HttpProbe>();
-  // The handler is set before the server starts; binding comes first, so that a taken port is told at once.
+  // The handler is set before the server starts; binding comes first, so that a taken port is told
+  // at once.
   std::unique_ptr<gateway::Gateway> door;
   net::HttpHandler handler;
   MILL_TRY(const std::unique_ptr<net::HttpServer> server,
-           net::HttpServer::listen(server_options(settings, probe), [&handler](net::HttpExchange& http) { return handler(http); }));
+           net::HttpServer::listen(server_options(settings, probe),
+                                   [&handler](net::HttpExchange& http) { return handler(http); }));
   MILL_TRY(const std::vector<std::unique_ptr<MountedModel>> models, mount_all(settings, mill));
   std::vector<gateway::ServedModel> served;
   for (const auto& model : models) served.push_back(model->served());
-  door = std::make_unique<gateway::Gateway>(std::move(served), gateway_options(settings, mill, probe));
+  door =
+      std::make_unique<gateway::Gateway>(std::move(served), gateway_options(settings, mill, probe));
   handler = door->handler();
   server->start();
 
@@ -124,11 +142,16 @@ Status serve(const Settings& settings) {
   if (!port_file.empty()) MILL_TRY_DO(write_port_file(port_file, server->port()));
   for (const auto& model : models) {
     const work::Load load = model->engine().load();
-    log_info("model").add("id", model->served().id).add("context_tokens", model->served().context_tokens)
+    log_info("model")
+        .add("id", model->served().id)
+        .add("context_tokens", model->served().context_tokens)
         .add("kv_bytes", load.kv_bytes_total);
   }
-  log_info("ready").add("url", fmt::format("http://{}:{}", settings.text("host"), server->port()))
-      .add("threads", mill.pool->size()).add("backend", mill.backend->name()).add("seconds", to_seconds(now() - start));
+  log_info("ready")
+      .add("url", fmt::format("http://{}:{}", settings.text("host"), server->port()))
+      .add("threads", mill.pool->size())
+      .add("backend", mill.backend->name())
+      .add("seconds", to_seconds(now() - start));
 
   const Status ended = serve_until_signal(settings, *server, *door);
   std::error_code ignored;  // the port file may be gone already

@@ -1,4 +1,5 @@
 // The one binary: every command adds itself, and the command line does the rest.
+#include "app/cmd_bench.h"
 #include "app/cmd_config.h"
 #include "app/cmd_models.h"
 #include "app/cmd_perplexity.h"
@@ -17,6 +18,7 @@ int main(int argc, char** argv) {
   mill::app::add_tokenize_command(line);
   mill::app::add_template_command(line);
   mill::app::add_perplexity_command(line);
+  mill::app::add_bench_command(line);
   mill::app::add_config_command(line);
   return line.run(argc, argv);
 }

@@ -15,13 +15,15 @@ namespace mill::app {
 
 class MountedModel {
  public:
-  // Opens, loads and starts. `models` share the machine: each gets its part of the memory for keys and values. The mill and the
-  // settings must outlive it.
-  static Result<std::unique_ptr<MountedModel>> mount(const std::string& model, const Mill& mill, const Settings& settings, int64_t models);
+  // Opens, loads and starts. `models` share the machine: each gets its part of the memory for keys
+  // and values. The mill and the settings must outlive it.
+  static Result<std::unique_ptr<MountedModel>> mount(const std::string& model, const Mill& mill,
+                                                     const Settings& settings, int64_t models);
 
   const gateway::ServedModel& served() const { return served_; }
   engine::Engine& engine() { return *engine_; }
-  // What the operator should know (a chat template that is refused, a context cut to fit the memory), or "".
+  // What the operator should know (a chat template that is refused, a context cut to fit the
+  // memory), or "".
   const std::string& warning() const { return warning_; }
 
  private:

@@ -28,9 +28,10 @@ Result<ModelFile> open_model_file(const std::string& model, const Settings& sett
 // The text side of a model.
 struct ModelText {
   text::Tokenizer tokenizer;
-  std::optional<text::ChatTemplate> chat_template;  // none: the file has none, or one that is refused
-  std::string template_refusal;                     // why one is refused, or ""
-  bool template_knows_developer = false;            // it speaks of the role "developer"
+  std::optional<text::ChatTemplate>
+      chat_template;                      // none: the file has none, or one that is refused
+  std::string template_refusal;           // why one is refused, or ""
+  bool template_knows_developer = false;  // it speaks of the role "developer"
 };
 Result<ModelText> open_model_text(const model::Gguf& file);
 

@@ -1,7 +1,8 @@
-// A real trained model from its file to its published text, byte for byte: converted to GGUF, tokenized, milled by the engine on every
-// backend of this machine, detokenized.
+// A real trained model from its file to its published text, byte for byte: converted to GGUF,
+// tokenized, milled by the engine on every backend of this machine, detokenized.
 //
-// The text is what llama2.c prints for `run stories260K.bin -z tok512.bin -t 0.0` (stories260K.md beside the model).
+// The text is what llama2.c prints for `run stories260K.bin -z tok512.bin -t 0.0` (stories260K.md
+// beside the model).
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -44,7 +45,8 @@ INSTANTIATE_TEST_SUITE_P(Backends, Stories260k, testing::ValuesIn(tensor::backen
 TEST_P(Stories260k, GreedyTextIsThePublishedText) {
   const fs::path folder = shared_folder() / "data/stories260K";
   if (!fs::exists(folder / "stories260K.bin")) GTEST_SKIP() << "no model at " << folder;
-  Result<model::GgufBuilder> builder = model::gguf_of_llama2c(bytes_of(folder / "stories260K.bin"), bytes_of(folder / "tok512.bin"));
+  Result<model::GgufBuilder> builder =
+      model::gguf_of_llama2c(bytes_of(folder / "stories260K.bin"), bytes_of(folder / "tok512.bin"));
   ASSERT_TRUE(builder) << builder.error().message;
   const std::vector<std::byte> bytes = builder->build();
   Result<model::Gguf> file = model::Gguf::parse(bytes);
@@ -57,9 +59,11 @@ TEST_P(Stories260k, GreedyTextIsThePublishedText) {
   tensor::ThreadPool pool(2);
   const auto backend = tensor::make_backend(GetParam());
   ASSERT_TRUE(backend) << backend.error().message;
-  auto decoder = model::Decoder::load(std::make_shared<model::Gguf>(std::move(*file)), **backend, pool, {}, {});
+  auto decoder = model::Decoder::load(std::make_shared<model::Gguf>(std::move(*file)), **backend,
+                                      pool, {}, {});
   ASSERT_TRUE(decoder) << decoder.error().message;
-  auto engine = engine::Engine::start(engine::make_forward(std::move(*decoder)), pool, {.kv_bytes = size_t{64} << 20});
+  auto engine = engine::Engine::start(engine::make_forward(std::move(*decoder)), pool,
+                                      {.kv_bytes = size_t{64} << 20});
   ASSERT_TRUE(engine) << engine.error().message;
 
   // llama2.c starts from BOS alone, and stops at the next one.
@@ -86,7 +90,8 @@ TEST_P(Stories260k, GreedyTextIsThePublishedText) {
   text += detokenizer.finish();
   const std::string expected = published_text(bytes_of(folder / "stories260K.md"));
   ASSERT_GT(expected.size(), 500u);
-  if (text.starts_with(' ')) text.erase(0, 1);  // llama2.c drops the space in front of the first word, as SentencePiece does
+  if (text.starts_with(' '))
+    text.erase(0, 1);  // llama2.c drops the space in front of the first word, as SentencePiece does
   EXPECT_EQ(text.substr(0, expected.size()), expected);
 }
 

@@ -1,0 +1,125 @@
+#include "tensor/peak.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+
+#include "base/clock.h"
+#include "tensor/arena.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace mill::tensor {
+namespace {
+
+constexpr size_t kBuffer = size_t{256} << 20;
+constexpr int kPasses = 4;
+constexpr int64_t kRounds = 2'000'000;  // of the integer loop
+constexpr int kChains = 12;             // independent accumulators, enough to hide the latency
+
+std::atomic<uint64_t> g_sink;  // keeps what was read alive
+
+uint64_t sum_of(const std::byte* data, size_t bytes) {
+  std::array<uint64_t, 16> sums{};
+  for (size_t at = 0; at + sizeof sums <= bytes; at += sizeof sums) {
+    std::array<uint64_t, 16> words;
+    std::memcpy(words.data(), data + at, sizeof words);
+    for (size_t i = 0; i < words.size(); ++i) sums[i] += words[i];
+  }
+  uint64_t total = 0;
+  for (const uint64_t sum : sums) total += sum;
+  return total;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx512f,avx512vnni"))) int64_t run_avx512() {
+  __m512i sums[kChains];
+  for (int i = 0; i < kChains; ++i) sums[i] = _mm512_set1_epi32(i);
+  __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(5);
+  for (int64_t round = 0; round < kRounds; ++round) {
+    for (__m512i& sum : sums) {
+      sum = _mm512_dpbusd_epi32(sum, a, b);
+      asm volatile("" : "+v"(sum));  // each of them is really done
+    }
+  }
+  g_sink += static_cast<uint64_t>(_mm512_reduce_add_epi32(sums[kChains - 1]));
+  return kRounds * kChains * 64;
+}
+
+__attribute__((target("avx2"))) int64_t run_avx2() {
+  __m256i sums[kChains];
+  for (int i = 0; i < kChains; ++i) sums[i] = _mm256_set1_epi32(i);
+  __m256i a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(5), ones = _mm256_set1_epi16(1);
+  asm volatile("" : "+x"(a), "+x"(b));
+  for (int64_t round = 0; round < kRounds; ++round) {
+    for (__m256i& sum : sums) {
+      asm volatile("" : "+x"(a));
+      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
+      asm volatile("" : "+x"(sum));
+    }
+  }
+  g_sink += static_cast<uint64_t>(_mm256_extract_epi32(sums[kChains - 1], 0));
+  return kRounds * kChains * 32;
+}
+#endif
+
+int64_t run_plain() {
+  std::array<int8_t, 64> a, b;
+  a.fill(3);
+  b.fill(5);
+  std::array<int32_t, 64> sums{};
+  for (int64_t round = 0; round < kRounds / 4; ++round) {
+    for (size_t i = 0; i < sums.size(); ++i) sums[i] += int32_t{a[i]} * b[i];
+    asm volatile("" : : "r"(sums.data()), "r"(a.data()) : "memory");
+  }
+  g_sink += static_cast<uint64_t>(sums[63]);
+  return kRounds / 4 * 64;
+}
+
+int64_t run_best() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512vnni")) return run_avx512();
+  if (__builtin_cpu_supports("avx2")) return run_avx2();
+#endif
+  return run_plain();
+}
+
+}  // namespace
+
+std::optional<double> measure_read_bytes_per_second(ThreadPool& pool) {
+  Result<Arena> arena = Arena::reserve(kBuffer);
+  if (!arena) return std::nullopt;
+  double best = 0;
+  for (int pass = 0; pass < 1 + kPasses; ++pass) {
+    const Instant start = now();
+    pool.run([&](Team& team) {
+      const auto [first, last] = team.share(static_cast<int64_t>(kBuffer), 4096);
+      std::byte* mine = arena->data() + first;
+      const auto bytes = static_cast<size_t>(last - first);
+      if (pass == 0) {
+        std::memset(mine, 1, bytes);
+      } else {
+        g_sink += sum_of(mine, bytes);
+      }
+    });
+    if (pass > 0) best = std::max(best, static_cast<double>(kBuffer) / to_seconds(now() - start));
+  }
+  return best;
+}
+
+double measure_int8_macs_per_second(ThreadPool& pool) {
+  double best = 0;
+  for (int pass = 0; pass < kPasses; ++pass) {
+    std::atomic<int64_t> macs{0};
+    const Instant start = now();
+    pool.run([&](Team&) { macs += run_best(); });
+    best = std::max(best, static_cast<double>(macs) / to_seconds(now() - start));
+  }
+  return best;
+}
+
+}  // namespace mill::tensor
