@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <string>
@@ -410,6 +412,31 @@ TEST(Config, EachFamilyNeedsItsNorms) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().param, missing);
   }
+}
+
+// The folder where `make test` keeps the real models.
+std::filesystem::path real_models() {
+  if (const char* folder = std::getenv("TOKENMILL_TEST_MODELS")) return folder;
+  const char* home = std::getenv("HOME");
+  return std::filesystem::path(home != nullptr ? home : "") / ".cache/tokenmill-test-models";
+}
+
+TEST(Config, RealModelFiles) {
+  std::error_code error;
+  int read = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(real_models(), error)) {
+    if (entry.path().extension() != ".gguf") continue;
+    SCOPED_TRACE(entry.path().filename());
+    const auto file = Gguf::open(entry.path());
+    ASSERT_TRUE(file) << file.error().message;
+    const auto config = decoder_config_of(*file);
+    ASSERT_TRUE(config) << config.error().message;
+    const Status fits = check_tensors(*file, *config);
+    EXPECT_TRUE(fits) << fits.error().message;
+    EXPECT_GE(config->vocabulary, 32000);
+    ++read;
+  }
+  if (read == 0) GTEST_SKIP() << "no model files in " << real_models();
 }
 
 }  // namespace

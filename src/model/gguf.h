@@ -41,12 +41,12 @@ enum class GgufType : uint32_t {
 // One named value, still in the file's bytes. Read it with Gguf::get and Gguf::array.
 struct GgufValue {
   std::string_view key;
-  GgufType type =
-      GgufType::kU8;  // of the value, or of the elements when it is an array; never kArray
+  // Of the value, or of the elements when it is an array; never kArray.
+  GgufType type = GgufType::kU8;
   bool is_array = false;
   uint64_t count = 1;  // elements
-  std::span<const std::byte>
-      bytes;  // the elements as in the file; each string with its u64 length in front
+  // The elements as in the file; each string with its u64 length in front.
+  std::span<const std::byte> bytes;
 };
 
 struct GgufTensor {
@@ -56,8 +56,8 @@ struct GgufTensor {
   // In the file's order: shape[0] runs fastest in memory. A matrix that maps `in` values to `out`
   // is {in, out, 1, 1}.
   std::array<int64_t, 4> shape = {1, 1, 1, 1};
-  std::span<const std::byte>
-      data;  // rows() × row_bytes(dtype, cols()) bytes, at the file's alignment (8 at least)
+  // rows() × row_bytes(dtype, cols()) bytes, at the file's alignment (8 at least).
+  std::span<const std::byte> data;
 
   int64_t cols() const { return shape[0]; }
   int64_t rows() const { return shape[1] * shape[2] * shape[3]; }
@@ -82,9 +82,9 @@ class Gguf {
   static constexpr uint64_t kMinAlignment = 8;      // of the tensors' data
   static constexpr uint64_t kMaxAlignment = uint64_t{64} << 10;
 
-  // Maps and checks the file. Fails with kNotFound, kPermission, kIo, kCorrupt (breaks the format;
-  // says where), kUnsupported (another version or byte order, a split file, a tensor in a format
-  // that is not built), kTooLarge (over a limit above).
+  // Maps and checks the file. Fails with kNotFound, kPermission, kIo, kInvalid (not a regular
+  // file), kCorrupt (breaks the format; says where), kUnsupported (another version or byte order, a
+  // split file, a tensor in a format that is not built), kTooLarge (over a limit above).
   static Result<Gguf> open(const std::filesystem::path& path);
 
   // The same over bytes in memory, which must outlive the Gguf and be aligned to 8.
@@ -105,7 +105,7 @@ class Gguf {
 
   // T is bool, int32_t, uint32_t, int64_t, uint64_t, float or std::string_view. An integer of any
   // width is taken when its value fits T; a float also from an f64 in range; bool and string only
-  // from themselves. Fails with kNotFound when the key is absent, kInvalid when its type or value
+  // from themselves. Fails with kNotFound when the key is absent, kCorrupt when its type or value
   // does not fit; `param` is the key.
   template <class T>
   Result<T> get(std::string_view key) const;

@@ -12,9 +12,10 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "GGUF files are read in place");
 
-constexpr uint64_t kMinValueBytes = 8 + 1 + 4 + 1;  // key length, key, type, value
-constexpr uint64_t kMinTensorBytes =
-    8 + 1 + 4 + 8 + 4 + 8;  // name length, name, rank, a dimension, type, offset
+// Key length, key, type, value.
+constexpr uint64_t kMinValueBytes = 8 + 1 + 4 + 1;
+// Name length, name, rank, a dimension, type, offset.
+constexpr uint64_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
 
 constexpr std::string_view kAlignmentKey = "general.alignment";
 constexpr std::string_view kSplitKey = "split.count";

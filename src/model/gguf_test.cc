@@ -176,8 +176,8 @@ TEST(Gguf, ReadsALargeVocabularyQuickly) {
   EXPECT_EQ(read->back(), "piece262143");
   RecordProperty("milliseconds",
                  static_cast<int>(std::chrono::duration<double, std::milli>(took).count()));
-  EXPECT_LT(took,
-            std::chrono::milliseconds(300));  // 30 ms is the aim; sanitizers and load need room
+  // 30 ms is the aim; sanitizers and a busy machine need room.
+  EXPECT_LT(took, std::chrono::milliseconds(300));
 }
 
 }  // namespace
