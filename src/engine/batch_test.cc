@@ -8,104 +8,27 @@
 #include <random>
 
 #include "engine/toy_forward.h"
+#include "engine/trial.h"
 
 namespace mill::engine {
 namespace {
 
 using work::FinishReason;
 using work::Order;
-using Tokens = std::vector<TokenId>;
 
-struct Answer {
-  std::vector<work::Piece> scored;
-  Tokens tokens;
-  std::vector<work::Piece> pieces;
-  std::optional<work::Finished> finished;
-};
+// The toy model in a batch of its own.
+struct ToyMill : Trial {
+  explicit ToyMill(scheduler::PlannerLimits limits = {}, ToyForward::Options toy = {})
+      : Trial(std::make_shared<ToyForward>(std::move(toy)), with_blocks(limits)) {}
 
-// Reads what is there; the stream may go on.
-void read(work::TokenStream& stream, Answer& answer) {
-  while (!answer.finished) {
-    auto event = stream.next_blocking(Instant::min());
-    if (!event) return;
-    if (auto* finished = std::get_if<work::Finished>(&*event)) {
-      answer.finished = *finished;
-      return;
-    }
-    const auto& piece = std::get<work::Piece>(*event);
-    if (piece.of_prompt) {
-      answer.scored.push_back(piece);
-    } else {
-      answer.tokens.push_back(piece.token);
-      answer.pieces.push_back(piece);
-    }
-  }
-}
-
-struct Mill {
-  explicit Mill(scheduler::PlannerLimits wanted = {}, ToyForward::Options toy = {})
-      : forward(std::move(toy)),
-        batch(forward, *KvStore::reserve(with_defaults(wanted).blocks, forward.block_bytes()), pool,
-              with_defaults(wanted)) {}
-
-  static scheduler::PlannerLimits with_defaults(scheduler::PlannerLimits limits) {
+  static scheduler::PlannerLimits with_blocks(scheduler::PlannerLimits limits) {
     if (limits.blocks == 0) limits.blocks = 200;
     return limits;
   }
-
-  work::TokenStream submit(Order order) {
-    const size_t scored = order.score_prompt ? order.prompt.size() : 0;
-    auto [sink, stream] = work::make_token_stream(scored + static_cast<size_t>(order.max_tokens));
-    batch.take(std::move(order), std::move(sink));
-    return std::move(stream);
-  }
-
-  bool step() {
-    clock += std::chrono::milliseconds(1);
-    const bool went_on = batch.step(clock);
-    batch.deliver_endings();
-    return went_on;
-  }
-
-  void run() {
-    for (int left = 1000000; step(); --left) ASSERT_GT(left, 0);
-    expect_clean();
-  }
-
-  void expect_clean() {
-    EXPECT_EQ(batch.size(), 0);
-    EXPECT_EQ(batch.load().kv_blocks_free, batch.load().kv_blocks_total);
-    const Status books = batch.audit();
-    EXPECT_TRUE(books.has_value()) << books.error().message;
-  }
-
-  Answer answer(Order order) {
-    work::TokenStream stream = submit(std::move(order));
-    run();
-    Answer all;
-    read(stream, all);
-    return all;
-  }
-
-  tensor::ThreadPool pool{2};
-  ToyForward forward;
-  Batch batch;
-  Instant clock{};
 };
 
-Tokens prompt_of(int64_t size, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  Tokens prompt(static_cast<size_t>(size));
-  for (TokenId& token : prompt) token = static_cast<TokenId>(random() % 40);
-  return prompt;
-}
-
-Order greedy(Tokens prompt, int32_t max_tokens) {
-  return {.prompt = std::move(prompt), .sampling = {.temperature = 0}, .max_tokens = max_tokens};
-}
-
 TEST(Batch, GreedyAnswersAreThoseOfTheModel) {
-  Mill mill;
+  ToyMill mill;
   std::vector<work::TokenStream> streams;
   for (uint64_t i = 0; i < 30; ++i) {
     streams.push_back(mill.submit(greedy(prompt_of(1 + static_cast<int64_t>(i) * 7, i), 20)));
@@ -127,7 +50,7 @@ TEST(Batch, GreedyAnswersAreThoseOfTheModel) {
 }
 
 TEST(Batch, TheStopTokenIsCountedAndNotDelivered) {
-  Mill mill;
+  ToyMill mill;
   const Tokens expected = ToyForward::greedy(prompt_of(9, 1), 12);
   const TokenId stop = expected[7];
   const auto first = std::find(expected.begin(), expected.end(), stop);
@@ -140,7 +63,7 @@ TEST(Batch, TheStopTokenIsCountedAndNotDelivered) {
 }
 
 TEST(Batch, NoTokensAtAllEndsAtOnce) {
-  Mill mill;
+  ToyMill mill;
   const Answer answer = mill.answer(greedy(prompt_of(5, 1), 0));
   EXPECT_TRUE(answer.tokens.empty());
   EXPECT_EQ(answer.finished->reason, FinishReason::kLength);
@@ -167,7 +90,7 @@ void expect_scored(const Answer& answer, const Tokens& prompt) {
 }
 
 TEST(Batch, APromptIsScoredOverManyChunks) {
-  Mill mill;
+  ToyMill mill;
   for (const int64_t size : {1, 2, 64, 65, 200}) {
     for (const int32_t max_tokens : {0, 3}) {
       Order order = greedy(prompt_of(size, 3), max_tokens);
@@ -200,7 +123,7 @@ Order mixed(uint64_t i) {
 }
 
 TEST(Batch, PreemptedAnswersAreTheSameAndCountOnce) {
-  Mill scarce(
+  ToyMill scarce(
       {.blocks = 14, .max_running = 8, .step_tokens = 64, .prefill_tokens = 16, .logit_rows = 8});
   std::vector<work::TokenStream> streams;
   int64_t prompts = 0;
@@ -217,7 +140,7 @@ TEST(Batch, PreemptedAnswersAreTheSameAndCountOnce) {
   for (uint64_t i = 0; i < 40; ++i) {
     Answer answer;
     read(streams[i], answer);
-    Mill alone;
+    ToyMill alone;
     const Answer undisturbed = alone.answer(mixed(i));
     EXPECT_EQ(answer.tokens, undisturbed.tokens) << i;
     ASSERT_EQ(std::ssize(answer.tokens), mixed(i).max_tokens);
@@ -232,7 +155,7 @@ TEST(Batch, PreemptedAnswersAreTheSameAndCountOnce) {
 TEST(Batch, CancelAtEveryTokenGivesTheBlocksBackWithinTwoSteps) {
   for (size_t at = 0; at < 30; ++at) {
     for (const bool drop : {false, true}) {
-      Mill mill;
+      ToyMill mill;
       auto other = mill.submit(greedy(prompt_of(40, 2), 60));
       std::optional<work::TokenStream> stream(mill.submit(greedy(prompt_of(600, 1), 40)));
       Answer answer;
@@ -264,7 +187,7 @@ TEST(Batch, CancelAtEveryTokenGivesTheBlocksBackWithinTwoSteps) {
 }
 
 TEST(Batch, DeadlinesEndThoseWhoRunAndThoseWhoWait) {
-  Mill mill({.max_running = 1, .logit_rows = 1});
+  ToyMill mill({.max_running = 1, .logit_rows = 1});
   Order running = greedy(prompt_of(3, 1), 100);
   running.deadline = mill.clock + std::chrono::milliseconds(20);
   Order waiting = greedy(prompt_of(3, 2), 100);
@@ -290,7 +213,7 @@ TEST(Batch, DeadlinesEndThoseWhoRunAndThoseWhoWait) {
 TEST(Batch, AFaultTouchesItsOwnRequestOnly) {
   ToyForward::Options toy;
   toy.poison = 39;
-  Mill mill({}, toy);
+  ToyMill mill({}, toy);
   const Tokens poisoned = {1, 2, 39, 4};
   // Two more answers: one that comes to the poison by itself, and one that never does.
   const auto place_of_poison = [](uint64_t seed) {
@@ -334,7 +257,7 @@ TEST(Batch, AFaultTouchesItsOwnRequestOnly) {
 }
 
 TEST(Batch, EndAllEndsThoseWhoRunAndThoseWhoWait) {
-  Mill mill({.max_running = 2, .logit_rows = 2});
+  ToyMill mill({.max_running = 2, .logit_rows = 2});
   std::vector<work::TokenStream> streams;
   for (uint64_t i = 0; i < 5; ++i) streams.push_back(mill.submit(greedy(prompt_of(5, i), 50)));
   for (int i = 0; i < 3; ++i) mill.step();
@@ -355,12 +278,12 @@ TEST(Batch, RandomLife) {
   for (uint64_t seed = 1; seed <= 6; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937_64 random(seed);
-    Mill mill({.blocks = 12,
-               .max_running = 6,
-               .max_waiting = 30,
-               .step_tokens = 48,
-               .prefill_tokens = 20,
-               .logit_rows = 6});
+    ToyMill mill({.blocks = 12,
+                  .max_running = 6,
+                  .max_waiting = 30,
+                  .step_tokens = 48,
+                  .prefill_tokens = 20,
+                  .logit_rows = 6});
     struct Live {
       work::TokenStream stream;
       uint64_t kind;
@@ -384,7 +307,7 @@ TEST(Batch, RandomLife) {
         read(one.stream, one.answer);
         if (!one.answer.finished) return false;
         ++ended;
-        Mill alone;
+        ToyMill alone;
         const Tokens whole = alone.answer(mixed(one.kind)).tokens;
         const Tokens& got = one.answer.tokens;
         EXPECT_LE(got.size(), whole.size());

@@ -8,31 +8,15 @@
 #include <thread>
 
 #include "engine/toy_forward.h"
+#include "engine/trial.h"
 
 namespace mill::engine {
 namespace {
 
 using work::FinishReason;
 using work::Order;
-using Tokens = std::vector<TokenId>;
-
-Tokens prompt_of(int64_t size, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  Tokens prompt(static_cast<size_t>(size));
-  for (TokenId& token : prompt) token = static_cast<TokenId>(random() % 40);
-  return prompt;
-}
-
-Order greedy(Tokens prompt, int32_t max_tokens) {
-  return {.prompt = std::move(prompt), .sampling = {.temperature = 0}, .max_tokens = max_tokens};
-}
-
-struct Answer {
-  Tokens tokens;
-  work::Finished finished;
-};
-
-Answer read(work::TokenStream& stream) {
+// Reads to the end, and that nothing comes behind it.
+Answer read_all(work::TokenStream& stream) {
   Answer answer;
   for (;;) {
     auto event = stream.next_blocking();
@@ -95,10 +79,10 @@ TEST(Engine, SixteenStreamsFromFourThreads) {
           streams.push_back(std::move(*stream));
         }
         for (uint64_t i = 0; i < 4; ++i) {
-          const Answer answer = read(streams[i]);
+          const Answer answer = read_all(streams[i]);
           const Tokens prompt = prompt_of(20 + 60 * static_cast<int64_t>(i), i);
           EXPECT_EQ(answer.tokens, ToyForward::greedy(prompt, 40));
-          EXPECT_EQ(answer.finished.reason, FinishReason::kLength);
+          EXPECT_EQ(answer.finished->reason, FinishReason::kLength);
         }
       }
     });
@@ -139,9 +123,9 @@ TEST(Engine, ACancelledStreamStillGetsItsFinished) {
   ASSERT_TRUE(stream.has_value()) << stream.error().message;
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(stream->next_blocking().has_value());
   stream->cancel();
-  const Answer answer = read(*stream);
-  EXPECT_EQ(answer.finished.reason, FinishReason::kCancelled);
-  EXPECT_EQ(answer.finished.usage.completion_tokens, 5 + std::ssize(answer.tokens));
+  const Answer answer = read_all(*stream);
+  EXPECT_EQ(answer.finished->reason, FinishReason::kCancelled);
+  EXPECT_EQ(answer.finished->usage.completion_tokens, 5 + std::ssize(answer.tokens));
   expect_idle(*engine);
 }
 
@@ -164,7 +148,7 @@ TEST(Engine, AFullQueueRefusesAndAFreedPlaceIsFreeAtOnce) {
   gate.let_all_pass();
   for (int round = 0; round < 200; ++round) {
     for (work::TokenStream& stream : streams) {
-      EXPECT_EQ(read(stream).finished.reason, FinishReason::kLength);
+      EXPECT_EQ(read_all(stream).finished->reason, FinishReason::kLength);
       auto next = engine->submit(greedy(prompt_of(3, 5), 2));
       ASSERT_TRUE(next.has_value()) << "Finished was seen, so a place was free";
       stream = std::move(*next);
@@ -192,7 +176,7 @@ TEST(Engine, RefusesWhatItCannotDo) {
   EXPECT_EQ(refusal(hot).param, "temperature");
   auto whole = engine->submit(greedy(prompt_of(60, 1), 4));
   ASSERT_TRUE(whole.has_value());
-  EXPECT_EQ(read(*whole).tokens.size(), 4U) << "exactly the context";
+  EXPECT_EQ(read_all(*whole).tokens.size(), 4U) << "exactly the context";
 }
 
 TEST(Engine, DrainLetsRunningAnswersEndAndTakesNoMore) {
@@ -208,8 +192,8 @@ TEST(Engine, DrainLetsRunningAnswersEndAndTakesNoMore) {
   EXPECT_EQ(refused.error().code, Code::kOverloaded);
   gate.let_all_pass();
   EXPECT_TRUE(engine->drain(kNever));
-  const Answer answer = read(*stream);
-  EXPECT_EQ(answer.finished.reason, FinishReason::kLength);
+  const Answer answer = read_all(*stream);
+  EXPECT_EQ(answer.finished->reason, FinishReason::kLength);
   EXPECT_EQ(answer.tokens, ToyForward::greedy(prompt_of(10, 1), 30));
 }
 
@@ -227,7 +211,8 @@ TEST(Engine, TheEndOfTheEngineEndsEverything) {
   std::thread opener([&] { gate.let_all_pass(); });
   engine.reset();
   opener.join();
-  for (auto& stream : streams) EXPECT_EQ(read(stream).finished.reason, FinishReason::kCancelled);
+  for (auto& stream : streams)
+    EXPECT_EQ(read_all(stream).finished->reason, FinishReason::kCancelled);
 }
 
 TEST(Engine, DeadlineOfTheOrder) {
@@ -237,13 +222,13 @@ TEST(Engine, DeadlineOfTheOrder) {
   order.deadline = now() + std::chrono::milliseconds(20);
   auto stream = engine->submit(std::move(order));
   ASSERT_TRUE(stream.has_value());
-  EXPECT_EQ(read(*stream).finished.reason, FinishReason::kDeadline);
+  EXPECT_EQ(read_all(*stream).finished->reason, FinishReason::kDeadline);
   Order past = greedy(prompt_of(3, 1), 5);
   past.deadline = now();
   auto none = engine->submit(std::move(past));
   ASSERT_TRUE(none.has_value());
-  const Answer answer = read(*none);
-  EXPECT_EQ(answer.finished.reason, FinishReason::kDeadline);
+  const Answer answer = read_all(*none);
+  EXPECT_EQ(answer.finished->reason, FinishReason::kDeadline);
   EXPECT_TRUE(answer.tokens.empty());
 }
 
@@ -259,7 +244,7 @@ TEST(Engine, SeveralEnginesShareOnePool) {
       streams.push_back(std::move(*stream));
     }
     for (uint64_t i = 0; i < 10; ++i) {
-      EXPECT_EQ(read(streams[i]).tokens,
+      EXPECT_EQ(read_all(streams[i]).tokens,
                 ToyForward::greedy(prompt_of(30, i), 20, {.vocabulary = vocabulary}));
     }
   };
