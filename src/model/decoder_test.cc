@@ -1,10 +1,12 @@
-// The decoder on small random models of every architecture. Its numbers are held against llama.cpp in tests/oracle; here is what
-// must hold whatever the numbers are: how the work is cut never shows in the logits.
+// The decoder on small random models of every architecture. Its numbers are held against llama.cpp
+// in tests/oracle; here is what must hold whatever the numbers are: how the work is cut never shows
+// in the logits.
 #include "model/decoder.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <random>
 #include <string>
@@ -20,8 +22,8 @@ constexpr int64_t kVocabulary = 96;
 constexpr uint64_t kDim = 64, kFfn = 96, kHeads = 4, kKvHeads = 2, kHeadDim = 32;
 constexpr int64_t kContext = 256;
 
-// A small model with random weights, its matrices F32 or, for a name like "llama Q8_0", Q8_0. `layers` layers; gemma3 with a window
-// of 16 tokens.
+// A small model with random weights, its matrices F32 or, for a name like "llama Q8_0", Q8_0.
+// `layers` layers; gemma3 with a window of 16 tokens.
 class SmallModel {
  public:
   SmallModel(const std::string& kind, uint32_t layers)
@@ -29,16 +31,22 @@ class SmallModel {
     const std::string& architecture = architecture_;
     file_.set("general.architecture", architecture);
     const auto key = [&](const char* name) { return architecture + "." + name; };
-    file_.set(key("block_count"), layers).set(key("context_length"), static_cast<uint32_t>(kContext));
-    file_.set(key("embedding_length"), static_cast<uint32_t>(kDim)).set(key("feed_forward_length"), static_cast<uint32_t>(kFfn));
-    file_.set(key("attention.head_count"), static_cast<uint32_t>(kHeads)).set(key("attention.head_count_kv"), static_cast<uint32_t>(kKvHeads));
-    file_.set(key("attention.key_length"), static_cast<uint32_t>(kHeadDim)).set(key("attention.value_length"), static_cast<uint32_t>(kHeadDim));
-    file_.set(key("attention.layer_norm_rms_epsilon"), 1e-6F).set(key("vocab_size"), static_cast<uint32_t>(kVocabulary));
+    file_.set(key("block_count"), layers)
+        .set(key("context_length"), static_cast<uint32_t>(kContext));
+    file_.set(key("embedding_length"), static_cast<uint32_t>(kDim))
+        .set(key("feed_forward_length"), static_cast<uint32_t>(kFfn));
+    file_.set(key("attention.head_count"), static_cast<uint32_t>(kHeads))
+        .set(key("attention.head_count_kv"), static_cast<uint32_t>(kKvHeads));
+    file_.set(key("attention.key_length"), static_cast<uint32_t>(kHeadDim))
+        .set(key("attention.value_length"), static_cast<uint32_t>(kHeadDim));
+    file_.set(key("attention.layer_norm_rms_epsilon"), 1e-6F)
+        .set(key("vocab_size"), static_cast<uint32_t>(kVocabulary));
     if (architecture == "gemma3") file_.set(key("attention.sliding_window"), uint32_t{16});
     matrix("token_embd.weight", {kDim, static_cast<uint64_t>(kVocabulary)});
     vector("output_norm.weight", kDim);
     for (uint32_t i = 0; i < layers; ++i) add_layer("blk." + std::to_string(i) + ".");
-    if (architecture == "qwen2") matrix("output.weight", {kDim, static_cast<uint64_t>(kVocabulary)});
+    if (architecture == "qwen2")
+      matrix("output.weight", {kDim, static_cast<uint64_t>(kVocabulary)});
   }
 
   std::shared_ptr<const Gguf> open() {
@@ -76,10 +84,10 @@ class SmallModel {
   }
 
   void matrix(const std::string& name, std::vector<uint64_t> shape) {
-    if (!quantized_) return random(name, std::move(shape), 0.0F, 0.3F);
+    if (!quantized_) return random(name, std::move(shape), 0.0F, 0.1F);
     ByteWriter blocks;
     for (uint64_t i = 0; i < shape[0] * shape[1] / 32; ++i) {
-      blocks.put(uint16_t{0x1C19});  // 0.004 as f16: a spread of 0.3 with uniform codes
+      blocks.put(uint16_t{0x159D});  // 0.00137 as f16: a spread of 0.1 with uniform codes
       for (int code = 0; code < 32; ++code) blocks.put(static_cast<int8_t>(random_() % 255 - 127));
     }
     file_.add(name, tensor::DType::kQ8_0, std::move(shape), blocks.take());
@@ -111,10 +119,12 @@ std::vector<TokenId> random_tokens(size_t count, unsigned seed) {
 // A decoder with its own cache, and a way to run slices through it.
 class Fixture {
  public:
-  Fixture(const std::string& architecture, std::string_view backend, int threads, uint32_t layers = 7)
+  Fixture(const std::string& architecture, std::string_view backend, int threads,
+          uint32_t layers = 7)
       : model_(architecture, layers), pool_(threads) {
     backend_ = std::move(*tensor::make_backend(backend));
-    auto decoder = Decoder::load(model_.open(), *backend_, pool_, {.batch_tokens = 128, .logit_rows = 128}, {});
+    auto decoder = Decoder::load(model_.open(), *backend_, pool_,
+                                 {.batch_tokens = 128, .logit_rows = 128}, {});
     EXPECT_TRUE(decoder) << decoder.error().message;
     decoder_ = std::move(*decoder);
     kv_ = std::move(*tensor::Arena::reserve(decoder_->kv_layout().block_bytes() * 32));
@@ -123,7 +133,8 @@ class Fixture {
   std::vector<std::vector<float>> run(const std::vector<SequenceSlice>& slices) {
     const tensor::ConstMatrix logits = decoder_->forward(slices, kv_.data());
     std::vector<std::vector<float>> rows;
-    for (int64_t r = 0; r < logits.rows; ++r) rows.emplace_back(logits.row(r), logits.row(r) + logits.cols);
+    for (int64_t r = 0; r < logits.rows; ++r)
+      rows.emplace_back(logits.row(r), logits.row(r) + logits.cols);
     return rows;
   }
 
@@ -145,7 +156,9 @@ class Fixture {
 };
 
 class Decoders : public testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Architectures, Decoders, testing::Values("llama", "qwen2", "qwen3", "gemma3", "llama Q8_0", "gemma3 Q8_0"));
+INSTANTIATE_TEST_SUITE_P(Architectures, Decoders,
+                         testing::Values("llama", "qwen2", "qwen3", "gemma3", "llama Q8_0",
+                                         "gemma3 Q8_0"));
 
 TEST_P(Decoders, CuttingThePromptDoesNotShow) {
   for (const std::string_view backend : tensor::backend_names()) {
@@ -160,7 +173,8 @@ TEST_P(Decoders, CuttingThePromptDoesNotShow) {
                                      .position = static_cast<int64_t>(position),
                                      .blocks = Fixture::kScattered,
                                      .logits_from = 0}});
-        for (size_t i = 0; i < count; ++i) ASSERT_EQ(rows[i], whole[position + i]) << backend << " at " << position + i;
+        for (size_t i = 0; i < count; ++i)
+          ASSERT_EQ(rows[i], whole[position + i]) << backend << " at " << position + i;
         position += count;
       }
     }
@@ -172,8 +186,9 @@ TEST_P(Decoders, NeighboursInTheBatchDoNotShow) {
     Fixture mill(GetParam(), backend, 2);
     const std::vector<TokenId> mine = random_tokens(40, 1), others = random_tokens(70, 2);
     const auto alone = mill.whole(mine);
-    const auto together = mill.run({{.tokens = others, .position = 0, .blocks = Fixture::kOther, .logits_from = 69},
-                                    {.tokens = mine, .position = 0, .blocks = Fixture::kScattered, .logits_from = 30}});
+    const auto together = mill.run(
+        {{.tokens = others, .position = 0, .blocks = Fixture::kOther, .logits_from = 69},
+         {.tokens = mine, .position = 0, .blocks = Fixture::kScattered, .logits_from = 30}});
     ASSERT_EQ(together.size(), 11u);
     for (size_t i = 0; i < 10; ++i) ASSERT_EQ(together[i + 1], alone[30 + i]) << backend;
   }
@@ -182,19 +197,34 @@ TEST_P(Decoders, NeighboursInTheBatchDoNotShow) {
 TEST_P(Decoders, ThreadsDoNotShow) {
   for (const std::string_view backend : tensor::backend_names()) {
     const std::vector<TokenId> tokens = random_tokens(90, 1);
-    ASSERT_EQ(Fixture(GetParam(), backend, 1).whole(tokens), Fixture(GetParam(), backend, 3).whole(tokens)) << backend;
+    ASSERT_EQ(Fixture(GetParam(), backend, 1).whole(tokens),
+              Fixture(GetParam(), backend, 3).whole(tokens))
+        << backend;
   }
 }
 
+// Root of the mean square of the differences, as a share of that of the values.
+double relative_error(const std::vector<std::vector<float>>& rows,
+                      const std::vector<std::vector<float>>& truth) {
+  double difference = 0, size = 0;
+  for (size_t r = 0; r < truth.size(); ++r) {
+    for (size_t n = 0; n < truth[r].size(); ++n) {
+      difference += std::pow(rows[r][n] - truth[r][n], 2);
+      size += std::pow(truth[r][n], 2);
+    }
+  }
+  return std::sqrt(difference / size);
+}
+
+// What f16 keys and values cost (0.04 % seen), and 8-bit activations (2.4 %): random weights are
+// less forgiving than a trained model.
 TEST_P(Decoders, EveryBackendIsNearTheReference) {
   const std::vector<TokenId> tokens = random_tokens(60, 1);
   const auto truth = Fixture(GetParam(), "reference", 2).whole(tokens);
+  const double bound = GetParam().ends_with("Q8_0") ? 0.04 : 0.002;
   for (const std::string_view backend : tensor::backend_names()) {
     const auto rows = Fixture(GetParam(), backend, 2).whole(tokens);
-    for (size_t i = 0; i < rows.size(); ++i) {
-      const float scale = *std::max_element(truth[i].begin(), truth[i].end());
-      for (size_t n = 0; n < rows[i].size(); ++n) ASSERT_NEAR(rows[i][n], truth[i][n], 0.02F * std::max(1.0F, scale)) << backend;
-    }
+    EXPECT_LT(relative_error(rows, truth), bound) << backend;
   }
 }
 
