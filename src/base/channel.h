@@ -58,10 +58,9 @@ class Channel {
         timer = std::make_shared<boost::asio::steady_timer>(executor, deadline);
         sleeper_ = timer;
       }
+      const Asleep asleep{this};
       boost::system::error_code cancelled;
       co_await timer->async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, cancelled));
-      std::lock_guard lock(mutex_);
-      sleeper_.reset();
     }
   }
 
@@ -82,6 +81,15 @@ class Channel {
   bool timed_out() const { return timed_out_; }  // of the reader's last call; the reader alone may ask
 
  private:
+  // A reader whose wait is dropped (its executor goes away) must not leave its timer behind for the writer to wake.
+  struct Asleep {
+    Channel* channel;
+    ~Asleep() {
+      std::lock_guard lock(channel->mutex_);
+      channel->sleeper_.reset();
+    }
+  };
+
   std::optional<T> take() {
     if (items_.empty()) return std::nullopt;
     std::optional<T> item(std::move(items_.front()));

@@ -124,6 +124,9 @@ class RawClient {
     return response;
   }
 
+  // No more will be sent; the answer can still come.
+  void finish_sending() { ::shutdown(fd_, SHUT_WR); }
+
   void close() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));
   }
