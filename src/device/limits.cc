@@ -32,7 +32,9 @@ std::string first_line(const fs::path& file) {
   return line;
 }
 
-int64_t number_in(const fs::path& file, int64_t otherwise) { return number_of(first_line(file)).value_or(otherwise); }
+int64_t number_in(const fs::path& file, int64_t otherwise) {
+  return number_of(first_line(file)).value_or(otherwise);
+}
 
 // The control group's folders from the process's own up to the root: every one of them limits.
 std::vector<fs::path> group_folders(const fs::path& root, std::string_view controller) {
@@ -54,16 +56,24 @@ std::vector<fs::path> group_folders(const fs::path& root, std::string_view contr
   }
   std::vector<fs::path> folders;
   if (base.empty()) return folders;
-  for (fs::path at = fs::path(path).relative_path(); !at.empty(); at = at.parent_path()) folders.push_back(base / at);
+  for (fs::path at = fs::path(path).relative_path(); !at.empty(); at = at.parent_path())
+    folders.push_back(base / at);
   folders.push_back(base);
   return folders;
 }
 
-int64_t group_memory_left(const fs::path& folder) {
-  const int64_t limit = std::min(number_in(folder / "memory.max", kUnlimited), number_in(folder / "memory.limit_in_bytes", kUnlimited));
+int64_t group_memory_limit(const fs::path& folder) {
+  const int64_t limit = std::min(number_in(folder / "memory.max", kUnlimited),
+                                 number_in(folder / "memory.limit_in_bytes", kUnlimited));
   constexpr int64_t kPracticallyNone = int64_t{1} << 60;  // how v1 writes "no limit"
-  if (limit >= kPracticallyNone) return kUnlimited;
-  const int64_t used = std::max(number_in(folder / "memory.current", 0), number_in(folder / "memory.usage_in_bytes", 0));
+  return limit >= kPracticallyNone ? kUnlimited : limit;
+}
+
+int64_t group_memory_left(const fs::path& folder) {
+  const int64_t limit = group_memory_limit(folder);
+  if (limit == kUnlimited) return kUnlimited;
+  const int64_t used = std::max(number_in(folder / "memory.current", 0),
+                                number_in(folder / "memory.usage_in_bytes", 0));
   return std::max<int64_t>(0, limit - used);
 }
 
@@ -85,7 +95,8 @@ int64_t group_cores(const fs::path& folder) {
 
 int usable_cores(const fs::path& root, int affinity_cores) {
   int64_t cores = affinity_cores;
-  for (const fs::path& folder : group_folders(root, "cpu")) cores = std::min(cores, group_cores(folder));
+  for (const fs::path& folder : group_folders(root, "cpu"))
+    cores = std::min(cores, group_cores(folder));
   return static_cast<int>(std::max<int64_t>(1, cores));
 }
 
@@ -104,12 +115,30 @@ int64_t available_memory_bytes(const fs::path& root) {
     constexpr std::string_view kKey = "MemAvailable:";
     if (!line.starts_with(kKey)) continue;
     const size_t digits = line.find_first_of("0123456789");
-    if (digits != std::string::npos) available = number_of(std::string_view(line).substr(digits)).value_or(0) * 1024;
+    if (digits != std::string::npos)
+      available = number_of(std::string_view(line).substr(digits)).value_or(0) * 1024;
   }
-  for (const fs::path& folder : group_folders(root, "memory")) available = std::min(available, group_memory_left(folder));
+  for (const fs::path& folder : group_folders(root, "memory"))
+    available = std::min(available, group_memory_left(folder));
   return available;
 }
 
-int64_t available_memory_bytes() { return available_memory_bytes("/"); }
+GroupLimits group_limits(const fs::path& root) {
+  int64_t cores = kUnlimited;
+  int64_t memory = kUnlimited;
+  for (const fs::path& folder : group_folders(root, "cpu"))
+    cores = std::min(cores, group_cores(folder));
+  for (const fs::path& folder : group_folders(root, "memory")) {
+    memory = std::min(memory, group_memory_limit(folder));
+  }
+  GroupLimits limits;
+  if (cores != kUnlimited) limits.cores = cores;
+  if (memory != kUnlimited) limits.memory_bytes = memory;
+  return limits;
+}
+
+int64_t available_memory_bytes() {
+  return available_memory_bytes("/");
+}
 
 }  // namespace mill::device

@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 class Root : public testing::Test {
  protected:
   Root() : root_(fs::temp_directory_path() / ("mill_limits_" + std::to_string(::getpid()))) {
-    write("proc/meminfo", "MemTotal:       24000000 kB\nMemFree: 1 kB\nMemAvailable:   1000000 kB\n");
+    write("proc/meminfo",
+          "MemTotal:       24000000 kB\nMemFree: 1 kB\nMemAvailable:   1000000 kB\n");
   }
   ~Root() override { fs::remove_all(root_); }
 
@@ -63,6 +64,18 @@ TEST_F(Root, NonsenseIsPassedOver) {
   EXPECT_EQ(usable_cores(root_, 4), 4);
   fs::remove(root_ / "proc/meminfo");
   EXPECT_EQ(available_memory_bytes(root_), 0);
+}
+
+TEST_F(Root, TheGroupsOwnLimits) {
+  EXPECT_FALSE(group_limits(root_).cores);
+  EXPECT_FALSE(group_limits(root_).memory_bytes);
+  write("proc/self/cgroup", "0::/plant/mill\n");
+  write("sys/fs/cgroup/plant/mill/memory.max", "max\n");
+  write("sys/fs/cgroup/plant/memory.max", "5000000\n");
+  write("sys/fs/cgroup/plant/memory.current", "2000000\n");
+  write("sys/fs/cgroup/plant/mill/cpu.max", "150000 100000\n");
+  EXPECT_EQ(group_limits(root_).memory_bytes, 5000000);
+  EXPECT_EQ(group_limits(root_).cores, 2);
 }
 
 TEST(Limits, ThisMachine) {
