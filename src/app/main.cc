@@ -1,6 +1,7 @@
 // The one binary: every command adds itself, and the command line does the rest.
 #include "app/cmd_bench.h"
 #include "app/cmd_config.h"
+#include "app/cmd_doctor.h"
 #include "app/cmd_models.h"
 #include "app/cmd_perplexity.h"
 #include "app/cmd_run.h"
@@ -19,6 +20,7 @@ int main(int argc, char** argv) {
   mill::app::add_template_command(line);
   mill::app::add_perplexity_command(line);
   mill::app::add_bench_command(line);
+  mill::app::add_doctor_command(line);
   mill::app::add_config_command(line);
   return line.run(argc, argv);
 }

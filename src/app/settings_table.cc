@@ -18,7 +18,7 @@ constexpr uint32_t kFinders = kEngines | kTokenize | kTemplate | kModels;
 constexpr Setting kTable[] = {
     // Where things are.
     {"models-dir", Kind::kPath, kFinders, "$DATA/models", "the folder that holds pulled models"},
-    {"catalogue", Kind::kPath, kFinders, "$CONFIG/catalogue.yaml",
+    {"catalogue", Kind::kPath, kFinders | kDoctor, "$CONFIG/catalogue.yaml",
      "a YAML catalogue merged over the one that came with the program"},
     {"ca-file", Kind::kPath, kFinders, "",
      "a PEM file of certificate authorities to trust for downloads instead of the system's"},
