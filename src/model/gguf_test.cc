@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <chrono>
+#include <fstream>
 #include <limits>
 
 #include "model/gguf_builder.h"
@@ -140,6 +141,32 @@ TEST(GgufFile, SurvivesMovesAndDroppedPages) {
   EXPECT_EQ(file.get<std::string_view>("general.architecture").value(), "llama");
   ASSERT_NE(file.find("a"), nullptr);
   EXPECT_EQ(file.find("a")->data[28 + 3], std::byte{0x41});  // 8.0f
+}
+
+// This process's resident pages that belong to files, in bytes.
+uint64_t resident_file_bytes() {
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("RssFile:")) return std::stoull(line.substr(8)) * 1024;
+  return 0;
+}
+
+TEST(GgufFile, DroppedPagesAreNoLongerResident) {
+  constexpr uint64_t kBytes = 32 << 20;
+  const ScratchFolder folder;
+  GgufBuilder builder;
+  builder.add_zeros("large", {1024, kBytes / 4096});
+  const auto file = Gguf::open(folder.write("model.gguf", builder.build()));
+  ASSERT_TRUE(file) << file.error().message;
+  uint64_t sum = 0;
+  for (size_t at = 0; at < kBytes; at += 4096)
+    sum += static_cast<uint64_t>(file->find("large")->data[at]);
+  EXPECT_EQ(sum, 0u);
+  const uint64_t before = resident_file_bytes();
+  file->drop_pages();
+  const uint64_t after = resident_file_bytes();
+  EXPECT_GE(before, kBytes);
+  EXPECT_LE(after + kBytes * 9 / 10, before);
 }
 
 TEST(GgufFile, SaysWhatIsWrongWithAPath) {
