@@ -36,7 +36,16 @@ def texts(data):
         yield f"vectors/{i}", text
     yield "wikitext", (data / "text" / "wikitext-2.test.tokens.txt").read_bytes()[:200_000]
     yield "chinese", (data / "text" / "evalscope_docs_zh.md").read_bytes()[:200_000]
-    yield "names", b"a <|im_end|> <|im_start|>user\n<bos><eos> </s><s> <unk>\n\n\n  \t<end_of_turn>x<unused7>  <|endoftext|>"
+    yield "names", NAMES
+
+
+# Names of special tokens of all the models, with white space around that some of them swallow.
+NAMES = b"""a <|im_end|> <|im_start|>user
+<bos><eos> </s> <s> <unk> x
+
+  \t<end_of_turn>x<unused7>  <|endoftext|>  <|user|>
+
+ \t b<|end|> <|assistant|>\n  <fim_prefix> <|fim_middle|>  <pad> <|placeholder1|> y"""
 
 
 def too_large_code_point(text):
@@ -64,13 +73,12 @@ def compare(title, all_texts, left, right):
     return len(wrong)
 
 
-def against_llama(tool, name, all_texts):
+def against_llama(tool, name, path, all_texts):
     try:
         import llama_cpp
     except ImportError:
         print(f"{name}: skipped, llama-cpp-python is not installed")
         return 0
-    path = models.folder() / models.FILES[name]
     if not path.is_file():
         print(f"{name}: skipped, no {path}")
         return 0
@@ -126,9 +134,11 @@ def main():
     all_texts = list(texts(shared / "data"))
     wanted = lambda name: not options.only or name in options.only
     wrong = 0
-    for name in models.FILES:
+    ggufs = [(name, models.folder() / file) for name, file in models.FILES.items()]
+    ggufs += [(path.stem, path) for path in sorted((shared / "data" / "tokenizers").glob("*.gguf"))]
+    for name, path in ggufs:
         if wanted(name):
-            wrong += against_llama(options.tool, name, all_texts)
+            wrong += against_llama(options.tool, name, path, all_texts)
     for name, path in (("qwen3", shared / "data" / "tokenizers" / "qwen3" / "tokenizer.json.xz"),
                        ("all-MiniLM-L6-v2", models.folder() / "all-MiniLM-L6-v2" / "tokenizer.json")):
         if wanted(name):

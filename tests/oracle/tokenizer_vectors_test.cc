@@ -2,6 +2,8 @@
 // them.
 #include <gtest/gtest.h>
 
+#include <boost/json.hpp>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -73,6 +75,41 @@ TEST_P(GgufVectors, GiveTheIdsOfThePeer) {
 INSTANTIATE_TEST_SUITE_P(Files, GgufVectors,
                          testing::Values("deepseek-coder", "gpt-2", "llama-spm", "phi-3",
                                          "starcoder"));
+
+// The vectors of two vocabularies that are not there as GGUF files: Qwen3's tokenizer.json gives
+// qwen2's ids, and Llama 3.2's vocabulary and merges, as a GGUF would hold them, llama-bpe's.
+TEST(TokenizerJsonVectors, Qwen2) {
+  const fs::path folder = shared_data() / "tokenizers",
+                 packed = folder / "qwen3" / "tokenizer.json.xz";
+  if (!fs::exists(packed)) GTEST_SKIP() << "no " << packed;
+  FILE* pipe = popen(("xz -dc '" + packed.string() + "'").c_str(), "r");
+  ASSERT_NE(pipe, nullptr);
+  std::string json;
+  char block[1 << 16];
+  for (size_t n; (n = std::fread(block, 1, sizeof block, pipe)) > 0;) json.append(block, n);
+  if (pclose(pipe) != 0) GTEST_SKIP() << "xz can't unpack " << packed;
+  const auto tokenizer = text::Tokenizer::from_tokenizer_json(json);
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  expect_vectors(*tokenizer, folder / "ggml-vocab-qwen2.gguf");
+}
+
+TEST(TokenizerVectors, LlamaBpe) {
+  const fs::path folder = shared_data() / "tokenizers";
+  if (!fs::exists(folder / "llama3.2")) GTEST_SKIP() << "no " << folder / "llama3.2";
+  text::Vocabulary vocabulary{.algorithm = text::Vocabulary::Algorithm::kBytePairs,
+                              .pre = "llama-bpe"};
+  const boost::json::value json =
+      boost::json::parse(contents_of(folder / "llama3.2" / "vocab.json"));
+  vocabulary.pieces.resize(json.as_object().size());
+  for (const auto& [piece, id] : json.as_object())
+    vocabulary.pieces.at(static_cast<size_t>(id.as_int64())) = piece;
+  std::istringstream merges(contents_of(folder / "llama3.2" / "merges.txt"));
+  for (std::string line; std::getline(merges, line);)
+    if (!line.starts_with("#version") && !line.empty()) vocabulary.merges.push_back(line);
+  const auto tokenizer = text::Tokenizer::build(std::move(vocabulary));
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  expect_vectors(*tokenizer, folder / "ggml-vocab-llama-bpe.gguf");
+}
 
 }  // namespace
 }  // namespace mill

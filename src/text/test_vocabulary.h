@@ -1,0 +1,67 @@
+// Small vocabularies for tests.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "text/pieces/byte_alphabet.h"
+#include "text/vocabulary.h"
+
+namespace mill::text {
+
+// All 256 bytes in the byte alphabet, these merges as they stand, and these control tokens, last.
+inline Vocabulary byte_vocabulary_with_merges(std::vector<std::string> merges,
+                                              const std::vector<std::string>& control = {}) {
+  Vocabulary vocabulary{.algorithm = Vocabulary::Algorithm::kBytePairs, .pre = "gpt-2"};
+  for (int byte = 0; byte < 256; ++byte)
+    vocabulary.pieces.push_back(alphabet_of_bytes(std::string(1, static_cast<char>(byte))));
+  vocabulary.merges = std::move(merges);
+  if (!vocabulary.merges.empty() && vocabulary.merges[0] == "h e")
+    vocabulary.pieces.push_back("he");
+  vocabulary.pieces.insert(vocabulary.pieces.end(), control.begin(), control.end());
+  vocabulary.types.assign(vocabulary.pieces.size() - control.size(), TokenType::kNormal);
+  vocabulary.types.resize(vocabulary.pieces.size(), TokenType::kControl);
+  return vocabulary;
+}
+
+// The same, with a piece for what each merge makes unless it is there.
+inline Vocabulary byte_vocabulary(const std::vector<std::string>& merges,
+                                  const std::vector<std::string>& control = {}) {
+  Vocabulary vocabulary = byte_vocabulary_with_merges({}, {});
+  const auto add = [&](const std::string& piece, TokenType type) {
+    for (const std::string& known : vocabulary.pieces)
+      if (known == piece) return;
+    vocabulary.pieces.push_back(piece);
+    vocabulary.types.push_back(type);
+  };
+  for (const std::string& merge : merges) {
+    const std::string made = merge.substr(0, merge.find(' ')) + merge.substr(merge.find(' ') + 1);
+    bool is_control = false;
+    for (const std::string& name : control) is_control |= name == made;
+    if (!is_control) add(made, TokenType::kNormal);
+  }
+  for (const std::string& name : control) add(name, TokenType::kControl);
+  vocabulary.merges = merges;
+  return vocabulary;
+}
+
+// The 256 byte tokens, these pieces with falling scores, and these control tokens, last.
+inline Vocabulary scored_vocabulary(const std::vector<std::string>& pieces,
+                                    const std::vector<std::string>& control = {}) {
+  Vocabulary vocabulary{.algorithm = Vocabulary::Algorithm::kScoredPieces};
+  const auto add = [&](std::string piece, float score, TokenType type) {
+    vocabulary.pieces.push_back(std::move(piece));
+    vocabulary.scores.push_back(score);
+    vocabulary.types.push_back(type);
+  };
+  for (int byte = 0; byte < 256; ++byte) {
+    const char* const digits = "0123456789ABCDEF";
+    add(std::string("<0x") + digits[byte >> 4] + digits[byte & 15] + ">", 0, TokenType::kByte);
+  }
+  float score = 0;
+  for (const std::string& piece : pieces) add(piece, score -= 1, TokenType::kNormal);
+  for (const std::string& name : control) add(name, 0, TokenType::kControl);
+  return vocabulary;
+}
+
+}  // namespace mill::text
