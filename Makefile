@@ -14,7 +14,7 @@ setup:
 
 build: setup
 	@cmake --preset release -Wno-dev --log-level=WARNING
-	@cmake --build --preset release
+	@cmake --build --preset release --target tokenmill
 
 run: build
 	@tools/run.sh
