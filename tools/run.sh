@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # run.sh: fetches the default model if needed, starts the server, waits until it is ready, prints how to use it, and stays with it.
-# Called by `make run`. PORT=8080 and MODEL=SmolLM2-135M-Instruct can be given.
+# Called by `make run`. PORT=8080 and MODEL=smollm2-135m can be given.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mill=build/release/src/app/tokenmill
-model=${MODEL:-smollm2-135m-instruct}
+model=${MODEL:-smollm2-135m}
 port=${PORT:-8080}
 
 "$mill" models pull "$model"

@@ -1,7 +1,11 @@
 #include "app/version.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <vector>
+
+#include "tensor/backend.h"
 #include "version_stamp.h"
 
 namespace mill::app {
@@ -15,6 +19,12 @@ constexpr const char* kCompiler = "gcc " __VERSION__;
 constexpr const char* kCompiler = "an unknown compiler";
 #endif
 
+#if defined(__x86_64__)
+constexpr const char* kCompiledPaths = "avx512 (VNNI), avx2, scalar";
+#else
+constexpr const char* kCompiledPaths = "scalar";
+#endif
+
 }  // namespace
 
 std::string version_number() {
@@ -22,8 +32,12 @@ std::string version_number() {
 }
 
 std::string version_text() {
-  return fmt::format("tokenmill {} (commit {})\ncompiler: {}, {} build\n", MILL_VERSION,
-                     MILL_COMMIT, kCompiler, MILL_BUILD_TYPE);
+  const std::vector<std::string_view> usable = tensor::backend_names();
+  return fmt::format(
+      "tokenmill {} (commit {})\ncompiler: {}, {} build\n"
+      "kernels: {} compiled in; this machine runs {}; {} is chosen\n",
+      MILL_VERSION, MILL_COMMIT, kCompiler, MILL_BUILD_TYPE, kCompiledPaths,
+      fmt::join(usable, ", "), usable.front());
 }
 
 }  // namespace mill::app

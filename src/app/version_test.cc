@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tensor/backend.h"
+
 namespace mill::app {
 namespace {
 
@@ -10,6 +12,9 @@ TEST(VersionTest, NamesVersionCommitAndCompiler) {
   EXPECT_EQ(text.rfind("tokenmill " + version_number() + " (commit ", 0), 0u) << text;
   EXPECT_NE(text.find("\ncompiler: "), std::string::npos) << text;
   EXPECT_EQ(text.find("(commit )"), std::string::npos) << text;
+  EXPECT_NE(text.find(std::string(tensor::backend_names().front()) + " is chosen"),
+            std::string::npos)
+      << text;
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ import mill  # noqa: E402
 import models  # noqa: E402
 
 BINARY = os.environ.get("TOKENMILL_BINARY", "")
-NAME = "smollm2-135m-instruct"
+NAME = "smollm2-135m"
 QUESTION = [{"role": "user", "content": "Name three grains that a mill can grind."}]
 tests = []
 
