@@ -78,9 +78,34 @@ TEST(ChatTemplate, RendersTheCollectedTemplatesAsJinja2Does) {
       continue;
     }
     ASSERT_TRUE(rendered) << file << " " << name << ": " << rendered.error().message;
-    EXPECT_EQ(rendered->text(), golden.at("output").as_string()) << file << " " << name;
+    EXPECT_EQ(rendered->text(), std::string(golden.at("output").as_string()))
+        << file << " " << name;
   }
   EXPECT_GE(checked, 400);
+}
+
+// testdata/jinja: made by its make.py with the jinja2 package.
+TEST(ChatTemplate, RendersSmallTemplatesAsJinja2Does) {
+  const std::filesystem::path folder = MILL_SOURCE_DIR "/testdata/jinja";
+  const json::object variables = variables_of(read_file(folder / "variables.json"));
+  std::istringstream cases(read_file(folder / "cases.jsonl"));
+  int checked = 0;
+  for (std::string line; std::getline(cases, line); ++checked) {
+    const json::object wanted = variables_of(line);
+    const std::string source(wanted.at("template").as_string());
+    const auto made = ChatTemplate::compile(source);
+    const auto rendered =
+        made ? made->render(variables, kNow) : Result<Rendered>(fail(made.error()));
+    if (wanted.contains("error")) {
+      EXPECT_FALSE(rendered) << source << "\nwanted " << wanted.at("error") << "\ngot "
+                             << rendered->text();
+    } else if (rendered) {
+      EXPECT_EQ(rendered->text(), std::string(wanted.at("output").as_string())) << source;
+    } else {
+      ADD_FAILURE() << source << "\n" << rendered.error().message;
+    }
+  }
+  EXPECT_GE(checked, 1000);
 }
 
 TEST(ChatTemplate, ReportsTheLineOfAMistake) {

@@ -30,6 +30,18 @@ bool changes(const Value& object, std::string_view name) {
          std::find(std::begin(kOfDicts), std::end(kOfDicts), name) != std::end(kOfDicts);
 }
 
+// The attributes that every object of Python has, as far as templates are known to try them.
+bool is_internal(std::string_view name) {
+  static constexpr std::string_view kInternal[] = {
+      "__call__",        "__class__",  "__delattr__",       "__dir__",     "__doc__",
+      "__eq__",          "__format__", "__getattribute__",  "__getitem__", "__globals__",
+      "__hash__",        "__init__",   "__init_subclass__", "__iter__",    "__len__",
+      "__module__",      "__ne__",     "__new__",           "__reduce__",  "__reduce_ex__",
+      "__repr__",        "__self__",   "__setattr__",       "__sizeof__",  "__str__",
+      "__subclasshook__"};
+  return std::find(std::begin(kInternal), std::end(kInternal), name) != std::end(kInternal);
+}
+
 Value unsafe(const Value& object, std::string_view name) {
   return make_undefined("SecurityError: access to attribute '" + std::string(name) + "' of '" +
                         type_name(object) + "' object is unsafe.");
@@ -183,8 +195,11 @@ const Method* find_method(const Value& self, std::string_view name) {
 }
 
 Result<Value> get_property(Runtime& runtime, const Value& object, std::string_view name) {
-  if (object.undefined()) return use_of_undefined(object);
-  if (name.starts_with("__")) return unsafe(object, name);
+  if (object.undefined()) {
+    if (name == "__class__" || name == "__init__") return unsafe(object, name);
+    return use_of_undefined(object);
+  }
+  if (is_internal(name)) return unsafe(object, name);
   if (const Method* method = find_method(object, name)) {
     return make_function(runtime, method->name, method->call, object);
   }

@@ -21,7 +21,13 @@ Result<Value> count_method(Runtime& runtime, const Value& self, Arguments& argum
   }
 }
 
+Status check_one(const Arguments& arguments) {
+  if (arguments.positional.size() <= 1) return {};
+  return fail(Code::kInvalid, "TypeError: range.index() takes exactly one argument");
+}
+
 Result<Value> index_method(Runtime& runtime, const Value& self, Arguments& arguments) {
+  if (self.is(Kind::kRange)) MILL_TRY_DO(check_one(arguments));
   MILL_TRY(const Bound bound, Bound::bind("index", arguments, {"", "", ""}, 1));
   MILL_TRY(const int64_t size, length_of(runtime, self));
   MILL_TRY(int64_t start, bound.number(1, 0));

@@ -37,7 +37,10 @@ Result<bool> Cursor::next_character(Value& item) {
   const Text& text = source_.text();
   if (at_ >= text.bytes().size()) return false;
   const size_t end = at_ + decode(text.bytes(), at_).bytes;
-  MILL_TRY(item, make_slice(*runtime_, text, at_, end));
+  TextBuilder character(runtime_->budget);
+  character.append(text, at_, end);
+  MILL_TRY_DO(runtime_->budget.spend(3));
+  MILL_TRY(item, make_text(character));  // of a Markup too: plain strings
   at_ = end;
   return true;
 }

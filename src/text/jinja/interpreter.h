@@ -43,6 +43,7 @@ class Interpreter {
   Result<Flow> run_filter_block(const FilterBlock& block);
   Result<Flow> run_with(const With& with);
   Status write(const Value& value);
+  Status write_text(const Value& value);  // what call and filter blocks give must be a string
   Status assign(const Target& target, const Value& value);
 
   // Loops (interpreter_loops.cc).

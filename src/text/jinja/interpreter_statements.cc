@@ -83,6 +83,12 @@ Status Interpreter::write(const Value& value) {
   return fail(Code::kTooLarge, "the rendered chat template is over the limit of its output");
 }
 
+Status Interpreter::write_text(const Value& value) {
+  if (value.is_text()) return write(value);
+  return fail(Code::kInvalid,
+              "TypeError: sequence item: expected str instance, " + type_name(value) + " found");
+}
+
 Result<Interpreter::Flow> Interpreter::run(const Body& body) {
   const Level level(*this);
   MILL_TRY_DO(level.check());
@@ -208,7 +214,7 @@ Status Interpreter::run_call_block(const CallBlock& block) {
     return write(text);
   }
   MILL_TRY(const Value value, eval_call(static_cast<const Call&>(*block.call), &caller));
-  return write(value);
+  return write_text(value);
 }
 
 Result<Interpreter::Flow> Interpreter::run_filter_block(const FilterBlock& block) {
@@ -221,7 +227,7 @@ Result<Interpreter::Flow> Interpreter::run_filter_block(const FilterBlock& block
     MILL_TRY(text, capture.take());
   }
   MILL_TRY(const Value filtered, eval_filter(static_cast<const FilterCall&>(*block.filter), &text));
-  MILL_TRY_DO(write(filtered));
+  MILL_TRY_DO(write_text(filtered));
   return Flow::kNext;
 }
 

@@ -121,10 +121,16 @@ class Lexer {
                        : inside_tag(TokenKind::kBlockEnd, "%}");
   }
 
+  // The reference takes no offence at a source that ends right after the tag that opens.
+  Status unclosed(std::string_view what) {
+    if (at_ < rest_.size()) return syntax_error(line_, what);
+    return {};
+  }
+
   Status comment() {
     for (size_t end = at_;; ++end) {
       end = rest_.find('#', end);
-      if (end == std::string_view::npos) return syntax_error(line_, "Missing end of comment tag");
+      if (end == std::string_view::npos) return unclosed("Missing end of comment tag");
       if (end + 1 >= rest_.size() || rest_[end + 1] != '}') continue;
       const bool sign = end > at_ && (rest_[end - 1] == '-' || rest_[end - 1] == '+');
       advance(*end_of_tag(sign ? end - 1 : end, "#}", true, true));
@@ -144,7 +150,7 @@ class Lexer {
     advance(body);
     for (size_t end = at_;; ++end) {
       end = rest_.find("{%", end);
-      if (end == std::string_view::npos) return syntax_error(line_, "Missing end of raw directive");
+      if (end == std::string_view::npos) return unclosed("Missing end of raw directive");
       const char next = end + 2 < rest_.size() ? rest_[end + 2] : ' ';
       const char end_sign = next == '-' || next == '+' ? next : ' ';
       const size_t word = past_spaces(end + (end_sign == ' ' ? 2 : 3));

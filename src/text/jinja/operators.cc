@@ -181,9 +181,14 @@ bool repeatable(const Value& value) {
   return value.is_text() || value.is_sequence();
 }
 
+int64_t clamped(Wide whole) {
+  return static_cast<int64_t>(std::clamp<Wide>(whole, std::numeric_limits<int64_t>::min(),
+                                               std::numeric_limits<int64_t>::max()));
+}
+
 // Numbers in [low, high] of a sequence of `size`, as Python clamps them.
 struct Walk {
-  int64_t start, step, count;
+  int64_t start, stop, step, count;
 };
 
 Result<int64_t> bound(const Value& value, int64_t size, int64_t low, int64_t high,
@@ -213,7 +218,7 @@ Result<Walk> walk_of(const SliceBounds& bounds, int64_t size) {
   MILL_TRY(const int64_t start, bound(bounds.start, size, low, high, forward ? low : high));
   MILL_TRY(const int64_t stop, bound(bounds.stop, size, low, high, forward ? high : low));
   const Range range{start, stop, step};
-  return Walk{start, step, range.size()};
+  return Walk{start, stop, step, range.size()};
 }
 
 Result<Value> slice_text(Runtime& runtime, const Text& text, const Walk& walk) {
@@ -260,6 +265,9 @@ Result<Value> apply(Runtime& runtime, Operator op, const Value& left, const Valu
   if (op == Operator::kMultiply) {
     if (repeatable(left) && right.is_whole()) return repeat(runtime, left, right.whole());
     if (left.is_whole() && repeatable(right)) return repeat(runtime, right, left.whole());
+  }
+  if (op == Operator::kSubtract && (left.is(Kind::kView) || right.is(Kind::kView))) {
+    return fail(Code::kUnsupported, "the chat template computes with sets");
   }
   return type_error(op, left, right);
 }
@@ -319,10 +327,13 @@ Result<Value> slice(Runtime& runtime, const Value& object, const SliceBounds& bo
   if (object.is(Kind::kRange)) {
     const Range& range = object.range();
     MILL_TRY(const Walk walk, walk_of(bounds, range.size()));
-    const int64_t step = walk.step * range.step;
-    const int64_t start = range.start + walk.start * range.step;
-    return Value(Kind::kRange,
-                 std::make_shared<Range>(Range{start, start + step * walk.count, step}));
+    const auto at = [&range](int64_t index) {
+      const Wide place = static_cast<Wide>(range.start) + static_cast<Wide>(index) * range.step;
+      return clamped(place);
+    };
+    const Range part{at(walk.start), at(walk.stop),
+                     clamped(static_cast<Wide>(walk.step) * range.step)};
+    return Value(Kind::kRange, std::make_shared<Range>(part));
   }
   if (!object.is_sequence()) {
     return fail(Code::kInvalid,

@@ -83,9 +83,8 @@ Result<ExprPtr> Parser::sealed(ExprPtr expr) {
   return expr;
 }
 
-bool Parser::at_end_of_tuple(Words ends) const {
-  return at(TokenKind::kVariableEnd) || at(TokenKind::kBlockEnd) || at_operator(")") ||
-         at_word_of(ends);
+bool Parser::at_end_of_tuple() const {
+  return at(TokenKind::kVariableEnd) || at(TokenKind::kBlockEnd) || at_operator(")");
 }
 
 Result<ExprPtr> Parser::tuple(TupleStyle style) {
@@ -93,7 +92,7 @@ Result<ExprPtr> Parser::tuple(TupleStyle style) {
   bool is_tuple = false;
   for (;;) {
     if (!parts->parts.empty()) MILL_TRY_DO(expect_operator(","));
-    if (at_end_of_tuple(style.ends)) break;
+    if (at_end_of_tuple()) break;
     MILL_TRY(ExprPtr part, expression(style.conditional));
     parts->parts.push_back(std::move(part));
     if (!at_operator(",")) break;

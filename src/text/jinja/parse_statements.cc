@@ -97,9 +97,9 @@ Result<StmtPtr> Parser::parse_if() {
 
 Result<StmtPtr> Parser::parse_for() {
   auto node = std::make_unique<For>(next().line);
-  MILL_TRY(node->target, parse_target(false, {"in"}));
+  MILL_TRY(node->target, parse_target(false));
   MILL_TRY_DO(expect_word("in"));
-  MILL_TRY(node->iterable, tuple({.conditional = false, .ends = {"recursive"}}));
+  MILL_TRY(node->iterable, tuple({.conditional = false}));
   if (skip_word("if")) {
     MILL_TRY(node->test, expression());
   }
@@ -117,7 +117,7 @@ Result<StmtPtr> Parser::parse_for() {
 
 Result<StmtPtr> Parser::parse_set() {
   const int32_t line = next().line;
-  MILL_TRY(Target target, parse_target(true, {}));
+  MILL_TRY(Target target, parse_target(true));
   if (skip_operator("=")) {
     auto node = std::make_unique<Set>(line);
     node->target = std::move(target);
@@ -195,7 +195,7 @@ Result<StmtPtr> Parser::parse_with() {
   auto node = std::make_unique<With>(next().line);
   while (!at(TokenKind::kBlockEnd)) {
     if (!node->bindings.empty()) MILL_TRY_DO(expect_operator(","));
-    MILL_TRY(Target target, parse_target(false, {}));
+    MILL_TRY(Target target, parse_target(false));
     MILL_TRY_DO(expect_operator("="));
     MILL_TRY(ExprPtr value, expression());
     node->bindings.emplace_back(std::move(target), std::move(value));
@@ -221,12 +221,12 @@ Result<StmtPtr> Parser::parse_loop_control() {
                                 word.line);
 }
 
-Result<Target> Parser::parse_target(bool attributes, Words ends) {
+Result<Target> Parser::parse_target(bool attributes) {
   Target tuple{.kind = Target::Kind::kTuple, .line = now().line};
   bool is_tuple = false;
   for (;;) {
     if (!tuple.parts.empty()) MILL_TRY_DO(expect_operator(","));
-    if (at_end_of_tuple(ends)) break;
+    if (at_end_of_tuple()) break;
     MILL_TRY(Target part, parse_one_target(attributes));
     tuple.parts.push_back(std::move(part));
     if (!at_operator(",")) break;
@@ -242,7 +242,7 @@ Result<Target> Parser::parse_one_target(bool attributes) {
   if (skip_operator("(")) {
     const Nesting nesting(*this);
     MILL_TRY_DO(nesting.check());
-    MILL_TRY(Target inner, parse_target(false, {}));
+    MILL_TRY(Target inner, parse_target(false));
     MILL_TRY_DO(expect_operator(")"));
     return inner;
   }

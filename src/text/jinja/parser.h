@@ -59,14 +59,13 @@ class Parser {
   Result<StmtPtr> parse_loop_control();
   Status parse_signature(MacroBody& macro);
   Status parse_macro_body(std::string_view end, MacroBody& macro);
-  Result<Target> parse_target(bool attributes, Words ends);
+  Result<Target> parse_target(bool attributes);
   Result<Target> parse_one_target(bool attributes);
 
   // Expressions (parse_expressions.cc).
   struct TupleStyle {
     bool conditional = true;   // `a if b else c` may stand in it
     bool parentheses = false;  // an empty tuple is fine
-    Words ends = {};
   };
   Result<ExprPtr> tuple(TupleStyle style);
   Result<ExprPtr> expression(bool conditional = true);
@@ -93,7 +92,7 @@ class Parser {
   Result<ExprPtr> parse_test(ExprPtr input);
   Result<ArgumentList> parse_arguments();
   Result<std::string> dotted_name();
-  bool at_end_of_tuple(Words ends) const;
+  bool at_end_of_tuple() const;
   template <class Node, class Op>
   Result<ExprPtr> chain(const std::vector<std::pair<std::string_view, Op>>& operators,
                         Result<ExprPtr> (Parser::*operand)());

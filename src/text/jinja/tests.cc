@@ -116,13 +116,20 @@ Result<bool> compare_test(Runtime& runtime, const Value& input, Arguments& argum
   return compare(runtime, kComparison, input, bound[0]);
 }
 
+Status check_hashable(const Value& value) {
+  if (hashable(value)) return {};
+  return fail(Code::kInvalid, "TypeError: unhashable type: '" + type_name(value) + "'");
+}
+
 Result<bool> filter_test(Runtime&, const Value& input, Arguments& arguments) {
   MILL_TRY_DO(Bound::bind("filter", arguments, {}));
+  MILL_TRY_DO(check_hashable(input));
   return input.is_text() && find_filter(input.text().bytes()) != nullptr;
 }
 
 Result<bool> test_test(Runtime&, const Value& input, Arguments& arguments) {
   MILL_TRY_DO(Bound::bind("test", arguments, {}));
+  MILL_TRY_DO(check_hashable(input));
   return input.is_text() && find_test(input.text().bytes()) != nullptr;
 }
 

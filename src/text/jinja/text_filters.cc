@@ -128,9 +128,6 @@ Result<Value> indent_filter(Runtime& runtime, const Value& input, Arguments& arg
 Result<Value> truncate_filter(Runtime& runtime, const Value& input, Arguments& arguments) {
   MILL_TRY(const Bound bound,
            Bound::bind("truncate", arguments, {"length", "killwords", "end", "leeway"}));
-  if (input.undefined()) return input;
-  if (!input.is_text())
-    return fail(Code::kInvalid, "TypeError: truncate() wants a str, not " + type_name(input));
   MILL_TRY(const int64_t length, bound.number(0, 255));
   MILL_TRY(const Text* end, bound.text(2));
   const Text dots = [] {
@@ -145,8 +142,12 @@ Result<Value> truncate_filter(Runtime& runtime, const Value& input, Arguments& a
     return fail(Code::kInvalid,
                 "AssertionError: truncate() wants a length of at least that of its end");
   }
+  MILL_TRY(const int64_t size, length_of(runtime, input));
+  if (size <= length + leeway) return input;
+  if (!input.is_text()) {
+    return fail(Code::kInvalid, "TypeError: truncate() wants a str, not " + type_name(input));
+  }
   const Text& text = input.text();
-  if (text.length() <= length + leeway) return input;
   size_t to = text.offset_of(length - end->length());
   if (!bound.flag(1, false)) {
     const size_t space = text.bytes().substr(0, to).rfind(' ');

@@ -25,9 +25,7 @@ std::vector<Piece> split_at_spaces(std::string_view bytes, int64_t most) {
     if (at == bytes.size()) return pieces;
     const size_t start = at;
     if (static_cast<int64_t>(pieces.size()) == most) {
-      size_t end = bytes.size();
-      while (is_space(decode_before(bytes, end).code)) end -= decode_before(bytes, end).bytes;
-      pieces.emplace_back(start, end);
+      pieces.emplace_back(start, bytes.size());  // the rest as it is
       return pieces;
     }
     skip(false);
@@ -48,9 +46,7 @@ std::vector<Piece> split_at_spaces_from_right(std::string_view bytes, int64_t mo
     if (at == 0) return pieces;
     const size_t end = at;
     if (static_cast<int64_t>(pieces.size()) == most) {
-      size_t start = 0;
-      while (is_space(decode(bytes, start).code)) start += decode(bytes, start).bytes;
-      pieces.emplace_back(start, end);
+      pieces.emplace_back(0, end);
       return pieces;
     }
     skip(false);

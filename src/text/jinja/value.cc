@@ -327,6 +327,7 @@ bool hashable(const Value& value) {
     const Items& items = value.sequence().items;
     return std::all_of(items.begin(), items.end(), hashable);
   }
+  if (value.is(Kind::kView)) return value.view().of == View::Of::kValues;
   return !value.is(Kind::kList) && !value.is(Kind::kDict);
 }
 
