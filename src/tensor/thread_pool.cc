@@ -1,8 +1,9 @@
 #include "tensor/thread_pool.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -11,38 +12,77 @@
 
 namespace mill::tensor {
 
-// Spins a while (a member is rarely more than microseconds behind), then sleeps in the kernel, so that a busy machine with more
-// threads than cores still makes progress.
+namespace {
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// True as soon as done() is; false when it is not after `spins` looks.
+template <class Done>
+bool spin(int spins, const Done& done) {
+  for (int i = 0; i < spins; ++i) {
+    if (done()) return true;
+    relax();
+  }
+  return false;
+}
+
+}  // namespace
+
+// Spins a while (a member is rarely more than microseconds behind), then sleeps in the kernel, so
+// that a busy machine with more threads than cores still makes progress. A member that waits for
+// one last seen on its own core sleeps at once: its spinning would keep the other from running.
 class Barrier {
  public:
-  explicit Barrier(int members) : members_(members) {}
+  explicit Barrier(int members) : members_(members), seats_(static_cast<size_t>(members)) {}
 
-  void wait() {
+  void wait(int member) {
     const uint32_t round = round_.load(std::memory_order_acquire);
+    Seat& seat = seats_[static_cast<size_t>(member)];
+    const int core = ::sched_getcpu();
+    seat.core.store(core, std::memory_order_relaxed);
+    seat.arrived.store(round + 1, std::memory_order_relaxed);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == members_) {
       arrived_.store(0, std::memory_order_relaxed);
       round_.fetch_add(1, std::memory_order_release);
       round_.notify_all();
       return;
     }
-    for (int spin = 0; spin < kSpins; ++spin) {
-      if (round_.load(std::memory_order_acquire) != round) return;
-#if defined(__x86_64__)
-      __builtin_ia32_pause();
-#endif
+    const auto over = [&] { return round_.load(std::memory_order_acquire) != round; };
+    for (int turn = 0; turn < kTurns; ++turn) {
+      if (spin(kSpinsOfATurn, over)) return;
+      if (in_the_way(core, round)) break;
     }
-    round_.wait(round, std::memory_order_acquire);
+    while (!over()) round_.wait(round, std::memory_order_acquire);
   }
 
  private:
-  static constexpr int kSpins = 4000;  // about 40 µs
+  static constexpr int kTurns = 40;
+  static constexpr int kSpinsOfATurn = 50;  // 1 to 2 µs
+  struct alignas(64) Seat {
+    std::atomic<int> core{-1};         // where the member was when it came last
+    std::atomic<uint32_t> arrived{0};  // the round after the one it came for last
+  };
+
+  // Whether a member that has still to come was last on this core.
+  bool in_the_way(int core, uint32_t round) const {
+    return std::any_of(seats_.begin(), seats_.end(), [&](const Seat& other) {
+      return other.arrived.load(std::memory_order_relaxed) != round + 1 &&
+             other.core.load(std::memory_order_relaxed) == core;
+    });
+  }
+
   const int members_;
+  std::vector<Seat> seats_;
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<uint32_t> round_{0};
 };
 
 void Team::wait() {
-  if (barrier_) barrier_->wait();
+  if (barrier_) barrier_->wait(index_);
 }
 
 std::pair<int64_t, int64_t> Team::share(int64_t count, int64_t grain) const {
@@ -55,31 +95,34 @@ std::pair<int64_t, int64_t> Team::share(int64_t count, int64_t grain) const {
 struct ThreadPool::Impl {
   explicit Impl(int members) : barrier(members) {}
 
-  std::mutex turn;  // held by the caller of run()
-  std::mutex mutex;
-  std::condition_variable go;
-  const std::function<void(Team&)>* work = nullptr;
-  uint64_t job = 0;
-  bool ending = false;
+  std::mutex turn;                                   // held by the caller of run()
+  const std::function<void(Team&)>* work = nullptr;  // of the current job; null: end
+  alignas(64) std::atomic<uint32_t> job{0};
   Barrier barrier;
   std::vector<std::thread> threads;
 
+  // The others see `next` as their work.
+  void start(const std::function<void(Team&)>* next) {
+    work = next;
+    job.fetch_add(1, std::memory_order_release);
+    job.notify_all();
+  }
+
   void serve(int index, int size) {
-    uint64_t seen = 0;
-    for (;;) {
-      const std::function<void(Team&)>* job_work = nullptr;
-      {
-        std::unique_lock lock(mutex);
-        go.wait(lock, [&] { return ending || job != seen; });
-        if (ending) return;
-        seen = job;
-        job_work = work;
+    for (uint32_t seen = 0;; ++seen) {
+      const auto started = [&] { return job.load(std::memory_order_acquire) != seen; };
+      if (!spin(kSpinsBetweenJobs, started)) {
+        while (!started()) job.wait(seen, std::memory_order_acquire);
       }
+      if (work == nullptr) return;
       Team team(index, size, &barrier);
-      (*job_work)(team);
+      (*work)(team);
       team.wait();
     }
   }
+
+  // 100 to 200 µs: what a decoding engine needs between two steps.
+  static constexpr int kSpinsBetweenJobs = 5000;
 };
 
 ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>(threads)) {
@@ -90,15 +133,13 @@ ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>(threads)) {
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    std::lock_guard lock(impl_->mutex);
-    impl_->ending = true;
-  }
-  impl_->go.notify_all();
+  impl_->start(nullptr);
   for (std::thread& thread : impl_->threads) thread.join();
 }
 
-int ThreadPool::size() const { return static_cast<int>(impl_->threads.size()) + 1; }
+int ThreadPool::size() const {
+  return static_cast<int>(impl_->threads.size()) + 1;
+}
 
 void ThreadPool::run(const std::function<void(Team&)>& work) {
   std::lock_guard turn(impl_->turn);
@@ -107,12 +148,7 @@ void ThreadPool::run(const std::function<void(Team&)>& work) {
     work(alone);
     return;
   }
-  {
-    std::lock_guard lock(impl_->mutex);
-    impl_->work = &work;
-    ++impl_->job;
-  }
-  impl_->go.notify_all();
+  impl_->start(&work);
   Team team(0, size(), &impl_->barrier);
   work(team);
   team.wait();

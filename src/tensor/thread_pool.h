@@ -1,6 +1,7 @@
 // The compute threads: all of them run one function together, as a Team.
 //
-// One pool per process; the caller's thread is member 0. Between calls the others sleep (nothing spins while the mill is idle).
+// One pool per process; the caller's thread is member 0. Between calls the others spin for
+// a fraction of a millisecond and then sleep (nothing spins while the mill is idle).
 #pragma once
 
 #include <cstdint>

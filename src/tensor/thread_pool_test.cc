@@ -6,6 +6,8 @@
 #include <numeric>
 #include <vector>
 
+#include "base/clock.h"
+
 namespace mill::tensor {
 namespace {
 
@@ -38,6 +40,34 @@ TEST(ThreadPool, AWaitMakesTheOthersWritesVisible) {
     });
     for (const int64_t sum : sums) ASSERT_EQ(sum, 3 * round + 3);
   }
+}
+
+TEST(ThreadPool, MoreMembersThanCoresMakeProgress) {
+  constexpr int kMembers = 9;
+  ThreadPool pool(kMembers);
+  std::vector<int64_t> counts(kMembers);
+  std::atomic<bool> behind = false;
+  pool.run([&](Team& team) {
+    for (int round = 1; round <= 300; ++round) {
+      ++counts[static_cast<size_t>(team.index())];
+      team.wait();
+      for (const int64_t count : counts) behind = behind || count != round;
+      team.wait();
+    }
+  });
+  EXPECT_FALSE(behind);
+}
+
+// Long enough between the calls for the others to fall asleep, and short enough not to.
+TEST(ThreadPool, CallsMayComeAtAnyPace) {
+  ThreadPool pool(3);
+  std::atomic<int> runs = 0;
+  for (int i = 0; i < 60; ++i) {
+    pool.run([&](Team&) { ++runs; });
+    const Instant until = now() + std::chrono::microseconds(i % 2 == 0 ? 1500 : 20);
+    while (now() < until) continue;
+  }
+  EXPECT_EQ(runs, 180);
 }
 
 }  // namespace

@@ -37,8 +37,14 @@ void split_halves(const uint8_t* in, uint8_t* numbers) {
   }
 }
 
+// Bit i of `bits` as 16 on number i.
 void add_fifth_bits(uint32_t bits, uint8_t* numbers) {
-  for (int i = 0; i < 32; ++i) numbers[i] |= static_cast<uint8_t>((bits >> i & 1) << 4);
+  for (int i = 0; i < 32; i += 4, bits >>= 4) {
+    // Four bits to the lowest bits of four bytes.
+    const uint32_t spread = (bits & 15U) * 0x00204081U & 0x01010101U;
+    const uint32_t four = u32_at(numbers + i) | spread << 4;
+    std::memcpy(numbers + i, &four, 4);
+  }
 }
 
 // Value = d * q + m in the file; a panel subtracts its minimum.
