@@ -22,7 +22,9 @@ class FileGroup {
   static constexpr int kHalves = kLayout.halves;
   static constexpr int kZero = kLayout.zero;
   static constexpr bool kMinima = kLayout.minima;
-  static constexpr bool kWide = kLayout.low_bits == 8 || kLayout.table;  // numbers beyond 127
+  // The largest number.
+  static constexpr int kMost =
+      kLayout.low_bits == 8 || kLayout.table ? 255 : (1 << (4 + kLayout.planes)) - 1;
 
   [[gnu::always_inline]] FileGroup(const std::byte* panel, int64_t group) {
     const int64_t in_super = group % kLayout.groups();
@@ -87,7 +89,7 @@ class ExpandedGroup {
   static constexpr int kHalves = From::kHalves;
   static constexpr int kZero = From::kZero;
   static constexpr bool kMinima = From::kMinima;
-  static constexpr bool kWide = From::kWide;
+  static constexpr int kMost = From::kMost;
   static constexpr int64_t kScaleSets = kHalves * (kMinima ? 2 : 1);
   static constexpr int64_t kBytes = 1024 + kScaleSets * kPanel * 4;
 
@@ -160,6 +162,8 @@ class CodeTile {
   using I = typename S::I;
   static constexpr int kVectors = static_cast<int>(kPanel) / S::kLanes;
   static constexpr int kWidth = S::kCodeVectors;  // vectors whose integers are held at a time
+  static constexpr int kHalfSteps = static_cast<int>(kSteps) / Group::kHalves;
+  using Dots = typename S::template Dots<Group::kMost, kHalfSteps>;
 
   // Rows [first, first + kRows) of the call. `panel`: of Group's kind.
   template <bool kFetch>
@@ -209,8 +213,8 @@ class CodeTile {
                                               int64_t code_stride, const float* scales,
                                               const int32_t* sums, int64_t group_stride,
                                               F (&sum)[kRows][kVectors]) {
-    constexpr int kEffectiveZero = Group::kZero - (Group::kWide ? S::kWideOffset : 0);
-    I dots[kRows][kWidth];
+    constexpr int kEffectiveZero = Group::kZero - Dots::kOffset;
+    Dots dots[kRows][kWidth];
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       I start = S::zero_int();
@@ -219,9 +223,8 @@ class CodeTile {
                              S::set_int(pick(kHalf, -kEffectiveZero)));
       }
 #pragma GCC unroll 8
-      for (int w = 0; w < kWidth; ++w) dots[r][w] = start;
+      for (int w = 0; w < kWidth; ++w) dots[r][w].sum = start;
     }
-    constexpr int kHalfSteps = static_cast<int>(kSteps) / Group::kHalves;
     add_steps<kHalf * kHalfSteps, kHalfSteps>(group, v0, codes, code_stride, dots);
 #pragma GCC unroll 8
     for (int w = 0; w < kWidth; ++w) {
@@ -230,7 +233,7 @@ class CodeTile {
       if constexpr (Group::kMinima) minimum = group.minimum(kHalf, v0 + w);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
-        F part = S::mul(S::from_int(dots[r][w]), d);
+        F part = S::mul(S::from_int(dots[r][w].sum), d);
         if constexpr (Group::kMinima) {
           const I codes_sum =
               S::dot_pairs(S::broadcast(sums + r * group_stride), S::set_int(pick(kHalf, 1)));
@@ -243,7 +246,7 @@ class CodeTile {
 
   template <int kStep, int kCount>
   [[gnu::always_inline]] static void add_steps(const Group& group, int v0, const int8_t* codes,
-                                               int64_t code_stride, I (&dots)[kRows][kWidth]) {
+                                               int64_t code_stride, Dots (&dots)[kRows][kWidth]) {
     typename S::B numbers[kWidth];
 #pragma GCC unroll 8
     for (int w = 0; w < kWidth; ++w) numbers[w] = group.template numbers<kStep>(v0 + w);
@@ -252,7 +255,7 @@ class CodeTile {
       const I x = S::broadcast(codes + r * code_stride);
 #pragma GCC unroll 8
       for (int w = 0; w < kWidth; ++w) {
-        dots[r][w] = S::template dot<Group::kWide>(dots[r][w], numbers[w], x);
+        dots[r][w].template add<kStep % kHalfSteps>(numbers[w], x);
       }
     }
     if constexpr (kCount > 1) {

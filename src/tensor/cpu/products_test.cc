@@ -61,12 +61,57 @@ TEST_P(Products, OfExactCodesAreThoseOfTheDequantizedWeights) {
           const float* values = x.values.data() + r * cols;
           double expected = 0;
           for (int64_t k = 0; k < cols; ++k) {
-            expected += static_cast<double>(values[k]) * 64 * w[static_cast<size_t>(k)] / 64;
+            expected += static_cast<double>(values[k]) * w[static_cast<size_t>(k)];
           }
           ASSERT_NEAR(out[static_cast<size_t>(r * outputs + n)], expected,
                       tolerance(w, largest, values))
               << "row " << r << " output " << n << " of " << rows << " x " << cols;
         }
+      }
+    }
+  }
+}
+
+// The largest numbers with the largest codes: sums in 16 bits on the way would not hold them all.
+TEST_P(Products, OfTheLargestNumbersAndCodesDoNotSaturate) {
+  Random random(6);
+  ThreadPool pool(1);
+  for (const DType dtype : kAllDTypes) {
+    if (is_float(dtype)) continue;
+    for (const int fill : {0x00, 0x7f, 0x80, 0xff}) {
+      SCOPED_TRACE(testing::Message() << name(dtype) << " of bytes " << fill);
+      RandomWeight weight(random, dtype, 32, 256);
+      const size_t block = static_cast<size_t>(block_bytes(dtype));
+      for (size_t at = 0; at < weight.bytes.size(); ++at) {
+        bool scale = false;
+        for (const size_t offset : RandomWeight::scale_offsets(dtype)) {
+          scale = scale || at % block - offset < 2;
+        }
+        if (!scale) weight.bytes[at] = static_cast<std::byte>(fill);
+      }
+      const Packed packed(*backend, pool, weight.weight);
+      OwnActivations x(2, 256, kValues | kCodes);
+      const std::vector<float> gates(512, 64);
+      std::vector<float> in(512, 127.0F);
+      std::fill(in.begin() + 256, in.end(), -127.0F);
+      std::vector<float> out(64);
+      const Product product{.weight = &packed.matrix, .out = matrix_of(out, 2, 32)};
+      pool.run([&](Team& team) {
+        backend->gated(team, Gate::kSilu, matrix_of(gates, 2, 256),
+                       matrix_of(std::as_const(in), 2, 256), x.all);
+        backend->products(team, x.all, {&product, 1});
+      });
+      for (int64_t n = 0; n < 32; ++n) {
+        const std::vector<float> w = weight.dequantized_row(n);
+        double expected = 0;
+        float largest = 0;
+        for (const float value : w) {
+          expected += 127.0 * 64 * value;
+          largest = std::max(largest, std::abs(value));
+        }
+        const double off = tolerance(w, largest, x.values.data());
+        ASSERT_NEAR(out[static_cast<size_t>(n)], expected, off) << n;
+        ASSERT_NEAR(out[static_cast<size_t>(32 + n)], -expected, off) << n;
       }
     }
   }

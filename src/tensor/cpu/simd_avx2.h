@@ -21,7 +21,6 @@ struct Simd {
   static constexpr int kCodeRows = 3;
   static constexpr int kCodeVectors = 2;
   static constexpr int64_t kExpandRows = 16;
-  static constexpr int kWideOffset = 128;  // what dot<true> subtracts from each number
   static constexpr int kValueRows = 6;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 3;  // queries of a tile in attention
@@ -115,19 +114,31 @@ struct Simd {
   }
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
   MILL_INLINE I dot_pairs(I a, I b) { return _mm256_madd_epi16(a, b); }
-  // Per lane: sum + Σ of four u8 of w times four s8 of x. kWide: w may be beyond 127, and 128 is
-  // subtracted from it first, as the pairs of u8 * s8 must stay within 16 bits.
-  template <bool kWide>
-  MILL_INLINE I dot(I sum, B w, I x) {
+  // Per lane: the sum of kSteps times four u8 of w (at most kMost, less kOffset) times four s8 of
+  // x. Pairs of products are summed in 16 bits, as many as are sure to fit: 2 * 127 * kMost each.
+  // For numbers beyond 127, 128 is taken off first, so that a single pair does.
+  template <int kMost, int kSteps>
+  struct Dots {
+    static constexpr int kOffset = kMost > 127 ? 128 : 0;
+    static constexpr int kFit = kOffset != 0 ? 1 : 32767 / (2 * 127 * kMost);
+    static constexpr int kRun = kFit < kSteps ? kFit : kSteps;
+    I sum;
     I pairs;
-    if constexpr (kWide) {
-      const B centred = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
-      pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(centred), _mm256_sign_epi8(x, centred));
-    } else {
-      pairs = _mm256_maddubs_epi16(w, x);
+    template <int kStep>
+    [[gnu::always_inline]] void add(B w, I x) {
+      I products;
+      if constexpr (kOffset != 0) {
+        const B centred = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
+        products = _mm256_maddubs_epi16(_mm256_abs_epi8(centred), _mm256_sign_epi8(x, centred));
+      } else {
+        products = _mm256_maddubs_epi16(w, x);
+      }
+      pairs = kStep % kRun == 0 ? products : _mm256_add_epi16(pairs, products);
+      if constexpr (kStep % kRun == kRun - 1 || kStep == kSteps - 1) {
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+      }
     }
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-  }
+  };
 
   MILL_INLINE B load_bytes(const std::byte* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));

@@ -21,7 +21,6 @@ struct Simd {
   static constexpr int kCodeRows = 6;
   static constexpr int kCodeVectors = 2;
   static constexpr int64_t kExpandRows = 48;
-  static constexpr int kWideOffset = 0;  // what dot<true> subtracts from each number
   static constexpr int kValueRows = 8;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 6;  // queries of a tile in attention
@@ -95,11 +94,17 @@ struct Simd {
   }
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
   MILL_INLINE I dot_pairs(I a, I b) { return _mm512_madd_epi16(a, b); }
-  // Per lane: sum + Σ of four u8 of w times four s8 of x. kWide: w may be beyond 127.
-  template <bool kWide>
-  MILL_INLINE I dot(I sum, B w, I x) {
-    return _mm512_dpbusd_epi32(sum, w, x);
-  }
+  // Per lane: the sum of kSteps times four u8 of w (at most kMost, less kOffset) times four s8 of
+  // x.
+  template <int kMost, int kSteps>
+  struct Dots {
+    static constexpr int kOffset = 0;
+    I sum;
+    template <int kStep>
+    [[gnu::always_inline]] void add(B w, I x) {
+      sum = _mm512_dpbusd_epi32(sum, w, x);
+    }
+  };
 
   MILL_INLINE B load_bytes(const std::byte* p) { return _mm512_loadu_si512(p); }
   MILL_INLINE void store_bytes(std::byte* p, B a) { _mm512_storeu_si512(p, a); }

@@ -21,7 +21,6 @@ struct Simd {
   static constexpr int kCodeRows = 2;
   static constexpr int kCodeVectors = 1;
   static constexpr int64_t kExpandRows = 0;  // always
-  static constexpr int kWideOffset = 0;      // what dot<true> subtracts from each number
   static constexpr int kValueRows = 4;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 1;  // queries of a tile in attention
@@ -120,21 +119,26 @@ struct Simd {
   MILL_INLINE I dot_pairs(I a, I b) {
     return ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
   }
-  // Per lane: sum + Σ of four u8 of w times four s8 of x. kWide: w may be beyond 127.
-  template <bool kWide>
-  MILL_INLINE I dot(I sum, B w, I x) {
-    using Words = int16_t __attribute__((vector_size(32)));
-    using Signed = int8_t __attribute__((vector_size(16)));
-    using Pairs = int32_t __attribute__((vector_size(32)));
-    const Words products =
-        __builtin_convertvector(w, Words) * __builtin_convertvector(take<Signed>(&x), Words);
-    Pairs both;
-    std::memcpy(&both, &products, sizeof both);
-    const Pairs pairs = ((both << 16) >> 16) + (both >> 16);
-    sum += __builtin_shufflevector(pairs, pairs, 0, 2, 4, 6);
-    sum += __builtin_shufflevector(pairs, pairs, 1, 3, 5, 7);
-    return sum;
-  }
+  // Per lane: the sum of kSteps times four u8 of w (at most kMost, less kOffset) times four s8 of
+  // x.
+  template <int kMost, int kSteps>
+  struct Dots {
+    static constexpr int kOffset = 0;
+    I sum;
+    template <int kStep>
+    [[gnu::always_inline]] void add(B w, I x) {
+      using Words = int16_t __attribute__((vector_size(32)));
+      using Signed = int8_t __attribute__((vector_size(16)));
+      using Pairs = int32_t __attribute__((vector_size(32)));
+      const Words products =
+          __builtin_convertvector(w, Words) * __builtin_convertvector(take<Signed>(&x), Words);
+      Pairs both;
+      std::memcpy(&both, &products, sizeof both);
+      const Pairs pairs = ((both << 16) >> 16) + (both >> 16);
+      sum += __builtin_shufflevector(pairs, pairs, 0, 2, 4, 6);
+      sum += __builtin_shufflevector(pairs, pairs, 1, 3, 5, 7);
+    }
+  };
 
   MILL_INLINE B load_bytes(const std::byte* p) { return take<B>(p); }
   MILL_INLINE void store_bytes(std::byte* p, B a) { std::memcpy(p, &a, sizeof a); }
