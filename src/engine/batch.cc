@@ -18,7 +18,6 @@ Batch::Batch(Forward& forward, KvStore kv, tensor::ThreadPool& pool,
   MILL_CHECK(limits.blocks == kv_.blocks() && limits.block_tokens == tensor::kBlockTokens);
   MILL_CHECK(limits.step_tokens <= forward.limits().batch_tokens);
   MILL_CHECK(limits.logit_rows <= forward.limits().logit_rows);
-  answers_.resize(static_cast<size_t>(limits.max_running + limits.max_waiting));
 }
 
 Batch::Answer& Batch::answer(SequenceId id) {
@@ -42,7 +41,9 @@ void Batch::take(work::Order order, work::TokenSink sink) {
                                 .score_prompt = scores,
                                 .deadline = order.deadline});
   MILL_CHECK(id.has_value());
-  answers_[static_cast<size_t>(*id)].emplace(
+  const auto place = static_cast<size_t>(*id);
+  if (place >= answers_.size()) answers_.resize(place + 1);
+  answers_[place].emplace(
       Answer{.order = std::move(order), .sink = std::move(sink), .usage = usage, .scored = 1});
 }
 

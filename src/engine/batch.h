@@ -74,7 +74,7 @@ class Batch {
   KvStore kv_;
   Sampler sampler_;
   scheduler::StepPlanner planner_;
-  std::vector<std::optional<Answer>> answers_;  // [places], by SequenceId
+  std::vector<std::optional<Answer>> answers_;  // by SequenceId
   std::vector<std::pair<work::TokenSink, work::Finished>> endings_;
   work::Load totals_;  // the counters; the rest of it is filled in by load()
 

@@ -16,7 +16,7 @@ Status check_options(const EngineOptions& options, const model::DecoderLimits& l
   if (options.max_batch < 1 || options.max_batch > limits.logit_rows) {
     return bad("max_batch", "in [1, " + std::to_string(limits.logit_rows) + "]");
   }
-  if (options.queue < 0) return bad("queue", "0 or more");
+  if (options.queue < 0 || options.queue > 1000000) return bad("queue", "in [0, 1000000]");
   if (options.step_tokens < options.max_batch || options.step_tokens > limits.batch_tokens) {
     return bad("step_tokens",
                "at least max_batch and at most " + std::to_string(limits.batch_tokens));

@@ -279,6 +279,7 @@ TEST(Engine, OptionsOutOfBoundsAreNamed) {
   EXPECT_EQ(field({.kv_bytes = 1 << 20, .max_batch = 65}), "max_batch");
   EXPECT_EQ(field({.kv_bytes = 1 << 20, .max_batch = 0}), "max_batch");
   EXPECT_EQ(field({.kv_bytes = 1 << 20, .queue = -1}), "queue");
+  EXPECT_EQ(field({.kv_bytes = 1 << 20, .queue = 2000000000}), "queue");
   EXPECT_EQ(field({.kv_bytes = 1 << 20, .step_tokens = 513}), "step_tokens");
   EXPECT_EQ(field({.kv_bytes = 1 << 20, .step_tokens = 63}), "step_tokens");
   EXPECT_EQ(field({.kv_bytes = 1 << 20, .prefill_chunk = 0}), "prefill_chunk");

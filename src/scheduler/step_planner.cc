@@ -12,10 +12,6 @@ StepPlanner::StepPlanner(const PlannerLimits& limits) : limits_(limits), pool_(l
   MILL_CHECK(limits.block_tokens >= 1 && limits.max_running >= 1 && limits.max_waiting >= 0);
   MILL_CHECK(limits.step_tokens >= limits.max_running && limits.prefill_tokens >= 1);
   MILL_CHECK(limits.logit_rows >= limits.max_running);
-  const int32_t places = limits.max_running + limits.max_waiting;
-  table_.resize(static_cast<size_t>(places));
-  vacant_.reserve(table_.size());
-  for (SequenceId id = places - 1; id >= 0; --id) vacant_.push_back(id);
   running_.reserve(static_cast<size_t>(limits.max_running));
   plan_.slices.reserve(static_cast<size_t>(limits.max_running));
 }
@@ -33,8 +29,12 @@ Result<SequenceId> StepPlanner::add(NewSequence call) {
                 "the sequence may grow to " + std::to_string(prompt + call.max_tokens) +
                     " tokens and the KV cache holds " + std::to_string(capacity_tokens()));
   }
-  if (vacant_.empty()) {
+  if (size() >= int64_t{limits_.max_running} + limits_.max_waiting) {
     return fail(Code::kOverloaded, "the waiting line is full, try again later");
+  }
+  if (vacant_.empty()) {
+    vacant_.push_back(static_cast<SequenceId>(table_.size()));
+    table_.emplace_back();
   }
   const SequenceId id = vacant_.back();
   vacant_.pop_back();

@@ -113,7 +113,7 @@ class StepPlanner {
 
   const PlannerLimits limits_;
   BlockPool pool_;
-  std::vector<Sequence> table_;      // [max_running + max_waiting]
+  std::vector<Sequence> table_;      // grows to max_running + max_waiting at most
   std::vector<SequenceId> vacant_;   // places of the table, a stack
   std::vector<SequenceId> running_;  // in order of arrival
   std::deque<SequenceId> waiting_;   // in order of arrival, all behind those that run
