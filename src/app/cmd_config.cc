@@ -37,7 +37,15 @@ std::string settings_json(const Settings& settings) {
     if (!entry.origin.where.empty()) one["where"] = entry.origin.where;
     values[entry.setting->name] = std::move(one);
   }
+  boost::json::object own;
+  for (const OwnValue& value : settings.own_values()) {
+    own[value.command + "." + value.flag] =
+        boost::json::object{{"value", boost::json::value_from(value.texts)},
+                            {"from", origin_word(value.origin.kind)},
+                            {"where", value.origin.where}};
+  }
   boost::json::object all{{"settings", std::move(values)},
+                          {"command_flags", std::move(own)},
                           {"unused_variables", boost::json::value_from(settings.idle_variables())}};
   all["config_file"] = nullptr;
   if (!settings.config_file().empty()) all["config_file"] = settings.config_file();
@@ -53,6 +61,10 @@ std::string settings_text(const Settings& settings) {
         entry.origin.kind == OriginKind::kDefault ? "default" : entry.origin.where;
     text += fmt::format("{:<17} {:<32} {}\n", entry.setting->name,
                         render(*entry.setting, entry.value), from);
+  }
+  for (const OwnValue& value : settings.own_values()) {
+    text += fmt::format("{:<17} {:<32} {}\n", value.command + "." + value.flag,
+                        fmt::join(value.texts, ", "), value.origin.where);
   }
   for (const std::string& variable : settings.idle_variables()) {
     text += fmt::format("Note: the variable {} sets nothing.\n", variable);

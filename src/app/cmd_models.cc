@@ -137,21 +137,35 @@ Status show_model(const Settings& settings, const std::string& name) {
   return {};
 }
 
-// One line for one verified file. False when it is wrong, or unknown although it was asked for by
-// name.
-bool report(const std::string& file, const Verification& result, bool asked) {
+std::string_view word(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kRight:
+      return "right";
+    case Verdict::kWrong:
+      return "wrong";
+    default:
+      return "unknown";
+  }
+}
+
+// One line for one verified file.
+std::string report(const std::string& file, const Verification& result, bool json) {
+  if (json) {
+    return boost::json::serialize(boost::json::object{{"file", file},
+                                                      {"verdict", word(result.verdict)},
+                                                      {"sha256", result.sha256},
+                                                      {"expected", result.expected}}) +
+           "\n";
+  }
   switch (result.verdict) {
     case Verdict::kRight:
-      print(fmt::format("{}: right, its SHA-256 is that of {}\n", file, result.source_of_sum));
-      return true;
+      return fmt::format("{}: right, its SHA-256 is that of {}\n", file, result.source_of_sum);
     case Verdict::kWrong:
-      print(fmt::format("{}: WRONG, its SHA-256 is {} and that of {} is {}: pull it again\n", file,
-                        result.sha256, result.source_of_sum, result.expected));
-      return false;
+      return fmt::format("{}: WRONG, its SHA-256 is {} and that of {} is {}: pull it again\n", file,
+                         result.sha256, result.source_of_sum, result.expected);
     default:
-      print(fmt::format("{}: no checksum is known for this file; its SHA-256 is {}\n", file,
-                        result.sha256));
-      return !asked;
+      return fmt::format("{}: no checksum is known for this file; its SHA-256 is {}\n", file,
+                         result.sha256);
   }
 }
 
@@ -167,11 +181,17 @@ Status verify_models(const Settings& settings, const std::vector<std::string>& n
     files.push_back(model->file);
   }
   if (names.empty()) files = store.files();
-  if (files.empty()) print(fmt::format("There is no model in {}\n", store.folder().string()));
+  if (files.empty() && !settings.on("json"))
+    print(fmt::format("There is no model in {}\n", store.folder().string()));
   int wrong = 0;
   for (const std::string& file : files) {
     MILL_TRY(const Verification result, store.verify(file, catalogue.find_file(file)));
-    if (!report(file, result, !names.empty())) ++wrong;
+    print(report(file, result, settings.on("json")));
+    // A file that nobody knows is no fault of the folder, but it is no answer to whoever named it
+    // either.
+    if (result.verdict == Verdict::kWrong ||
+        (result.verdict == Verdict::kUnknown && !names.empty()))
+      ++wrong;
   }
   if (wrong > 0)
     return fail(Code::kCorrupt,
@@ -188,7 +208,9 @@ Status remove_models(const Settings& settings, const std::vector<std::string>& n
     const bool stray = std::find(files.begin(), files.end(), name) != files.end();
     if (model == nullptr && !stray) return fail(unknown_model(name, catalogue));
     MILL_TRY_DO(store.remove(model != nullptr ? model->file : name));
-    print(fmt::format("{} is removed\n", name));
+    print(settings.on("json")
+              ? boost::json::serialize(boost::json::object{{"removed", name}}) + "\n"
+              : fmt::format("{} is removed\n", name));
   }
   return {};
 }

@@ -90,7 +90,11 @@ CLI::App& CommandLine::add(CLI::App* parent, const std::string& name, const std:
   for (const Setting& setting : settings_table()) {
     if ((setting.commands & commands) != 0) add_flag(command, setting);
   }
-  command.callback([this, action = std::move(action)] { chosen_ = action; });
+  command.callback([this, &command, action = std::move(action)] {
+    chosen_ = action;
+    chosen_command_ = &command;
+  });
+  if (parent == nullptr) commands_.push_back(&command);
   return command;
 }
 
@@ -113,7 +117,44 @@ void CommandLine::add_flag(CLI::App& command, const Setting& setting) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
+void CommandLine::find_own_flags() {
+  for (CLI::App* command : commands_) {
+    for (CLI::Option* option : command->get_options()) {
+      if (option->get_lnames().empty()) continue;  // a positional argument
+      const std::string& name = option->get_lnames().front();
+      if (name == "help" || name == "config" || find_setting(name) != nullptr) continue;
+      own_flags_.push_back({command, option, name, option->get_required()});
+      option->required(false);
+      const std::string needed = own_flags_.back().required ? " (needed;" : " (";
+      option->description(fmt::format("{}{} ${})", option->get_description(), needed,
+                                      environment_name(command->get_name(), name)));
+      given_.own[command->get_name()].push_back(name);
+    }
+  }
+}
+
+Status CommandLine::apply_own_values(const Settings& settings) {
+  for (const OwnFlag& flag : own_flags_) {
+    if (flag.command != chosen_command_ || flag.option->count() > 0) continue;
+    for (const OwnValue& value : settings.own_values()) {
+      if (value.command != flag.command->get_name() || value.flag != flag.name) continue;
+      try {
+        for (const std::string& text : value.texts) flag.option->add_result(text);
+        flag.option->run_callback();
+      } catch (const CLI::Error& wrong) {
+        return fail(Code::kInvalid, fmt::format("{}: {} of {}: {}", value.origin.where, flag.name,
+                                                value.command, wrong.what()));
+      }
+    }
+    if (flag.required && flag.option->count() == 0) {
+      return fail(Code::kInvalid, fmt::format("--{} is needed", flag.name));
+    }
+  }
+  return {};
+}
+
 int CommandLine::run(int argc, const char* const* argv) {
+  find_own_flags();
   try {
     root_.parse(argc, argv);
   } catch (const CLI::ParseError& end) {
@@ -128,6 +169,10 @@ int CommandLine::run(int argc, const char* const* argv) {
   const Result<Settings> settings = Settings::resolve(given_);
   if (!settings) {
     print_error(settings.error());
+    return kUsageExit;
+  }
+  if (const Status applied = apply_own_values(*settings); !applied) {
+    print_error(applied.error());
     return kUsageExit;
   }
   set_log_level(level_of(settings->text("log-level")));

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "app/settings.h"
 #include "base/result.h"
@@ -23,9 +24,11 @@ class CommandLine {
   using Action = std::function<Status(const Settings&)>;
 
   // Adds the command `name` under `parent` (null: the program itself), with the flags of every
-  // setting whose `commands` has a bit of `commands`. The caller may add positional arguments to
-  // the CLI::App it gets back; they must outlive run(), as must what `action` refers to. An action
-  // that is empty makes a command that only groups others.
+  // setting whose `commands` has a bit of `commands`. The caller may add positional arguments and
+  // options to the CLI::App it gets back; they must outlive run(), as must what `action` refers to.
+  // Such an option of a command under the program is the command's own flag: the YAML file can set
+  // it under the command's name (bench: {gen: 64}) and so can the variable TOKENMILL_BENCH_GEN. An
+  // action that is empty makes a command that only groups others.
   CLI::App& add(CLI::App* parent, const std::string& name, const std::string& help,
                 uint32_t commands, Action action);
 
@@ -35,10 +38,22 @@ class CommandLine {
 
  private:
   void add_flag(CLI::App& command, const Setting& setting);
+  void find_own_flags();
+  Status apply_own_values(const Settings& settings);
   int finish(const Status& outcome) const;
 
+  struct OwnFlag {
+    CLI::App* command;
+    CLI::Option* option;
+    std::string name;
+    bool required;  // checked here, after the file and the environment have had their say
+  };
+
   CLI::App root_;
+  std::vector<CLI::App*> commands_;
+  std::vector<OwnFlag> own_flags_;
   Given given_;
+  CLI::App* chosen_command_ = nullptr;
   Action chosen_;
 };
 

@@ -108,22 +108,23 @@ std::vector<std::string> ModelStore::files() const {
   return names;
 }
 
-// A file that is here already: taken as it is when its record, or else its sum, is the catalogue's.
+// A file that is here already: kept when its bytes are those of the catalogue, or of the first
+// pull.
 Result<Pulled> ModelStore::adopt(const CatalogueModel& model) const {
-  const std::filesystem::path path = path_of(model);
-  const auto size = static_cast<int64_t>(size_of(path));
   const auto record = record_of(model.file);
-  const bool same_size = !model.size || *model.size == size;
-  if (record && record->size == size && same_size &&
-      (model.sha256.empty() || record->sha256 == model.sha256)) {
-    return Pulled{path, *record, true};
+  MILL_TRY(const Verification found, verify(model.file, &model));
+  if (found.verdict != Verdict::kRight) {
+    return fail(Code::kCorrupt, found.verdict == Verdict::kWrong ? "its SHA-256 is wrong"
+                                                                 : "nothing vouches for it");
   }
-  if (model.sha256.empty() || !same_size)
-    return fail(Code::kCorrupt, "it is not the file of the catalogue");
-  MILL_TRY(const std::string sum, net::sha256_of_file(path));
-  if (sum != model.sha256) return fail(Code::kCorrupt, "it is not the file of the catalogue");
-  const PullRecord fresh{model.name,          sum,           size, "a file that was there",
-                         Voucher::kCatalogue, unix_seconds()};
+  const std::filesystem::path path = path_of(model);
+  if (record && record->sha256 == found.sha256) return Pulled{path, *record, true};
+  const PullRecord fresh{model.name,
+                         found.sha256,
+                         static_cast<int64_t>(size_of(path)),
+                         "a file that was there",
+                         Voucher::kCatalogue,
+                         unix_seconds()};
   MILL_TRY_DO(write_record(model.file, fresh));
   return Pulled{path, fresh, true};
 }

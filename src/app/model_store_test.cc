@@ -195,6 +195,21 @@ TEST_F(ModelStoreTest, ARightFileThatIsThereIsAdoptedAndAWrongOneReplaced) {
   EXPECT_FALSE(pulled->was_there);
 }
 
+TEST_F(ModelStoreTest, AFileDamagedInPlaceIsMendedByPullingAgain) {
+  for (const bool known : {true, false}) {
+    model_.sha256 = known ? net::sha256_of(tiny_gguf()) : "";
+    model_.sources = {local("right.gguf")};
+    ASSERT_TRUE(pull());
+    std::string changed = tiny_gguf();
+    changed.back() ^= 1;
+    write(store_.path_of(model_), changed);
+    const auto pulled = pull();
+    expect_pulled(pulled);
+    EXPECT_FALSE(pulled->was_there);
+    EXPECT_NE(said_.find("pulling it anew"), std::string::npos) << said_;
+  }
+}
+
 TEST_F(ModelStoreTest, SpoiledRecordsCountAsNone) {
   expect_sum();
   model_.sources = {local("right.gguf")};

@@ -45,13 +45,45 @@ ConfigFile config_file_of(const Given& given) {
   return {expand_path("$CONFIG/config.yaml", given.environment), false};
 }
 
+// The flags of single commands, from the environment and, stronger, from the file. Takes the
+// variables it reads out of `idle`.
+std::vector<OwnValue> own_values_of(const Given& given, const std::string& path,
+                                    const std::vector<FileValue>& file_values,
+                                    std::map<std::string, const std::string*>& idle) {
+  std::vector<OwnValue> values;
+  for (const auto& [command, flags] : given.own) {
+    for (const std::string& flag : flags) {
+      OwnValue value{command, flag, {}, {}};
+      const std::string variable = environment_name(command, flag);
+      if (const auto found = idle.find(variable); found != idle.end()) {
+        value.texts = {*found->second};
+        value.origin = {OriginKind::kEnvironment, variable};
+        idle.erase(found);
+      }
+      for (const FileValue& in_file : file_values) {
+        if (in_file.setting != nullptr || in_file.command != command || in_file.flag != flag)
+          continue;
+        value.texts = in_file.texts;
+        value.origin = {OriginKind::kFile, fmt::format("{}:{}", path, in_file.line)};
+      }
+      if (value.origin.kind != OriginKind::kDefault) values.push_back(std::move(value));
+    }
+  }
+  return values;
+}
+
 // Names that belong to the program and that no setting reads.
 bool is_known_variable(const std::string& name) {
-  return name == "TOKENMILL_CONFIG" || name == "TOKENMILL_SHARED" ||
+  return name == "TOKENMILL_CONFIG" || name == "TOKENMILL_BINARY" || name == "TOKENMILL_SHARED" ||
          name == "TOKENMILL_TEST_MODELS";
 }
 
 }  // namespace
+
+std::string environment_name(const std::string& command, const std::string& flag) {
+  const std::string joined = command + "-" + flag;
+  return environment_name(Setting{joined, Kind::kText, 0, "", ""});
+}
 
 Environment system_environment() {
   Environment environment;
@@ -68,7 +100,7 @@ Result<Settings> Settings::resolve(const Given& given) {
   Settings settings;
   std::vector<FileValue> file_values;
   const ConfigFile file = config_file_of(given);
-  auto read = read_settings_file(file.path);
+  auto read = read_settings_file(file.path, given.own);
   if (read) {
     file_values = *std::move(read);
     settings.config_file_ = file.path;
@@ -106,6 +138,7 @@ Result<Settings> Settings::resolve(const Given& given) {
     }
     settings.entries_.push_back(std::move(entry));
   }
+  settings.own_values_ = own_values_of(given, file.path, file_values, idle);
   for (const auto& [name, value] : idle) settings.idle_variables_.push_back(name);
   return settings;
 }

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "app/settings_file.h"
 #include "app/settings_table.h"
 #include "base/clock.h"
 #include "base/result.h"
@@ -27,6 +28,7 @@ struct Given {
       flags;                               // setting name -> every value given on the command line
   std::optional<std::string> config_file;  // --config
   Environment environment;
+  OwnFlags own;  // the flags that single commands have beside the table's
 };
 
 enum class OriginKind { kDefault, kEnvironment, kFile, kFlag };
@@ -43,6 +45,15 @@ using Value = std::variant<bool, int64_t, double, std::string, std::vector<std::
 struct Entry {
   const Setting* setting;
   Value value;
+  Origin origin;
+};
+
+// A flag of one command alone that the YAML file or the environment sets. The command line reads
+// and checks the texts.
+struct OwnValue {
+  std::string command;
+  std::string flag;
+  std::vector<std::string> texts;
   Origin origin;
 };
 
@@ -68,6 +79,7 @@ class Settings {
   const Origin& origin(std::string_view name) const;
   const std::vector<Entry>& entries() const { return entries_; }   // in the order of the table
   const std::string& config_file() const { return config_file_; }  // "" when none was read
+  const std::vector<OwnValue>& own_values() const { return own_values_; }
   // Variables that begin with TOKENMILL_ and that no setting reads: most likely a slip.
   const std::vector<std::string>& idle_variables() const { return idle_variables_; }
 
@@ -75,9 +87,13 @@ class Settings {
   const Entry& entry(std::string_view name) const;
 
   std::vector<Entry> entries_;  // [settings_table().size()]
+  std::vector<OwnValue> own_values_;
   std::string config_file_;
   std::vector<std::string> idle_variables_;
 };
+
+// ("bench", "gen") -> "TOKENMILL_BENCH_GEN"
+std::string environment_name(const std::string& command, const std::string& flag);
 
 // Reads `texts` as a value of the setting. `subject` ("--port", "config.yaml:3: port") begins the
 // sentence of a failure, kInvalid.
