@@ -2,8 +2,8 @@
 """Speed of llama.cpp (llama-cpp-python's own library) on one model file, as one JSON object.
 
 Prefill: one prompt of --prompt tokens in one batch, tokens per second.
-Decode: --batch sequences with --context tokens each, then --gen steps of one llama_decode for all of
-them; generated tokens per second, from the median step. Logits of every sequence are computed at
+Decode: --batch sequences with --context tokens each, then --gen steps of one llama_decode for all
+of them; generated tokens per second, from the median step. Logits of every sequence are computed at
 every step; nothing is sampled. Weight repacking, KV cache (f16) and flash attention are llama.cpp's
 defaults.
 The JSON has the shape that `tokenmill bench --json` prints.

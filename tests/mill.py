@@ -46,7 +46,7 @@ class Server:
         return json.loads(text)
 
     def stream(self, path, body, timeout=600):
-        """Opens a stream: (connection, iterator of `data:` objects). Close the connection to leave."""
+        """Opens a stream: (connection, iterator of `data:` objects); close it to leave."""
         connection = self.connect(timeout)
         connection.request(
             "POST", path, json.dumps(body | {"stream": True}), {"Content-Type": "application/json"}

@@ -88,7 +88,7 @@ class Comparison:
         self.drift = []  # (ours, llama.cpp's, f32's) logprob of the choice, where the choice is one
 
     def answer(self, entry):
-        """Compares one answer, going on from llama.cpp's token after a parting. True: no parting."""
+        """Compares one answer, after a parting on from llama.cpp's token. True: no parting."""
         before, place, places = self.partings, 0, len(entry["top_ids"])
         self.places += places
         while place < places:

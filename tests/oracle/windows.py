@@ -56,7 +56,7 @@ def peer_perplexity(peer, text, ctx):
 
 
 def our_perplexity(binary, model, text, args, logits=None):
-    """{perplexity, windows} of `tokenmill perplexity`; `logits`: a .npy file for the first window's."""
+    """{perplexity, windows} of `tokenmill perplexity`; `logits`: a .npy file to be written."""
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "text"
         file.write_bytes(text)
