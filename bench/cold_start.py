@@ -23,6 +23,7 @@ def start_once(binary, path, flags):
         return time.perf_counter() - begin
 
 
+@mill.ends_with_a_sentence
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -9,12 +9,25 @@ import json
 import pathlib
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
 
 class Failed(Exception):
     """The program did not do what it promises; the text says what."""
+
+
+def ends_with_a_sentence(main):
+    """main() that ends the script with the sentence of a Failed instead of a traceback."""
+
+    def guarded():
+        try:
+            main()
+        except Failed as failed:
+            sys.exit(str(failed))
+
+    return guarded
 
 
 class Server:

@@ -147,6 +147,7 @@ def drive(server, args):
     return wrong
 
 
+@mill.ends_with_a_sentence
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -199,6 +199,7 @@ def arguments():
     return parser.parse_args()
 
 
+@mill.ends_with_a_sentence
 def main():
     args, bugs = arguments(), 0
     for name in args.model:

@@ -22,6 +22,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import llama  # noqa: E402
 import make_models  # noqa: E402
+import mill  # noqa: E402
 import models  # noqa: E402
 import windows  # noqa: E402
 
@@ -146,6 +147,7 @@ def arguments():
     return args
 
 
+@mill.ends_with_a_sentence
 def main():
     args = arguments()
     llama.require()

@@ -14,6 +14,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import llama  # noqa: E402
+import mill  # noqa: E402
 import models  # noqa: E402
 import windows  # noqa: E402
 
@@ -51,6 +52,7 @@ def judge(name, text, args):
     return bad
 
 
+@mill.ends_with_a_sentence
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -61,6 +61,7 @@ def stream(server, body, faults):
         faults.append(f"{type(error).__name__}: {error}")
 
 
+@mill.ends_with_a_sentence
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
