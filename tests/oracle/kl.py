@@ -16,6 +16,7 @@ this figure (llama.cpp with and without its repacked kernels does), so --types a
 
 import argparse
 import hashlib
+import os
 import pathlib
 import sys
 
@@ -54,7 +55,7 @@ def logits_of(path, text, args, kv_f32=False):
     if not file.is_file():
         shape = {"context": args.ctx, "batch": args.ctx, "threads": args.threads}
         with llama.Peer(path, kv_f32=kv_f32, **shape) as peer:
-            part = file.with_suffix(".part.npy")
+            part = file.with_suffix(f".{os.getpid()}.npy")
             np.save(part, peer.window(windows.split(peer, text, args.ctx)[0][0]))
             part.rename(file)
     return np.load(file, mmap_mode="r")
@@ -69,7 +70,7 @@ def slices(path, text, args):
 
 
 def ours_of(np, path, part, args):
-    out = args.lab / "ours.npy"
+    out = args.lab / f"ours-{os.getpid()}.npy"
     windows.our_perplexity(models.binary(args.mill), path, part, args, logits=out)
     run = np.load(out, mmap_mode="r")
     out.unlink()  # the mapping keeps it until it is read

@@ -50,7 +50,7 @@ def quantize(source, target, ftype, pure=False):
     params.allow_requantize = True
     params.pure = pure
     params.nthread = 2
-    part = target.with_suffix(".part")
+    part = target.with_suffix(f".{os.getpid()}.part")
     code = lib.llama_model_quantize(os.fsencode(source), os.fsencode(part), ctypes.byref(params))
     if code != 0:
         sys.exit(f"llama_model_quantize gave {code} for {source} to {ftype}")
@@ -204,7 +204,7 @@ def make_synthetic(folder):
     for name, shape in SHAPES.items():
         path = folder / f"synthetic-{name}.F32.gguf"
         if not path.exists():
-            part = path.with_suffix(".part")
+            part = path.with_suffix(f".{os.getpid()}.part")
             write_synthetic(part, shape)
             part.rename(path)
         made[name] = path
