@@ -131,7 +131,7 @@ void Histogram::append(std::string& out, std::string_view name, std::string_view
     fmt::format_to(std::back_inserter(out), "{}_bucket{{{},le=\"{}\"}} {}\n", name, labels, bound,
                    total);
   }
-  const double sum = static_cast<double>(nanoseconds_.load(std::memory_order_relaxed)) * 1e-9;
+  const double sum = static_cast<double>(nanoseconds_.load(std::memory_order_relaxed)) / 1e9;
   fmt::format_to(std::back_inserter(out), "{}_sum{{{}}} {}\n{}_count{{{}}} {}\n", name, labels, sum,
                  name, labels, total);
 }
