@@ -236,6 +236,7 @@ Task<Status> deliver_streamed(Delivery at, Choices& choices) {
       head.content_type = "text/event-stream";
       head.headers = api_headers(at.http, at.options.cors_origin);
       head.headers.push_back({"Cache-Control", "no-cache"});
+      head.headers.push_back({"X-Accel-Buffering", "no"});  // a proxy is to pass each token on
       at.http.begin_stream(std::move(head));
       begun = true;
     }

@@ -276,13 +276,29 @@ TEST(Drain, cancels_what_outlives_the_deadline) {
   EXPECT_TRUE(mill.worker.wait_for_cancels(1));
 }
 
+TEST(SideThreads, outlive_a_server_that_is_taken_down) {
+  MillForTest::Setup setup;
+  setup.context_tokens = 1 << 24;
+  MillForTest mill(says("Hello"), std::move(setup));
+  net::RawClient client = mill.client();
+  client.send(
+      MillForTest::request("POST", "/v1/chat/completions", chat("", std::string(1 << 20, 'x'))));
+  while (mill.server->probe().requests == 0) std::this_thread::yield();
+  mill.server.reset();
+  client.receive_all();
+  EXPECT_TRUE(client.ended());
+}
+
 TEST(SideThreads, keep_the_io_thread_free_while_a_huge_prompt_is_read) {
   MillForTest::Setup setup;
   setup.context_tokens = 1 << 24;
   MillForTest mill(says("Hello"), std::move(setup));
-  const std::string huge(8 << 20, 'x');
-  auto answer = std::async(std::launch::async,
-                           [&] { return mill.post("/v1/chat/completions", chat("", huge)); });
+  const std::string huge(2 << 20, 'x');
+  auto answer = std::async(std::launch::async, [&] {
+    net::RawClient client = mill.client();
+    client.send(MillForTest::request("POST", "/v1/chat/completions", chat("", huge)));
+    return client.response(false, 120);
+  });
   int answered = 0;
   while (answer.wait_for(0s) != std::future_status::ready) {
     const Instant begun = now();

@@ -1,6 +1,8 @@
 // The two endpoints that make a model write: each a story in five stations.
 #include <fmt/format.h>
 
+#include <functional>
+
 #include "gateway/choices.h"
 #include "gateway/deliver.h"
 #include "gateway/openai/formats.h"
@@ -20,14 +22,12 @@ Result<Call> parse_chat_now(std::string_view body, const openai::Catalogue& cata
 }
 
 // Parses on a side thread when that would hold up the others of this io thread.
-Task<Result<Call>> read_call(Stations at, const std::string& body, Parse parse) {
-  Result<Call> call;
-  const auto work = [&] { call = parse(body, at.catalogue()); };
-  if (body.size() > at.options.inline_body_bytes) {
-    co_await at.side_threads.run(work);
-  } else {
-    work();
-  }
+Task<Result<Call>> read_call(Stations at, std::string body, Parse parse) {
+  if (body.size() <= at.options.inline_body_bytes) co_return parse(body, at.catalogue());
+  std::function<Result<Call>()> work = [at, parse, body = std::move(body)] {
+    return parse(body, at.catalogue());
+  };
+  Result<Call> call = co_await at.side_threads.run(std::move(work));
   co_return call;
 }
 
@@ -39,7 +39,9 @@ openai::Envelope envelope(std::string_view prefix, const Options& options) {
 Task<Status> serve_answers(Stations at, net::HttpExchange& http, RequestRecord& record, Parse parse,
                            Format format_of, std::string_view id_prefix) {
   if (at.draining) co_return fail(Code::kOverloaded, "the server is shutting down: try again");
-  MILL_CO_TRY(const Call call, co_await read_call(at, http.request().body, parse));
+  std::string body = http.take_body();
+  MILL_CO_TRY(const Call call, co_await read_call(at, std::move(body), parse));
+  http.drop_body();
   record.model = call.model->id;
   ModelMetrics& metrics = at.metrics.of(*call.model);
   const bool timed = at.options.answer_time > Duration::zero();

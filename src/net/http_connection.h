@@ -65,6 +65,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   // For HttpExchange, on the strand.
   Task<Status> write(std::string bytes);
   void watch(std::function<void()> on_leave);
+  void release_body();
   bool client_left() const { return left_; }
   void close_after_answer() { keep_alive_ = false; }
   bool will_close() const { return !keep_alive_ || shared_.draining; }
@@ -82,7 +83,6 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   Task<Status> wait_writable();
 
   bool reserve_body(size_t bytes);
-  void release_body();
   void arm(Instant deadline);
   void disarm();
   void watch_on();

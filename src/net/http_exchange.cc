@@ -14,6 +14,11 @@ HttpExchange::HttpExchange(HttpConnection& connection, HttpRequest request, Requ
       id_(std::move(id)),
       received_(received) {}
 
+void HttpExchange::drop_body() {
+  request_.body = std::string();
+  connection_.release_body();
+}
+
 std::string HttpExchange::head_of(const HttpReply& reply, std::string_view framing) const {
   std::string head = fmt::format("HTTP/1.1 {} {}\r\n", reply.status, reason_phrase(reply.status));
   if (!reply.content_type.empty()) head += "Content-Type: " + reply.content_type + "\r\n";

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/ids.h"
@@ -27,6 +28,11 @@ class HttpExchange {
   HttpExchange& operator=(const HttpExchange&) = delete;
 
   const HttpRequest& request() const { return request_; }
+  // The body, given away: request().body is empty afterwards.
+  std::string take_body() { return std::exchange(request_.body, {}); }
+  // Frees the body and its share of HttpLimits::body_bytes_total, which otherwise end with the
+  // handler. For answers that take long.
+  void drop_body();
   const RequestId& id() const { return id_; }
   Instant received() const { return received_; }  // when the last byte of the request was in
 

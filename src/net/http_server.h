@@ -68,8 +68,9 @@ class HttpServer {
   // (a port below 1024), kIo (the port is taken), each with a sentence that says what to do.
   static Result<std::unique_ptr<HttpServer>> listen(HttpServerOptions options, HttpHandler handler);
 
-  // Stops at once what still runs; call drain() first for a polite end. Requires: who feeds the answers that still run (a worker) has
-  // stopped, or drain() has succeeded.
+  // Stops at once what still runs: handlers are dropped where they wait, and the streams that they
+  // read are cancelled. What handlers point to must still be there. Call drain() first for a polite
+  // end.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

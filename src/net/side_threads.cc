@@ -1,9 +1,7 @@
 #include "net/side_threads.h"
 
-#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 namespace mill::net {
 
@@ -19,13 +17,8 @@ SideThreads::~SideThreads() {
   pool_->threads.join();
 }
 
-Task<void> SideThreads::run(std::function<void()> work) {
-  // Posting with the pool's executor bound moves this coroutine's resumption there and nothing
-  // else; posting without it moves back.
-  const auto pool = pool_->threads.get_executor();
-  co_await boost::asio::post(boost::asio::bind_executor(pool, boost::asio::use_awaitable));
-  work();
-  co_await boost::asio::post(boost::asio::use_awaitable);
+void SideThreads::post(std::function<void()> work) {
+  boost::asio::post(pool_->threads, std::move(work));
 }
 
 }  // namespace mill::net
