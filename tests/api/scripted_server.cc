@@ -1,9 +1,12 @@
-// The gateway with a worker that follows a script, for clients in other languages to be tested against.
+// The gateway with a worker that follows a script, for clients in other languages to be tested
+// against.
 //
-//   mill_scripted_server     prints its port as one line, serves until its standard input ends, then drains
+//   mill_scripted_server     prints its port as one line, serves until its standard input ends,
+//   then drains
 //
-// What is said follows from the prompt: "count" brings six numbers, "unicode" characters of several bytes, "fail" a fault after three
-// tokens, "forever" words without an end, "empty" nothing; anything else "Hello world".
+// What is said follows from the prompt: "count" brings six numbers, "unicode" characters of several
+// bytes, "fail" a fault after three tokens, "forever" words without an end, "empty" nothing;
+// anything else "Hello world".
 #include <cstdio>
 #include <iostream>
 #include <string>
@@ -36,7 +39,8 @@ Script script_for(const text::Tokenizer& tokenizer, const work::Order& order) {
 int serve() {
   const text::Tokenizer tokenizer = tiny_tokenizer();
   const text::ChatTemplate chat_template = tiny_template();
-  ScriptedWorker worker(tokenizer, [&](const work::Order& order) { return script_for(tokenizer, order); });
+  ScriptedWorker worker(tokenizer,
+                        [&](const work::Order& order) { return script_for(tokenizer, order); });
   ServedModel model;
   model.id = "org/tiny";
   model.tokenizer = &tokenizer;
@@ -67,4 +71,6 @@ int serve() {
 }  // namespace
 }  // namespace mill::gateway
 
-int main() { return mill::gateway::serve(); }
+int main() {
+  return mill::gateway::serve();
+}
