@@ -13,10 +13,26 @@ import shlex
 import statistics
 import subprocess
 import sys
+import time
 
+QUIET = 0.1  # above this share of other work the table is marked
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "oracle"))
 import models  # noqa: E402
+
+
+def busy(seconds=0.5):
+    """The share of all CPUs that other work takes now: 0 on a quiet machine."""
+
+    def ticks():
+        fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+        values = [int(field) for field in fields]
+        return sum(values), values[3] + values[4]  # all, idle and waiting for a disk
+
+    all_before, idle_before = ticks()
+    time.sleep(seconds)
+    all_after, idle_after = ticks()
+    return 1 - (idle_after - idle_before) / max(1, all_after - all_before)
 
 
 def measure(command):
@@ -32,15 +48,19 @@ def measure(command):
 
 
 def interleave(sides, rounds, note):
-    """{side: {what: [rate of each round]}}; the order of the sides turns round every round."""
-    seen = {name: {} for name in sides}
+    """({side: {what: [rate of each round]}}, the most other work seen before a run).
+
+    The order of the sides turns round every round.
+    """
+    seen, disturbed = {name: {} for name in sides}, 0.0
     for number in range(rounds):
         order = list(sides) if number % 2 == 0 else list(reversed(sides))
         for name in order:
+            disturbed = max(disturbed, busy())
             for what, rate in measure(sides[name]).items():
                 seen[name].setdefault(what, []).append(rate)
             print(f"{note}: round {number + 1} of {rounds}, {name} done", file=sys.stderr)
-    return seen
+    return seen, disturbed
 
 
 def cell(rates):
@@ -81,9 +101,10 @@ def commands(path, args):
 
 def main():
     args = arguments()
-    rows, raw, low = [], {}, []
+    rows, raw, low, disturbed = [], {}, [], 0.0
     for name in args.model:
-        seen = interleave(commands(models.path_of(name), args), args.rounds, name)
+        seen, other = interleave(commands(models.path_of(name), args), args.rounds, name)
+        disturbed = max(disturbed, other)
         raw[name] = seen
         for what, theirs in seen["llama.cpp"].items():
             ours = seen["tokenmill"][what]
@@ -95,6 +116,9 @@ def main():
     print("Median [min..max] of the rounds, and the ratio of the medians.\n")
     print("| model | what | tokenmill | llama.cpp | ratio |\n| --- | --- | --- | --- | --- |")
     print("\n".join(rows))
+    print(f"\nOther work took at most {disturbed * 100:.0f} % of the CPUs just before a run.")
+    if disturbed > QUIET:
+        print("NOT QUIET: these figures say more about the other work than about the programs.")
     if args.save:
         args.save.write_text(json.dumps(raw, indent=1) + "\n")
     if low:
