@@ -123,14 +123,15 @@ Status serve(const Settings& settings) {
 
   MILL_TRY(const Mill mill, make_mill(settings));
   const auto probe = std::make_shared<net::HttpProbe>();
-  // The handler is set before the server starts; binding comes first, so that a taken port is told
-  // at once.
+  // Binding comes before the loading, so that a taken port is told at once; and the server ends
+  // first, as its handlers use all that stands above it.
+  std::vector<std::unique_ptr<MountedModel>> models;
   std::unique_ptr<gateway::Gateway> door;
   net::HttpHandler handler;
   MILL_TRY(const std::unique_ptr<net::HttpServer> server,
            net::HttpServer::listen(server_options(settings, probe),
                                    [&handler](net::HttpExchange& http) { return handler(http); }));
-  MILL_TRY(const std::vector<std::unique_ptr<MountedModel>> models, mount_all(settings, mill));
+  MILL_TRY(models, mount_all(settings, mill));
   std::vector<gateway::ServedModel> served;
   for (const auto& model : models) served.push_back(model->served());
   door =
