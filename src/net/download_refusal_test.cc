@@ -143,13 +143,14 @@ TEST_F(DownloadTest, AStrangersCertificateIsRefused) {
 
 TEST_F(DownloadTest, NobodyThere) {
   DownloadRequest request;
-  request.attempts = 2;
+  request.attempts = 6;
   request.first_pause = milliseconds(1);
   request.url = "https://localhost:1/file";
   const auto done = get(request);
   ASSERT_FALSE(done);
   EXPECT_NE(done.error().message.find("cannot reach localhost:1"), std::string::npos)
       << done.error().message;
+  EXPECT_NE(notes_.find("(2 of 2)"), std::string::npos) << notes_;  // no six tries at a closed door
 }
 
 TEST_F(DownloadTest, TheTokenStaysWithItsHost) {

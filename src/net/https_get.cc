@@ -210,6 +210,7 @@ GetOutcome failed(CURLcode code, const char* detail, const Transfer& transfer) {
   outcome.end = GetEnd::kBroken;
   if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT ||
       code == CURLE_COULDNT_RESOLVE_PROXY) {
+    outcome.unreachable = true;
     outcome.error = {
         Code::kIo,
         fmt::format("cannot reach {} ({}): check the network, or set https_proxy", host, why),

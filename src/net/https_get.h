@@ -46,6 +46,7 @@ enum class GetEnd {
 struct GetOutcome {
   GetEnd end = GetEnd::kBroken;
   int status = 0;                       // the last status line; 0 when none came
+  bool unreachable = false;             // kBroken before there was a connection
   std::optional<Duration> retry_after;  // as the server asked
   Error error;                          // why, when end is not kComplete
 };
