@@ -13,8 +13,8 @@ inline constexpr uint32_t kNoMerge = UINT32_MAX;
 
 // Memory of merge_all, kept by the caller from word to word.
 struct MergeMemory {
-  struct Candidate {
-    uint32_t priority, left, right;
+  struct Candidate {  // a node and the one after it
+    uint32_t priority, left;
     uint32_t count;  // of first symbols in both: tells whether one of them has changed since
   };
   struct Node {
@@ -52,25 +52,22 @@ void merge_long(const Rule& rule, std::vector<Symbol>& symbols, MergeMemory& mem
   using Candidate = MergeMemory::Candidate;
   constexpr uint32_t kEnd = UINT32_MAX;
   const auto later = [](const Candidate& a, const Candidate& b) {
-    return a.priority != b.priority ? a.priority > b.priority : a.left > b.left;
+    return (uint64_t{a.priority} << 32 | a.left) > (uint64_t{b.priority} << 32 | b.left);
   };
   const auto size = static_cast<uint32_t>(symbols.size());
   auto& nodes = memory.nodes;
   auto& heap = memory.heap;
   nodes.resize(size);
   heap.clear();
-  const auto candidate = [&](uint32_t left, uint32_t right) {
-    return Candidate{rule.priority(symbols[left], symbols[right]), left, right,
-                     nodes[left].count + nodes[right].count};
-  };
   for (uint32_t i = 0; i < size; ++i) nodes[i] = {i - 1, i + 1 < size ? i + 1 : kEnd, 1};
   for (uint32_t i = 0; i + 1 < size; ++i)
-    if (const Candidate one = candidate(i, i + 1); one.priority != kNoMerge) heap.push_back(one);
+    if (const uint32_t priority = rule.priority(symbols[i], symbols[i + 1]); priority != kNoMerge)
+      heap.push_back({priority, i, 2});
   std::make_heap(heap.begin(), heap.end(), later);
   const auto push = [&](uint32_t left, uint32_t right) {
-    const Candidate one = candidate(left, right);
-    if (one.priority == kNoMerge) return;
-    heap.push_back(one);
+    const uint32_t priority = rule.priority(symbols[left], symbols[right]);
+    if (priority == kNoMerge) return;
+    heap.push_back({priority, left, nodes[left].count + nodes[right].count});
     std::push_heap(heap.begin(), heap.end(), later);
   };
   while (!heap.empty()) {
@@ -78,9 +75,10 @@ void merge_long(const Rule& rule, std::vector<Symbol>& symbols, MergeMemory& mem
     const Candidate best = heap.back();
     heap.pop_back();
     auto& left = nodes[best.left];
-    auto& right = nodes[best.right];
-    if (left.count == 0 || right.count == 0 || left.count + right.count != best.count) continue;
-    symbols[best.left] = rule.join(symbols[best.left], symbols[best.right], best.priority);
+    if (left.count == 0 || left.after == kEnd) continue;
+    auto& right = nodes[left.after];
+    if (left.count + right.count != best.count) continue;
+    symbols[best.left] = rule.join(symbols[best.left], symbols[left.after], best.priority);
     left.count += right.count;
     left.after = right.after;
     right.count = 0;
@@ -96,10 +94,9 @@ void merge_long(const Rule& rule, std::vector<Symbol>& symbols, MergeMemory& mem
 
 }  // namespace merge_detail
 
-// Merges `symbols` in place. Rule has
-//   uint32_t priority(Symbol left, Symbol right)                    kNoMerge when they can't be
-//   merged Symbol join(Symbol left, Symbol right, uint32_t priority)       of what priority() gave
-// Requires: fewer than 2³² symbols.
+// Merges `symbols` in place. A Rule has `uint32_t priority(Symbol left, Symbol right)`, kNoMerge for
+// two that can't be merged, and `Symbol join(Symbol left, Symbol right, uint32_t priority)` for two
+// that can. Requires: fewer than 2³² symbols.
 template <class Rule, class Symbol>
 void merge_all(const Rule& rule, std::vector<Symbol>& symbols, MergeMemory& memory) {
   constexpr size_t kShort = 40;

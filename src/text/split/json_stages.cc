@@ -149,7 +149,7 @@ class Reader {
                                                              {"NFKC", Kind::kNfkc},
                                                              {"NFKD", Kind::kNfkd},
                                                              {"Lowercase", Kind::kLowercase},
-                                                             {"StripAccents", Kind::kStripAccents}};
+                                                             {"StripAccents", Kind::kStripMarks}};
     for (const auto& [name, kind] : kSimple)
       if (type == name) {
         out_.steps.push_back({kind});

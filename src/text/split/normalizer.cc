@@ -130,7 +130,7 @@ bool prepends(const Normalizer::Step& step, std::string_view text, bool at_start
     case Kind::kPrependIfFirst:
       return at_start && !text.starts_with(step.with);
     default:
-      return !(UnicodeTable::get()[code_point_at(text.data()).code] & kSpace);
+      return text.front() != ' ';
   }
 }
 
@@ -152,14 +152,16 @@ std::string apply_one(const Normalizer::Step& step, std::string_view text, bool 
       return prepends(step, text, at_start) ? step.with + std::string(text) : std::string(text);
     case Kind::kBertClean:
       return bert_clean(text);
+    case Kind::kStripMarks:
     case Kind::kStripAccents:
     case Kind::kBertChinese:
       break;
   }
   std::string out;
   for_each_code(text, [&](uint32_t code) {
-    if (step.kind == Kind::kStripAccents) {
-      if (!(UnicodeTable::get()[code] & kOpenMark)) append_utf8(out, code);
+    if (step.kind != Kind::kBertChinese) {
+      const Kinds dropped = step.kind == Kind::kStripMarks ? kMark : kOpenMark;
+      if (!(UnicodeTable::get()[code] & dropped)) append_utf8(out, code);
       return;
     }
     const bool alone = is_ideograph(code);

@@ -17,12 +17,13 @@ class Normalizer {
       kNfkc,
       kNfkd,
       kLowercase,
-      kStripAccents,      // drops Mn; of use behind kNfd
+      kStripMarks,        // drops M; of use behind kNfd
+      kStripAccents,      // drops Mn alone, as BERT does
       kReplace,           // every `what` by `with`
       kPrepend,           // `with`, to a text that is not empty
       kPrependIfNew,      // … and that does not begin with it
       kPrependIfFirst,    // … and that is the beginning of the whole text
-      kPrependIfNoSpace,  // … and that does not begin with white space
+      kPrependIfNoSpace,  // … and that does not begin with ' '
       kBertClean,         // drops control characters, makes white space ' '
       kBertChinese,       // puts ' ' around CJK ideographs
     } kind;

@@ -52,6 +52,11 @@ TEST(Normalizer, LowercaseOfTheTurkishI) {
   EXPECT_EQ(applied(Kind::kLowercase, "İΣẞ"), "i\u0307σß");
 }
 
+TEST(Normalizer, StripsAllMarksOrThoseOfBert) {
+  EXPECT_EQ(applied(Kind::kStripMarks, "e\u0301\u093F"), "e");
+  EXPECT_EQ(applied(Kind::kStripAccents, "e\u0301\u093F"), "e\u093F");
+}
+
 TEST(Normalizer, ReplaceAndPrepend) {
   EXPECT_EQ(Normalizer({{Kind::kReplace, "ab", "x"}}).apply("abcabab", true), "xcxx");
   EXPECT_EQ(Normalizer({{Kind::kReplace, "", "x"}}).apply("abc", true), "abc");
@@ -59,7 +64,8 @@ TEST(Normalizer, ReplaceAndPrepend) {
   EXPECT_EQ(Normalizer({{Kind::kPrepend, "", "_"}}).apply("_a", false), "__a");
   EXPECT_EQ(Normalizer({{Kind::kPrependIfNew, "", "_"}}).apply("_a", true), "_a");
   EXPECT_EQ(Normalizer({{Kind::kPrependIfFirst, "", "_"}}).apply("a", false), "a");
-  EXPECT_EQ(Normalizer({{Kind::kPrependIfNoSpace, "", " "}}).apply("\ta", true), "\ta");
+  EXPECT_EQ(Normalizer({{Kind::kPrependIfNoSpace, "", " "}}).apply("\ta", true), " \ta");
+  EXPECT_EQ(Normalizer({{Kind::kPrependIfNoSpace, "", " "}}).apply(" a", true), " a");
 }
 
 }  // namespace

@@ -16,6 +16,35 @@ struct Freed {
   void operator()(pcre2_match_context* context) const { pcre2_match_context_free(context); }
 };
 
+// \w as Oniguruma and Rust take it, with marks and joining punctuation, which this PCRE2 leaves
+// out.
+std::string with_word_class(const std::string& pattern) {
+  constexpr std::string_view kWord = R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc})";
+  std::string out;
+  bool in_class = false;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    const char c = pattern[i];
+    const char next = c == '\\' && i + 1 < pattern.size() ? pattern[i + 1] : '\0';
+    if (next == 'w' || (next == 'W' && !in_class)) {
+      if (!in_class) out += next == 'w' ? "[" : "[^";
+      out += kWord;
+      if (!in_class) out += ']';
+      ++i;
+      continue;
+    }
+    out += c;
+    if (next != '\0') {
+      out += next;
+      ++i;
+    } else if (c == '[') {
+      in_class = true;
+    } else if (c == ']') {
+      in_class = false;
+    }
+  }
+  return out;
+}
+
 struct Part {
   std::string_view text;
   bool matched;
@@ -72,11 +101,12 @@ PatternStage::~PatternStage() = default;
 
 Result<std::unique_ptr<const Stage>> PatternStage::make(const std::string& pattern,
                                                         Options options) {
+  const std::string adapted = with_word_class(pattern);
   int error = 0;
   PCRE2_SIZE place = 0;
   auto compiled = std::make_unique<Compiled>();
   compiled->pattern.reset(
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(adapted.data()), adapted.size(),
                     PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &place, nullptr));
   if (!compiled->pattern) {
     PCRE2_UCHAR message[256] = {};

@@ -187,6 +187,20 @@ TEST(PatternStage, AMatchOfNothingCutsAndGoesOn) {
   EXPECT_EQ(pieces, (Pieces{"n=1", "234", "567"}));
 }
 
+TEST(PatternStage, WordsHaveMarks) {
+  const auto cut = [](const char* pattern, std::string_view text) {
+    auto stage = PatternStage::make(
+        pattern, {.behaviour = PatternStage::Behaviour::kRemoved, .inverted = true});
+    Pieces pieces;
+    (*stage)->cut(text, pieces);
+    return pieces;
+  };
+  EXPECT_EQ(cut(R"(\w+)", "a\u093F_1 \\ b"), (Pieces{"a\u093F_1", "b"}));
+  EXPECT_EQ(cut(R"([^\w\s]+)", "a\u093F.! b"), (Pieces{".!"}));
+  EXPECT_EQ(cut(R"(\W+)", "a\u093F.! b"), (Pieces{".! "}));
+  EXPECT_EQ(cut(R"(\\w)", "a\\w"), (Pieces{"\\w"}));
+}
+
 TEST(PatternStage, ABadPatternIsRefused) {
   const auto stage = PatternStage::make("(", {});
   ASSERT_FALSE(stage);
