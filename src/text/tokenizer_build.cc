@@ -73,14 +73,17 @@ Status check(const Vocabulary& vocabulary) {
       return corrupt(fmt::format("the score of token {} is not a number", i),
                      "tokenizer.ggml.scores");
   size_t bytes = 0;
-  std::unordered_set<std::string_view> seen(size * 2);
+  PieceIndex seen(size);
   for (size_t i = 0; i < size; ++i) {
     const std::string& piece = vocabulary.pieces[i];
+    bytes += piece.size();
     if (piece.size() > kLongestPiece)
       return corrupt(fmt::format("token {} has {} bytes, at most {} can be used", i, piece.size(),
                                  kLongestPiece),
                      kTokens);
-    if (!piece.empty() && !seen.insert(piece).second)
+    if (bytes > UINT32_MAX)
+      return corrupt(fmt::format("{} bytes of tokens are more than 4 GiB", bytes), kTokens);
+    if (!piece.empty() && !seen.add(piece, static_cast<TokenId>(i)))
       return corrupt(fmt::format("token {} is '{}', as another token is", i, for_people(piece)),
                      kTokens);
     const bool is_byte = !vocabulary.types.empty() && vocabulary.types[i] == TokenType::kByte;
@@ -89,10 +92,7 @@ Status check(const Vocabulary& vocabulary) {
           fmt::format("token {} stands for a byte, but is '{}' and not of the form <0x0A>", i,
                       for_people(piece)),
           kTokens);
-    bytes += piece.size();
   }
-  if (bytes > UINT32_MAX)
-    return corrupt(fmt::format("{} bytes of tokens are more than 4 GiB", bytes), kTokens);
   return check_ids(vocabulary);
 }
 
@@ -181,13 +181,17 @@ class Builder {
   }
 
   void fill_scored_pieces() {
+    const TokenId unknown = vocabulary_.unknown;
+    const bool usable =
+        unknown != kNoToken && types_[static_cast<size_t>(unknown)] != TokenType::kControl;
     ScoredPieces::Parts parts{.scores = std::move(vocabulary_.scores),
-                              .unknown = vocabulary_.unknown};
+                              .unknown = usable ? unknown : kNoToken};
     parts.bytes.fill(kNoToken);
     parts.pieces.resize(size());
     for (size_t id = 0; id < size(); ++id) {
+      if (is_hidden(id)) continue;
       const std::string& piece = vocabulary_.pieces[id];
-      if (!is_hidden(id)) parts.pieces[id] = piece;
+      parts.pieces[id] = piece;
       const int byte = byte_of_name(piece);
       if (byte >= 0 && (parts.bytes[byte] == kNoToken || types_[id] == TokenType::kByte))
         parts.bytes[byte] = static_cast<TokenId>(id);

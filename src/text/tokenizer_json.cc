@@ -53,6 +53,9 @@ class Loader {
     MILL_TRY_DO(fill_specials());
     MILL_TRY_DO(read_post_processor(member(file_, "post_processor")));
     MILL_TRY_DO(word_pieces_ ? fill_word_pieces() : fill_byte_pairs());
+    // Ordinary text can be unknown, so that token controls nothing, special as files may call it.
+    MILL_TRY(const TokenId unknown, token_at("unk_token"));
+    if (unknown != kNoToken) parts_.is_control[static_cast<size_t>(unknown)] = false;
     return std::move(parts_);
   }
 
@@ -268,12 +271,13 @@ class Loader {
     parts.pieces.resize(pieces_.size());
     std::unordered_set<std::string> hidden;
     for (size_t id = 0; id < pieces_.size(); ++id) {
+      if (parts_.is_control[id]) {
+        hidden.insert(text_of(pieces_[id]));
+        continue;
+      }
+      parts.pieces[id] = text_of(pieces_[id]);
       if (const int byte = byte_of_name(pieces_[id]); byte >= 0)
         parts.bytes[byte] = static_cast<TokenId>(id);
-      if (parts_.is_control[id])
-        hidden.insert(text_of(pieces_[id]));
-      else
-        parts.pieces[id] = text_of(pieces_[id]);
     }
     MILL_TRY(const array* merges, array_at(*model_, "merges"));
     parts.merges.reserve(merges->size());

@@ -155,6 +155,16 @@ TEST(TokenizerJson, BadFilesAreRefusedByField) {
   }
 }
 
+TEST(TokenizerJson, TheUnknownTokenControlsNothing) {
+  const std::string json =
+      replaced(kWordPieces, R"("added_tokens": [)",
+               R"("added_tokens": [{"id": 0, "content": "[UNK]", "special": true}, )");
+  const Tokenizer tokenizer = *Tokenizer::from_tokenizer_json(json);
+  EXPECT_FALSE(tokenizer.is_control(0));
+  EXPECT_EQ(tokenizer.bytes(0), "");
+  EXPECT_EQ(tokenizer.encode("zz", false, Ends::kNone), (Ids{0}));
+}
+
 TEST(TokenizerJson, BytesThatAreNoUtf8AreReplaced) {
   EXPECT_EQ(encoded(kFallback, "a\xFF\xFE"), encoded(kFallback, "a\uFFFD\uFFFD"));
 }

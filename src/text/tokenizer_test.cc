@@ -191,6 +191,15 @@ TEST(HostileVocabulary, OddPiecesDoNoHarm) {
   for (size_t id = 0; id < size; ++id) (void)tokenizer.bytes(static_cast<TokenId>(id));
 }
 
+TEST(HostileVocabulary, ControlTokensStandForNoByteAndForNothingUnknown) {
+  Vocabulary vocabulary = scored_vocabulary({"a"});
+  vocabulary.types['b'] = TokenType::kControl;  // <0x62>
+  vocabulary.types['c'] = TokenType::kControl;
+  vocabulary.unknown = 'c';
+  EXPECT_EQ(Tokenizer::build(vocabulary)->encode("abc<0x62>", false, Ends::kNone),
+            (Ids{256, '<', '0', 'x', '6', '2', '>'}));
+}
+
 TEST(HostileVocabulary, WithoutBytesTextIsUnknown) {
   Vocabulary vocabulary;
   vocabulary.algorithm = Vocabulary::Algorithm::kScoredPieces;
