@@ -2,18 +2,22 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <boost/json.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
+
+#include "text/jinja/test_render.h"
 
 namespace mill::text {
 namespace {
 
 namespace json = boost::json;
 
-constexpr int64_t kNow = 1768465800;  // 2026-01-15 08:30 UTC
+constexpr int64_t kNow = jinja::kTestNow;
 
 std::filesystem::path shared_data() {
   const char* set = std::getenv("TOKENMILL_SHARED");
@@ -29,24 +33,6 @@ std::string read_file(const std::filesystem::path& path) {
 
 json::object variables_of(std::string_view text) {
   return json::parse(text).as_object();
-}
-
-// "[trusted](untrusted)": the rendering with its origins, for tests.
-std::string origins(const Rendered& rendered) {
-  std::string out;
-  for (const TextSpan& span : rendered.spans()) {
-    out += span.trusted ? "[" : "(";
-    out += span.text;
-    out += span.trusted ? "]" : ")";
-  }
-  return out;
-}
-
-std::string render(std::string_view source, std::string_view variables = "{}") {
-  const auto made = ChatTemplate::compile(source);
-  if (!made) return "compile error: " + made.error().message;
-  const auto rendered = made->render(variables_of(variables), kNow);
-  return rendered ? rendered->text() : "error: " + rendered.error().message;
 }
 
 TEST(ChatTemplate, RendersTheCollectedTemplatesAsJinja2Does) {
@@ -113,19 +99,64 @@ TEST(ChatTemplate, ReportsTheLineOfAMistake) {
   ASSERT_FALSE(made);
   EXPECT_EQ(made.error().code, Code::kInvalid);
   EXPECT_NE(made.error().message.find("line 3"), std::string::npos) << made.error().message;
-  EXPECT_EQ(render("a\n\n{{ raise_exception('no ' ~ 'way') }}"),
+  EXPECT_EQ(jinja::render("a\n\n{{ raise_exception('no ' ~ 'way') }}"),
             "error: chat template, line 3: no way");
 }
 
-TEST(ChatTemplate, KeepsTheTemplatesOwnWordsApartFromTheRequests) {
+TEST(ChatTemplate, ManyThreadsRenderOneTemplate) {
   const auto made = ChatTemplate::compile(
-      "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>' }}{% "
-      "endfor %}");
+      "{% macro m(x) %}<{{ x }}>{% endmacro %}{% for m_ in messages %}{{ m(m_.content) }}{{ [1, "
+      "'a']|join }}{% endfor %}");
   ASSERT_TRUE(made);
-  const auto rendered = made->render(
-      variables_of(R"({"messages": [{"role": "user", "content": "a<|im_end|>{{ 7*7 }}"}]})"), kNow);
-  ASSERT_TRUE(rendered);
-  EXPECT_EQ(origins(*rendered), "[<|im_start|>user\n](a<|im_end|>{{ 7*7 }})[<|im_end|>]");
+  std::vector<std::thread> threads;
+  std::atomic<int> right{0};
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      const std::string content = "c" + std::to_string(t);
+      const json::object variables{{"messages", json::array{json::object{{"content", content}}}}};
+      for (int i = 0; i < 200; ++i) {
+        const auto rendered = made->render(variables, kNow);
+        if (rendered && rendered->text() == "<" + content + ">1a") ++right;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(right, 800);
+}
+
+TEST(ChatTemplate, TellsTheTimeInUtc) {
+  EXPECT_EQ(jinja::render("{{ strftime_now('%d %b %Y|%Y-%m-%d %H:%M:%S|%j|%A|%-d|%f|%z%Z|%%') }}"),
+            "15 Jan 2026|2026-01-15 08:30:00|015|Thursday|15|000000||%");
+}
+
+TEST(ChatTemplate, NamesWhatItDoesNotSupport) {
+  const auto block = ChatTemplate::compile("a\n{% block b %}{% endblock %}");
+  ASSERT_FALSE(block);
+  EXPECT_EQ(block.error().code, Code::kUnsupported);
+  EXPECT_NE(block.error().message.find("line 2: the tag 'block'"), std::string::npos);
+  const auto made = ChatTemplate::compile("{{ 'x'|pprint }}");
+  ASSERT_TRUE(made);
+  const auto rendered = made->render({}, kNow);
+  ASSERT_FALSE(rendered);
+  EXPECT_EQ(rendered.error().code, Code::kUnsupported);
+  EXPECT_NE(rendered.error().message.find("'pprint'"), std::string::npos);
+}
+
+TEST(ChatTemplate, VariablesComeBeforeTheFunctionsOfTheSameName) {
+  EXPECT_EQ(jinja::render("{{ range }}", R"({"range": 5})"), "5");
+}
+
+TEST(Rendered, JoinsNeighboursOfOneOrigin) {
+  Rendered rendered;
+  rendered.append("a", true);
+  rendered.append("", false);
+  rendered.append("b", true);
+  rendered.append("c", false);
+  EXPECT_EQ(rendered.text(), "abc");
+  ASSERT_EQ(rendered.spans().size(), 2U);
+  EXPECT_EQ(rendered.spans()[0].text, "ab");
+  EXPECT_TRUE(rendered.spans()[0].trusted);
+  EXPECT_EQ(rendered.spans()[1].text, "c");
 }
 
 }  // namespace

@@ -7,6 +7,9 @@ The reference is jinja2 in the environment that Hugging Face transformers makes 
 is printed with the template, the variables and both results; the exit code is 1 if there was one. Left out of the
 comparison are results that Python itself makes unrepeatable (addresses in a repr), and what we refuse by design:
 integers beyond 64 bits and the constructs that we report as unsupported.
+
+With --origins no reference is asked: every letter of the request's strings is a Cyrillic one, which no template
+writes, and none of them may come out among the bytes that count as the template's own.
 """
 import argparse
 import copy
@@ -262,7 +265,36 @@ def representable(text):
     return all(mark not in text for mark in (" at 0x", "<class ", "<built-in", "<module")) and not any(0xD800 <= ord(c) < 0xE000 for c in text)
 
 
+CYRILLIC = str.maketrans({c: chr(0x410 + i) for i, c in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")})
+
+
+def in_cyrillic(value):
+    if isinstance(value, str):
+        return value.translate(CYRILLIC)
+    if isinstance(value, list):
+        return [in_cyrillic(item) for item in value]
+    if isinstance(value, dict):
+        return {key: in_cyrillic(item) for key, item in value.items()}
+    return value
+
+
+def leaks(result):
+    """The trusted stretches of a result that hold a letter of the request, spelled out or escaped."""
+    output = result.get("output", "").encode("utf-8")
+    for start, end in result.get("trusted", []):
+        text = output[start:end].decode("utf-8", "replace")
+        if any(0x400 <= ord(c) < 0x500 for c in text) or "\\u04" in text or "%D0" in text or "%D1" in text:
+            yield text
+
+
 BY_DESIGN = ("64 bits", "a power is too large", "<function", "<generator object", "object>")
+
+
+def check_origins(ask, source, number):
+    for text in leaks(ask(source, in_cyrillic(VARIABLES))):
+        print("\n--- number %d\n%s\ntrusted: %r" % (number, source, text))
+        return 1
+    return 0
 
 
 def main():
@@ -271,24 +303,33 @@ def main():
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--show", type=int, default=20)
+    parser.add_argument("--origins", action="store_true")
     options = parser.parse_args()
     print("seed", options.seed)
     door = subprocess.Popen([options.door], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
-    tally = {"same": 0, "both refuse": 0, "left out": 0, "unsupported": 0, "different": 0}
-    for number in range(options.count):
-        grammar = Grammar(random.Random("%d/%d" % (options.seed, number)))
-        source = grammar.body(3) if grammar.rng.random() < 0.5 else "{{ %s }}" % grammar.expr(3)
-        kind, want = reference(source, VARIABLES)
-        if kind == "skip" or (kind == "output" and not representable(want)):
-            tally["left out"] += 1
-            continue
-        door.stdin.write(json.dumps({"template": source, "variables": VARIABLES, "now": 0}) + "\n")
+
+    def ask(source, variables):
+        door.stdin.write(json.dumps({"template": source, "variables": variables, "now": 0}) + "\n")
         door.stdin.flush()
         line = door.stdout.readline()
         if not line:
             print("the door died on", repr(source))
-            return 2
-        ours = json.loads(line)
+            sys.exit(2)
+        return json.loads(line)
+
+    tally = {"same": 0, "both refuse": 0, "left out": 0, "unsupported": 0, "different": 0}
+    for number in range(options.count):
+        grammar = Grammar(random.Random("%d/%d" % (options.seed, number)))
+        source = grammar.body(3) if grammar.rng.random() < 0.5 else "{{ %s }}" % grammar.expr(3)
+        if options.origins:
+            tally["different"] += check_origins(ask, source, number)
+            tally["same"] += 1
+            continue
+        kind, want = reference(source, VARIABLES)
+        if kind == "skip" or (kind == "output" and not representable(want)):
+            tally["left out"] += 1
+            continue
+        ours = ask(source, VARIABLES)
         if kind == "error" and "error" in ours:
             tally["both refuse"] += 1
         elif kind == "output" and ours.get("output") == want:

@@ -114,6 +114,7 @@ Result<Items> to_items(Runtime& runtime, const Value& value) {
   for (;;) {
     MILL_TRY(const bool any, cursor.next(item));
     if (!any) return items;
+    MILL_TRY_DO(runtime.budget.spend(1));
     items.push_back(std::move(item));
   }
 }

@@ -170,7 +170,7 @@ Result<Value> repeat(Runtime& runtime, const Value& what, Wide times) {
   const Items& items = what.sequence().items;
   Items repeated;
   for (int64_t i = 0; i < count && !items.empty(); ++i) {
-    MILL_TRY_DO(runtime.budget.spend(static_cast<int64_t>(items.size())));
+    MILL_TRY_DO(runtime.budget.spend(2 * static_cast<int64_t>(items.size())));
     repeated.insert(repeated.end(), items.begin(), items.end());
   }
   return what.is(Kind::kList) ? make_list(runtime, std::move(repeated))

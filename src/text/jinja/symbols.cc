@@ -90,11 +90,7 @@ void Symbols::collect(Stmt& stmt) {
 }
 
 Symbols Symbols::branch() const {
-  Symbols made(*this);
-  made.loads_.clear();
-  made.stores_.clear();
-  made.base_ = this;
-  return made;
+  return Symbols(parent_, function_, id_, this);
 }
 
 // The reference reads the test, then the body, then the elifs (as ifs of their own, one after the

@@ -49,6 +49,8 @@ class Symbols {
  private:
   void collect(Stmt& stmt);
   void collect_if(If& branches);
+  Symbols(const Symbols* parent, FunctionScope* function, int32_t id, const Symbols* base)
+      : parent_(parent), function_(function), id_(id), base_(base) {}
   Symbols branch() const;  // what a branch of an if adds to this scope
   bool known(const std::string& name) const;
   bool stored(const std::string& name) const;

@@ -38,7 +38,9 @@ int main() {
   std::string line;
   while (std::getline(std::cin, line)) {
     boost::system::error_code error;
-    const json::value request = json::parse(line, error);
+    json::parse_options options;
+    options.max_depth = 5000;  // the templates' own limit is to be seen
+    const json::value request = json::parse(line, error, {}, options);
     if (error || !request.is_object()) {
       std::cerr << "template_lines: not a JSON object: " << error.message() << "\n";
       return 2;

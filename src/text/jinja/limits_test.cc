@@ -1,0 +1,242 @@
+// What a hostile template or request can't do: run for ever, fill the memory, overflow the stack,
+// reach anything but its variables. (The nesting tests are meant for the sanitizers' build, too.)
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <initializer_list>
+
+#include "text/jinja/test_render.h"
+
+namespace mill::text::jinja {
+namespace {
+
+Code code_of(std::string_view source, std::string_view variables = "{}") {
+  const auto rendered = try_render(source, variables);
+  return rendered ? Code::kInternal : rendered.error().code;
+}
+
+std::string times(std::string_view text, int count) {
+  std::string out;
+  for (int i = 0; i < count; ++i) out += text;
+  return out;
+}
+
+TEST(Limits, WorkWithoutEndRunsOutOfSteps) {
+  for (const char* source : {
+           "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}",
+           "{{ 'a' * 10**10 }}",
+           "{{ ([1] * 10**10)|length }}",
+           "{{ ('a'*1000000)|replace('a', 'b'*1000000) }}",
+           "{{ ('a'*1000000).replace('', 'b'*1000000) }}",
+           "{% set ns = namespace(x='a'*1000) %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x "
+           "%}{% endfor %}",
+           "{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x %}{% "
+           "endfor %}",
+           "{{ (range(100000)|list)|join('a'*1000000) }}",
+           "{{ 'x'.center(10**15) }}",
+           "{{ 'x'.zfill(10**15) }}",
+           "{{ 'x'|indent(10**12, true) }}",
+           "{{ '\\t'.expandtabs(10**12) }}",
+           "{{ [1]|batch(10**12, 0)|list }}",
+           "{{ [1]|slice(10**12)|list }}",
+           "{{ '%1000000000d' % 1 }}",
+           "{{ '{:1000000000}'.format(1) }}",
+           "{% for i in range(1000) %}{% set x = range(100000)|sort %}{% endfor %}",
+           "{% for i in range(100000) %}{% if i in range(100000) %}{% endif %}{% endfor %}",
+           "{% for i in range(100000) %}{% for j in range(100) %}{% set x = namespace(a=1) %}{% "
+           "endfor %}{% endfor %}",
+       }) {
+    EXPECT_EQ(code_of(source), Code::kTooLarge) << source;
+  }
+}
+
+TEST(Limits, OutputIsBounded) {
+  TemplateLimits limits;
+  limits.output_bytes = 1000;
+  const std::string_view source = "{% for i in range(n) %}0123456789{% endfor %}";
+  EXPECT_TRUE(try_render(source, R"({"n": 100})", limits));
+  const auto refused = try_render(source, R"({"n": 101})", limits);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kTooLarge);
+}
+
+TEST(Limits, SourceIsBounded) {
+  TemplateLimits limits;
+  limits.source_bytes = 10;
+  EXPECT_TRUE(try_render("0123456789", "{}", limits));
+  EXPECT_EQ(try_render("0123456789a", "{}", limits).error().code, Code::kTooLarge);
+}
+
+TEST(Limits, NestedSourceIsAnErrorAndNoStackOverflow) {
+  constexpr int kMany = 100'000;
+  struct Nest {
+    const char *open, *inner, *close;
+  };
+  for (const Nest& nest :
+       {Nest{"(", "1", ")"}, Nest{"[", "", "]"}, Nest{"{1:", "1", "}"}, Nest{"not ", "1", ""},
+        Nest{"-", "1", ""}, Nest{"a[", "0", "]"}, Nest{"a(", "", ")"}, Nest{"1|d(", "1", ")"},
+        Nest{"1 is eq(", "1", ")"}, Nest{"1 if 1 else ", "1", ""}}) {
+    const std::string source = times(nest.open, kMany) + nest.inner + times(nest.close, kMany);
+    EXPECT_EQ(code_of("{{ " + source + " }}"), Code::kTooLarge) << nest.open;
+  }
+  for (const char* link : {".b", "[0]", "()", "|upper", " if 1"}) {
+    EXPECT_EQ(code_of("{{ a" + times(link, kMany) + " }}"), Code::kTooLarge) << link;
+  }
+  for (const char* tag : {"{% if 1 %}", "{% for x in [1] %}", "{% macro m() %}",
+                          "{% filter upper %}", "{% set x %}"}) {
+    EXPECT_EQ(code_of(times(tag, 50'000)), Code::kTooLarge) << tag;
+  }
+  EXPECT_EQ(code_of("{% set " + times("(", kMany) + "a" + times(")", kMany) + " = 1 %}"),
+            Code::kTooLarge);
+}
+
+TEST(Limits, LongChainsAreNoNesting) {
+  constexpr int kMany = 50'000;
+  EXPECT_EQ(render("{{ (1" + times(" + 1", kMany) + ") }}"), std::to_string(kMany + 1));
+  EXPECT_EQ(render("{{ ('a'" + times(" ~ 'a'", kMany) + ")|length }}"), std::to_string(kMany + 1));
+  EXPECT_EQ(render("{{ 1" + times(" and 1", kMany) + " }}"), "1");
+  EXPECT_EQ(render("{{ 0" + times(" or 0", kMany) + " }}"), "0");
+  EXPECT_EQ(render("{{ 1" + times(" <= 1", kMany) + " }}"), "True");
+  EXPECT_EQ(render("{{ (" + times("'a' ", kMany) + ")|length }}"), std::to_string(kMany));
+  EXPECT_EQ(render("{% if 0 %}" + times("{% elif 0 %}", kMany) + "{% else %}e{% endif %}"), "e");
+}
+
+TEST(Limits, CallsWithoutEndAreAnError) {
+  for (const char* source : {
+           "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+           "{% macro m(a=m()) %}{% endmacro %}{{ m() }}",
+           "{% macro m() %}{% call m() %}{{ caller() }}{% endcall %}{% endmacro %}{{ m() }}",
+           "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
+           "{% macro m(x) %}{% if x %}{% for y in [1] %}{% filter upper %}{% set z %}"
+           "{{ [1, [2, (m(x), 3)]]|join ~ 'a' }}{% endset %}{% endfilter %}{% endfor %}{% endif "
+           "%}{% endmacro %}{{ m(1) }}",
+       }) {
+    EXPECT_EQ(code_of(source), Code::kTooLarge) << source;
+  }
+}
+
+TEST(Limits, TheDeepestThatIsAllowedFitsTheStack) {
+  // Every level of the limit used in every running macro.
+  const std::string deep = times("{% if 1 %}", 60) + "{{ " + times("(1 + ", 60) +
+                           "m(n - 1)|length" + times(")", 60) + " }}" + times("{% endif %}", 60);
+  const std::string source =
+      "{% macro m(n) %}{% if n %}" + deep + "{% endif %}{% endmacro %}{{ m(N) }}";
+  for (const char* calls : {"3", "1000"}) {
+    std::string with = source;
+    with.replace(with.find("N)"), 1, calls);
+    const auto rendered = try_render(with);
+    if (std::string_view(calls) == "3") {
+      EXPECT_TRUE(rendered) << rendered.error().message;
+    } else {
+      ASSERT_FALSE(rendered);
+      EXPECT_EQ(rendered.error().code, Code::kTooLarge);
+    }
+  }
+}
+
+TEST(Limits, MacrosMayCallEachOtherAsDeepAsAJsonSchemaGoes) {
+  EXPECT_EQ(render("{% macro m(n) %}{% if n > 0 %}{% for x in [1] %}{{ '(' ~ m(n - 1) ~ ')' }}{% "
+                   "endfor %}{% endif %}"
+                   "{% endmacro %}{{ m(60) | length }}"),
+            "120");
+}
+
+TEST(Limits, ValuesNestedWithoutEndAreAnError) {
+  for (const char* made :
+       {"[ns.x]", "(ns.x,)", "{'a': ns.x}", "{'a': ns.x}.items()", "[ns.x]|map('string')",
+        "[ns.x]|select", "[ns.x].count", "cycler(ns.x)", "joiner(ns.x)"}) {
+    EXPECT_EQ(code_of("{% set ns = namespace(x=1) %}{% for i in range(100000) %}{% set ns.x = " +
+                      std::string(made) + " %}{% endfor %}"),
+              Code::kTooLarge)
+        << made;
+  }
+  const std::string deep = R"({"x": )" + times("[", 5000) + times("]", 5000) + "}";
+  EXPECT_EQ(code_of("{{ x }}", deep), Code::kTooLarge);
+  EXPECT_EQ(render("{{ y }}", deep), "");  // only what a template asks for is looked at
+  const std::string fine = R"({"x": )" + times("[", 190) + times("]", 190) + "}";
+  EXPECT_EQ(render("{{ x }}", fine), times("[", 190) + times("]", 190));
+}
+
+TEST(Limits, WhatHoldsItselfIsPrintedAsAnErrorAndLeaksNothing) {
+  EXPECT_EQ(code_of("{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}"), Code::kTooLarge);
+  EXPECT_EQ(render("{% set ns = namespace() %}{% set ns.x = [ns] %}{{ ns.x == ns.x }}"), "True");
+  EXPECT_EQ(
+      render("{% macro m(p) %}{% macro inner() %}{{ p }}{% endmacro %}{% set ns.x = inner %}{% "
+             "endmacro %}"
+             "{% set ns = namespace(x=1) %}{% for i in range(1000) %}{{ m(ns.x) }}{% endfor %}ok"),
+      "ok");
+  EXPECT_EQ(render("{% set ns = namespace() %}{% for x in [1, 2] %}{% set ns.l = loop %}"
+                   "{{ loop.changed(loop, ns) }}{% endfor %}{{ ns.l.index }}{{ ns.l.last }}"),
+            "TrueTrue2True");
+}
+
+TEST(Limits, NothingOfTheProgramCanBeReached) {
+  for (const char* source : {
+           "{{ ''.__class__.__mro__ }}",
+           "{{ ''.__class__() }}",
+           "{{ ''['__class__']['__base__'] }}",
+           "{{ namespace.__init__.__globals__ }}",
+           "{{ cycler.__init__.__globals__.os }}",
+           "{{ range.__self__.open('x') }}",
+           "{{ ''.join.__self__.x }}",
+           "{{ '{0.__class__.__init__}'.format(1) }}",
+           "{{ (''|attr('__class__')).x }}",
+           "{{ [''] | map(attribute='__class__.__mro__') | list }}",
+           "{{ self.x }}",
+           "{{ config.x }}",
+           "{{ request.x }}",
+           "{{ environment.x }}",
+           "{% include 'x' %}",
+           "{% import 'x' as y %}",
+           "{% extends 'x' %}",
+           "{{ lipsum.__globals__ }}{{ lipsum() }}",
+           "{{ [].append(1) }}",
+           "{{ {}.update({'a': 1}) }}",
+       }) {
+    EXPECT_NE(code_of(source), Code::kInternal) << source;
+  }
+}
+
+TEST(Limits, BadUtf8IsRefusedOrCarriedAlong) {
+  EXPECT_EQ(code_of("a\xff"), Code::kInvalid);
+  boost::json::object variables;
+  variables["x"] = "a\xff\xe6\x97z";
+  const auto made = ChatTemplate::compile(
+      "{{ x|upper }}{{ x|length }}{{ x[1:] }}{{ x|tojson }}{{ [x] }}{{ x[::-1] }}");
+  ASSERT_TRUE(made);
+  EXPECT_TRUE(made->render(variables, 0));
+}
+
+// The price of twice the content is at most 2.3 times the price.
+TEST(Limits, TimeIsLinearInTheContent) {
+  const auto made = ChatTemplate::compile(
+      "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' }}{% if '</think>' in m.content %}"
+      "{{ m.content.split('</think>')[-1].lstrip('\\n') }}{% else %}{{ m.content|trim }}{% endif %}"
+      "{{ m.content|replace('a', 'b')|upper|length }}{{ m|tojson|length }}{{ "
+      "m.content[5:-5]|length }}"
+      "{{ m.content.splitlines()|length }}{{ '<|im_end|>' }}{% endfor %}");
+  ASSERT_TRUE(made);
+  const auto seconds = [&](size_t bytes, std::string_view unit) {
+    std::string content;
+    while (content.size() < bytes) content += unit;
+    boost::json::object message{{"role", "user"}, {"content", content}};
+    const boost::json::object variables{{"messages", boost::json::array{message}}};
+    double best = 1e9;
+    for (int round = 0; round < 5; ++round) {
+      const auto start = std::chrono::steady_clock::now();
+      EXPECT_TRUE(made->render(variables, 0));
+      best = std::min(
+          best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    }
+    return best;
+  };
+  for (const char* unit : {"a", " ", "日", "😀", "\n", "ab cd\n", "</think>"}) {
+    double ratio = 99;
+    for (int attempt = 0; attempt < 4 && ratio > 2.3; ++attempt)
+      ratio = seconds(800'000, unit) / seconds(400'000, unit);
+    EXPECT_LE(ratio, 2.3) << "unit '" << unit << "'";
+  }
+}
+
+}  // namespace
+}  // namespace mill::text::jinja
