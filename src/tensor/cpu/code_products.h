@@ -107,10 +107,11 @@ class ExpandedGroup {
   [[gnu::always_inline]] typename S::F minimum(int half, int v) const {
     return S::load(set(kHalves + half) + v * S::kLanes);
   }
-  static void expand(const std::byte* panel, int64_t groups, std::byte* to) {
-    for (int64_t g = 0; g < groups; ++g) {
+  // Groups [first, last) of a panel.
+  static void expand(const std::byte* panel, int64_t first, int64_t last, std::byte* to) {
+    for (int64_t g = first; g < last; ++g) {
       const From from(panel, g);
-      std::byte* group = to + g * kBytes;
+      std::byte* group = to + (g - first) * kBytes;
       constexpr int kVectors = static_cast<int>(kPanel) / S::kLanes;
       for (int v = 0; v < kVectors; ++v) {
         expand_steps<0>(from, v, group);
@@ -165,20 +166,25 @@ class CodeTile {
   static constexpr int kHalfSteps = static_cast<int>(kSteps) / Group::kHalves;
   using Dots = typename S::template Dots<Group::kMost, kHalfSteps>;
 
-  // Rows [first, first + kRows) of the call. `panel`: of Group's kind.
+  // Rows [first, first + kRows) of the call, groups [from, to) of the inputs, which lie at `panel`
+  // in the form of Group. `partial`: [rows, kPanel] sums of the groups before; unused where the
+  // call has all groups.
   template <bool kFetch>
-  static void run(const PanelCall& call, const std::byte* panel, int64_t first) {
+  static void run(const PanelCall& call, const std::byte* panel, int64_t first, int64_t from,
+                  int64_t to, float* partial) {
     const int64_t groups = call.cols / 32;
-    const int8_t* codes = call.codes + first * call.cols;
-    const float* scales = call.scales + first * groups;
-    const int32_t* sums = call.sums + first * groups;
+    const int8_t* codes = call.codes + first * call.cols + from * 32;
+    const float* scales = call.scales + first * groups + from;
+    const int32_t* sums = call.sums + first * groups + from;
     F sum[kRows][kVectors];
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = S::zero();
+      for (int v = 0; v < kVectors; ++v) {
+        sum[r][v] = from == 0 ? S::zero() : S::load(place(partial, first + r, v));
+      }
     }
-    for (int64_t g = 0; g < groups; ++g) {
+    for (int64_t g = 0; g < to - from; ++g) {
       const Group group(panel, g);
       if constexpr (kFetch) {
         const std::byte* ahead = panel + call.panel_bytes + Group::offset(g);
@@ -196,11 +202,21 @@ class CodeTile {
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) write_vector<S>(call, first + r, v, sum[r][v]);
+      for (int v = 0; v < kVectors; ++v) {
+        if (to < groups) {
+          S::store(place(partial, first + r, v), sum[r][v]);
+        } else {
+          write_vector<S>(call, first + r, v, sum[r][v]);
+        }
+      }
     }
   }
 
  private:
+  static float* place(float* partial, int64_t row, int v) {
+    return partial + row * kPanel + v * S::kLanes;
+  }
+
   // A pair of s16 factors for the two 16-code sums of a group that picks half `half`.
   static constexpr int32_t pick(int half, int factor) {
     const auto low = static_cast<uint32_t>(static_cast<uint16_t>(factor));
@@ -264,42 +280,65 @@ class CodeTile {
   }
 };
 
-// Calls Tile<rows>::run for the rows of a call, in tiles as equal as can be.
 template <class S, class Group, bool kFetch, int kRows>
-void run_code_tile(const PanelCall& call, const std::byte* panel, int64_t first, int64_t rows) {
+void run_code_tile(const PanelCall& call, const std::byte* panel, int64_t first, int64_t rows,
+                   int64_t from, int64_t to, float* partial) {
   if (rows == kRows) {
-    CodeTile<S, Group, kRows>::template run<kFetch>(call, panel, first);
+    CodeTile<S, Group, kRows>::template run<kFetch>(call, panel, first, from, to, partial);
   } else if constexpr (kRows > 1) {
-    run_code_tile<S, Group, kFetch, kRows - 1>(call, panel, first, rows);
+    run_code_tile<S, Group, kFetch, kRows - 1>(call, panel, first, rows, from, to, partial);
   }
 }
 
+// The rows of a call in tiles as equal as can be. While the first reads this panel, it fetches the
+// next where kFetchFirst says so.
 template <class S, class Group, bool kFetchFirst>
-void run_code_tiles(const PanelCall& call, const std::byte* panel) {
-  int64_t tiles = (call.rows + S::kCodeRows - 1) / S::kCodeRows;
+void run_code_tiles(const PanelCall& call, const std::byte* panel, int64_t from, int64_t to,
+                    float* partial) {
+  constexpr int kRows = S::kCodeRows;
+  int64_t tiles = (call.rows + kRows - 1) / kRows;
   int64_t first = 0;
   if constexpr (kFetchFirst) {
     const int64_t rows = (call.rows + tiles - 1) / tiles;
-    run_code_tile<S, Group, true, S::kCodeRows>(call, panel, 0, rows);
+    run_code_tile<S, Group, true, kRows>(call, panel, 0, rows, from, to, partial);
     first = rows;
     --tiles;
   }
   for (; tiles > 0; --tiles) {
     const int64_t rows = (call.rows - first + tiles - 1) / tiles;
-    run_code_tile<S, Group, false, S::kCodeRows>(call, panel, first, rows);
+    run_code_tile<S, Group, false, kRows>(call, panel, first, rows, from, to, partial);
     first += rows;
+  }
+}
+
+// For many rows: runs of groups that fit the first-level cache are expanded once and then read by
+// all tiles, whose sums wait in the scratch from run to run.
+template <class S, class Group>
+void expanded_product(const PanelCall& call) {
+  using Expanded = ExpandedGroup<S, Group>;
+  static_assert(Expanded::kBytes <= kMostExpandedBytes && kRunGroups % kSuperGroups == 0);
+  const int64_t groups = call.cols / 32;
+  auto* partial = reinterpret_cast<float*>(call.scratch + kRunGroups * kMostExpandedBytes);
+  for (int64_t from = 0; from < groups; from += kRunGroups) {
+    const int64_t to = from + kRunGroups < groups ? from + kRunGroups : groups;
+    Expanded::expand(call.panel, from, to, call.scratch);
+    run_code_tiles<S, Expanded, false>(call, call.scratch, from, to, partial);
   }
 }
 
 template <class S, DType D>
 void code_product(const PanelCall& call) {
   using Group = FileGroup<S, D>;
-  using Expanded = ExpandedGroup<S, Group>;
-  if constexpr (S::kExpandRows > 1) {
-    if (call.rows < S::kExpandRows) return run_code_tiles<S, Group, true>(call, call.panel);
+  constexpr CodeLayout kLayout = code_layout(D);
+  // Numbers that take work to put together are worth expanding for fewer rows.
+  constexpr int64_t kExpandRows =
+      kLayout.planes > 0 || kLayout.halves > 1 ? S::kExpandRowsOfPieces : S::kExpandRows;
+  if constexpr (kExpandRows > 1) {
+    if (call.rows < kExpandRows) {
+      return run_code_tiles<S, Group, true>(call, call.panel, 0, call.cols / 32, nullptr);
+    }
   }
-  Expanded::expand(call.panel, call.cols / 32, call.scratch);
-  run_code_tiles<S, Expanded, false>(call, call.scratch);
+  if constexpr (kExpandRows < kNever) expanded_product<S, Group>(call);
 }
 
 }  // namespace mill::tensor

@@ -139,9 +139,10 @@ class CpuBackend final : public Backend {
     for (const Product& product : products) panels += panel_count(product.weight->rows);
     if (panels == 0 || x.rows == 0) return;
     const int64_t parts = row_parts(x.rows, x.cols, panels, team.size());
+    const int64_t most_rows = (x.rows + parts - 1) / parts;
     // All panels for the first part of the rows, then for the next: one line of work, cut evenly.
     const auto [first, last] = team.share(parts * panels);
-    std::byte* scratch = thread_room().at_least(scratch_bytes(x.cols));
+    std::byte* scratch = thread_room().at_least(scratch_bytes(most_rows));
     for (int64_t part = first / panels; part * panels < last; ++part) {
       const int64_t first_row = part * x.rows / parts;
       const int64_t rows = (part + 1) * x.rows / parts - first_row;

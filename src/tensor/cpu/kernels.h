@@ -40,7 +40,7 @@ struct PanelCall {
   int64_t columns = 0;          // 1 … kPanel
   const float* bias = nullptr;  // [columns], or null
   bool accumulate = false;
-  std::byte* scratch = nullptr;  // scratch_bytes(cols), aligned to 64
+  std::byte* scratch = nullptr;  // scratch_bytes(rows), aligned to 64
 };
 
 // Norm and gate of columns [first, last) of one row.  Requires: first is a multiple of 32; so is
@@ -116,9 +116,14 @@ struct Kernels {
   void (*attend)(const AttendCall&) = nullptr;
 };
 
-// Bytes of PanelCall::scratch: a panel with its numbers as bytes and its scales as f32.
-constexpr int64_t scratch_bytes(int64_t cols) {
-  return cols / 32 * (1024 + 4 * 128);
+// Bytes of PanelCall::scratch: some groups of a panel with their numbers as bytes and their scales
+// as f32, and the sums of the rows so far.
+inline constexpr int64_t kRunGroups = 16;
+inline constexpr int64_t kMostExpandedBytes = 1024 + 4 * 128;  // of a group
+constexpr int64_t scratch_bytes(int64_t rows) {
+  return kRunGroups * kMostExpandedBytes + rows * 128;
 }
+// In place of a number of rows: not for any.
+inline constexpr int64_t kNever = int64_t{1} << 62;
 
 }  // namespace mill::tensor

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "tensor/cpu/kernels.h"
 #include "tensor/cpu/panel.h"
 
 namespace mill::tensor::avx2 {
@@ -20,7 +21,8 @@ struct Simd {
   static constexpr int kLanes = 8;
   static constexpr int kCodeRows = 3;
   static constexpr int kCodeVectors = 2;
-  static constexpr int64_t kExpandRows = 16;
+  static constexpr int64_t kExpandRows = 32;
+  static constexpr int64_t kExpandRowsOfPieces = 24;
   static constexpr int kValueRows = 6;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 3;  // queries of a tile in attention

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "tensor/cpu/kernels.h"
 #include "tensor/cpu/panel.h"
 
 namespace mill::tensor::avx512 {
@@ -20,7 +21,8 @@ struct Simd {
   static constexpr int kLanes = 16;
   static constexpr int kCodeRows = 6;
   static constexpr int kCodeVectors = 2;
-  static constexpr int64_t kExpandRows = 48;
+  static constexpr int64_t kExpandRows = kNever;
+  static constexpr int64_t kExpandRowsOfPieces = 24;
   static constexpr int kValueRows = 8;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 6;  // queries of a tile in attention

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "tensor/cpu/kernels.h"
 #include "tensor/cpu/panel.h"
 #include "tensor/half.h"
 
@@ -20,7 +21,8 @@ struct Simd {
   static constexpr int kLanes = 4;
   static constexpr int kCodeRows = 2;
   static constexpr int kCodeVectors = 1;
-  static constexpr int64_t kExpandRows = 0;  // always
+  static constexpr int64_t kExpandRows = 0;
+  static constexpr int64_t kExpandRowsOfPieces = 0;
   static constexpr int kValueRows = 4;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 1;  // queries of a tile in attention
