@@ -243,7 +243,7 @@ GetOutcome https_get(const GetRequest& request,
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(),
                                                                  &curl_easy_cleanup);
   if (curl == nullptr)
-    return {GetEnd::kBroken, 0, {}, {Code::kInternal, "libcurl cannot start", {}}};
+    return {.error = {Code::kInternal, "libcurl cannot start", {}}};
   char detail[CURL_ERROR_SIZE] = "";
   WriteContext write{transfer, curl.get()};
   const Headers headers = headers_of(request);
