@@ -32,6 +32,8 @@ struct Usage {
   int64_t prompt_tokens = 0;
   int64_t cached_tokens = 0;      // of the prompt, found in the prefix cache
   int64_t completion_tokens = 0;  // every token that was sampled, the stop token included
+  int64_t accepted_drafts = 0;    // of the completion, guessed before they were sampled
+  int64_t rejected_drafts = 0;    // guessed and computed in vain; not in completion_tokens
 };
 
 struct Finished {

@@ -20,6 +20,11 @@ struct Load {
   int64_t prompt_tokens = 0;      // computed
   int64_t generated_tokens = 0;
   int64_t preemptions = 0;
+  int64_t cached_tokens = 0;      // of prompts, found in the prefix cache
+  int64_t cached_blocks = 0;      // now: of the free ones, those that hold a prefix
+  int64_t accepted_drafts = 0;
+  int64_t rejected_drafts = 0;
+  double drain_seconds = 0;       // now: how long a new order would wait, by the recent rate; 0: not at all
 };
 
 class Worker {
