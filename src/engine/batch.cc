@@ -130,13 +130,17 @@ void Batch::ask(const StepPlan& plan, tensor::ConstMatrix logits) {
     const scheduler::Sequence& sequence = planner_.sequence(slice.sequence);
     const Answer& of = answer(slice.sequence);
     const auto size = static_cast<int64_t>(sequence.tokens.size());
+    const auto prompt = static_cast<size_t>(sequence.prompt_tokens);
     const int64_t end = slice.first + slice.count;
     for (int64_t next = end - slice.logit_rows + 1; next <= end; ++next) {
       const float* row = logits.row(static_cast<int64_t>(draws_.size()));
       draws_.push_back(
           {.logits = {row, static_cast<size_t>(logits.cols)},
            .sampling = &of.order.sampling,
-           .counts = &of.counts,
+           .prompt = std::span(sequence.tokens).first(prompt),
+           .answer =
+               std::span(sequence.tokens)
+                   .subspan(prompt, std::max<size_t>(static_cast<size_t>(next), prompt) - prompt),
            .position = static_cast<uint64_t>(of.usage.completion_tokens),
            .given = next < size ? sequence.tokens[static_cast<size_t>(next)] : kNoToken});
       draw_of_.push_back(slice.sequence);
@@ -178,8 +182,6 @@ void Batch::publish_generated(SequenceId id, Draw& draw) {
     return;
   }
   planner_.accept(id, draw.token);
-  const work::Sampling& sampling = to.order.sampling;
-  if (sampling.presence_penalty != 0 || sampling.frequency_penalty != 0) ++to.counts[draw.token];
   to.sink.deliver({.token = draw.token, .logprob = draw.logprob, .top = std::move(draw.top)});
   if (to.usage.completion_tokens == to.order.max_tokens) end(id, FinishReason::kLength);
 }

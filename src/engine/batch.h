@@ -54,7 +54,6 @@ class Batch {
     work::Order order;  // without its prompt, which the planner keeps
     work::TokenSink sink;
     work::Usage usage;
-    TokenCounts counts;
     int64_t scored = 0;           // tokens of the prompt that were delivered
     int64_t prompt_computed = 0;  // the most that ever was, so that nothing counts twice
   };

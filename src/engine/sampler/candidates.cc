@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace mill::engine {
 namespace {
@@ -55,6 +56,36 @@ void keep_mass(Scratch& scratch, double target) {
   }
 }
 
+// Those most typical: keep_mass by another key, which takes the place of the logit meanwhile.
+void keep_typical(std::span<const float> logits, float top, float scale, float share,
+                  Scratch& scratch) {
+  std::vector<Candidate>& candidates = scratch.candidates;
+  const double total = total_of(candidates);
+  double sum = 0;  // of weight * exponent
+  const auto exponent = [&](const Candidate& candidate) {
+    return static_cast<double>((logits[static_cast<size_t>(candidate.token)] - top) * scale);
+  };
+  for (const Candidate& candidate : candidates) {
+    if (candidate.weight > 0) sum += static_cast<double>(candidate.weight) * exponent(candidate);
+  }
+  // surprisal - entropy = (log total - exponent) - (log total - sum / total)
+  const double mean = sum / total;
+  for (Candidate& candidate : candidates) {
+    candidate.logit = -static_cast<float>(std::abs(mean - exponent(candidate)));
+  }
+  keep_mass(scratch, static_cast<double>(share) * total);
+  for (Candidate& candidate : scratch.candidates) {
+    candidate.logit = logits[static_cast<size_t>(candidate.token)];
+  }
+}
+
+void keep_likely(float least_share, float scale, std::vector<Candidate>& candidates) {
+  const auto best = std::min_element(candidates.begin(), candidates.end(), before);
+  const auto least = static_cast<float>(static_cast<double>(best->logit) +
+                                        std::log(static_cast<double>(least_share)) / scale);
+  std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.logit < least; });
+}
+
 void weigh_candidates(std::vector<Candidate>& candidates, float top, float scale) {
   for (Candidate& candidate : candidates) {
     candidate.weight = exp_of((candidate.logit - top) * scale);
@@ -68,7 +99,7 @@ float scale_of(float temperature) {
 }
 
 bool filters(const work::Sampling& sampling, int64_t vocabulary) {
-  return sampling.top_p < 1.0F || sampling.min_p > 0.0F ||
+  return sampling.top_p < 1.0F || sampling.min_p > 0.0F || sampling.typical_p < 1.0F ||
          (sampling.top_k > 0 && sampling.top_k < vocabulary);
 }
 
@@ -80,9 +111,15 @@ double filter(std::span<const float> logits, float top, const work::Sampling& sa
   const auto min_logit = static_cast<float>(static_cast<double>(top) +
                                             std::log(static_cast<double>(sampling.min_p)) / scale);
 
-  if (sampling.top_k > 0 && sampling.top_k < vocabulary) {
-    best_of(logits, sampling.top_k, candidates);
+  const bool top_k = sampling.top_k > 0 && sampling.top_k < vocabulary;
+  if (top_k || sampling.typical_p < 1.0F) {
+    if (top_k) {
+      best_of(logits, sampling.top_k, candidates);
+    } else {
+      those_from(logits, logits, std::numeric_limits<float>::lowest(), candidates);
+    }
     weigh_candidates(candidates, top, scale);
+    if (sampling.typical_p < 1.0F) keep_typical(logits, top, scale, sampling.typical_p, scratch);
     if (sampling.top_p < 1.0F) {
       keep_mass(scratch, static_cast<double>(sampling.top_p) * total_of(candidates));
     }
@@ -97,10 +134,7 @@ double filter(std::span<const float> logits, float top, const work::Sampling& sa
     those_from(logits, logits, min_logit, candidates);
     weigh_candidates(candidates, top, scale);
   }
-  if (sampling.min_p > 0.0F) {
-    std::erase_if(candidates,
-                  [&](const Candidate& candidate) { return candidate.logit < min_logit; });
-  }
+  if (sampling.min_p > 0.0F) keep_likely(sampling.min_p, scale, candidates);
   return total_of(candidates);
 }
 

@@ -2,7 +2,10 @@
 //
 // Every filter keeps a beginning of the tokens in order of `before` (row_ops.h): the k best
 // (top_k), the fewest whose share of the probability left by the filter before it is at least p
-// (top_p), those at least min_p times as likely as the best (min_p). The best token always stays.
+// (top_p), those at least min_p times as likely as the best of those left (min_p). typical_p alone
+// keeps another set: the fewest whose share is at least p, beginning with those whose surprisal is
+// nearest to the entropy (Meister et al., "Locally typical sampling", 2022). One token always
+// stays.
 #pragma once
 
 #include <span>
@@ -16,6 +19,7 @@ namespace mill::engine {
 // Buffers of one thread, kept between rows.
 struct Scratch {
   std::vector<float> adjusted;     // logits with bias and penalties
+  std::vector<int32_t> counts;     // [vocabulary], all zero between rows
   std::vector<float> weights;      // [vocabulary]
   std::vector<double> chunk_sums;  // of weights
   std::vector<Candidate> candidates;

@@ -1,5 +1,6 @@
 #include "engine/sampler/sampler.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <string>
@@ -41,20 +42,47 @@ TokenId candidate_at(double target, std::span<const Candidate> candidates) {
   return last;
 }
 
+// The repetition penalty is for what stands in prompt or answer, the others are for the answer.
+void penalise(const Draw& draw, Scratch& scratch) {
+  const work::Sampling& sampling = *draw.sampling;
+  std::vector<float>& logits = scratch.adjusted;
+  std::vector<int32_t>& counts = scratch.counts;
+  counts.resize(logits.size(), 0);
+  const auto clear = [&] {
+    for (const TokenId token : draw.prompt) counts[static_cast<size_t>(token)] = 0;
+    for (const TokenId token : draw.answer) counts[static_cast<size_t>(token)] = 0;
+  };
+  if (sampling.repetition_penalty != 1.0F) {
+    const auto once = [&](TokenId token) {
+      const auto at = static_cast<size_t>(token);
+      if (counts[at]++ > 0) return;
+      logits[at] = logits[at] > 0 ? logits[at] / sampling.repetition_penalty
+                                  : logits[at] * sampling.repetition_penalty;
+    };
+    std::for_each(draw.prompt.begin(), draw.prompt.end(), once);
+    std::for_each(draw.answer.begin(), draw.answer.end(), once);
+    clear();
+  }
+  for (const TokenId token : draw.answer) ++counts[static_cast<size_t>(token)];
+  for (const TokenId token : draw.answer) {
+    int32_t& count = counts[static_cast<size_t>(token)];
+    if (count == 0) continue;
+    logits[static_cast<size_t>(token)] -=
+        sampling.presence_penalty + sampling.frequency_penalty * static_cast<float>(count);
+    count = 0;
+  }
+}
+
 // Logits with bias and penalties, or the row itself where there are none.
 std::span<const float> adjusted(const Draw& draw, Scratch& scratch) {
   const work::Sampling& sampling = *draw.sampling;
-  const bool penalised = draw.counts != nullptr && !draw.counts->empty();
+  const bool penalised = sampling.presence_penalty != 0 || sampling.frequency_penalty != 0 ||
+                         sampling.repetition_penalty != 1.0F;
   if (sampling.logit_bias.empty() && !penalised) return draw.logits;
   scratch.adjusted.assign(draw.logits.begin(), draw.logits.end());
+  if (penalised) penalise(draw, scratch);
   for (const auto& [token, bias] : sampling.logit_bias) {
     scratch.adjusted[static_cast<size_t>(token)] += bias;
-  }
-  if (penalised) {
-    for (const auto& [token, count] : *draw.counts) {
-      scratch.adjusted[static_cast<size_t>(token)] -=
-          sampling.presence_penalty + sampling.frequency_penalty * static_cast<float>(count);
-    }
   }
   return scratch.adjusted;
 }
@@ -133,6 +161,10 @@ Status check_sampling(const work::Sampling& sampling, int64_t vocabulary) {
   if (!(sampling.top_p > 0 && sampling.top_p <= 1)) return bad("top_p", "in (0, 1]");
   if (sampling.top_k < 0) return bad("top_k", "0 (off) or more");
   if (!within(sampling.min_p, 0, 1)) return bad("min_p", "in [0, 1]");
+  if (!(sampling.typical_p > 0 && sampling.typical_p <= 1)) return bad("typical_p", "in (0, 1]");
+  if (!(sampling.repetition_penalty > 0 && sampling.repetition_penalty <= 10)) {
+    return bad("repetition_penalty", "in (0, 10]");
+  }
   if (!within(sampling.presence_penalty, -2, 2)) return bad("presence_penalty", "in [-2, 2]");
   if (!within(sampling.frequency_penalty, -2, 2)) return bad("frequency_penalty", "in [-2, 2]");
   for (const auto& [token, bias] : sampling.logit_bias) {

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "engine/sampler/candidates.h"
@@ -16,14 +15,12 @@
 
 namespace mill::engine {
 
-// How often each token was generated in one answer; only kept where a penalty asks for it.
-using TokenCounts = std::unordered_map<TokenId, int32_t>;
-
 // One row and what is wanted of it; the results are filled in by Sampler::run.
 struct Draw {
   std::span<const float> logits;             // [vocabulary], not empty
   const work::Sampling* sampling = nullptr;  // not null
-  const TokenCounts* counts = nullptr;       // null: none
+  std::span<const TokenId> prompt;           // for the penalties alone
+  std::span<const TokenId> answer;           // the tokens of it before this one, likewise
   uint64_t position = 0;                     // how many tokens this answer already has
   TokenId given = kNoToken;  // set: nothing is drawn, the logprob of this token is wanted
 

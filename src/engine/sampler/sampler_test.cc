@@ -7,6 +7,7 @@
 #include <map>
 #include <numeric>
 #include <random>
+#include <set>
 
 #include "base/rng.h"
 
@@ -14,18 +15,27 @@ namespace mill::engine {
 namespace {
 
 using work::Sampling;
+using Tokens = std::vector<TokenId>;
 
 // The plain way: sort everything, all in double.
 struct Reference {
   std::vector<std::pair<TokenId, double>> kept;  // best first, probabilities
 
-  Reference(std::span<const float> logits, const Sampling& s, const TokenCounts& counts = {}) {
+  Reference(std::span<const float> logits, const Sampling& s, const Tokens& answer = {},
+            const Tokens& prompt = {}) {
     std::vector<float> adjusted(logits.begin(), logits.end());
-    for (const auto& [token, bias] : s.logit_bias) adjusted[static_cast<size_t>(token)] += bias;
-    for (const auto& [token, count] : counts) {
+    std::set<TokenId> seen(prompt.begin(), prompt.end());
+    seen.insert(answer.begin(), answer.end());
+    for (const TokenId token : seen) {
+      float& logit = adjusted[static_cast<size_t>(token)];
+      logit = logit > 0 ? logit / s.repetition_penalty : logit * s.repetition_penalty;
+    }
+    for (const TokenId token : std::set<TokenId>(answer.begin(), answer.end())) {
+      const auto count = std::count(answer.begin(), answer.end(), token);
       adjusted[static_cast<size_t>(token)] -=
           s.presence_penalty + s.frequency_penalty * static_cast<float>(count);
     }
+    for (const auto& [token, bias] : s.logit_bias) adjusted[static_cast<size_t>(token)] += bias;
     std::vector<TokenId> order(logits.size());
     std::iota(order.begin(), order.end(), 0);
     const auto logit = [&](TokenId t) { return adjusted[static_cast<size_t>(t)]; };
@@ -37,12 +47,31 @@ struct Reference {
       kept.emplace_back(token, std::exp((logit(token) - top) / s.temperature));
     }
     normalise();
+    if (s.typical_p < 1) keep_typical(s.typical_p);
     double mass = 0;
     size_t count = 0;
     while (count < kept.size() && (count == 0 || mass < s.top_p)) mass += kept[count++].second;
     if (s.top_p < 1) kept.resize(count);
     const double least = kept[0].second * s.min_p;
     std::erase_if(kept, [&](const auto& one) { return one.second < least * (1 - 1e-9); });
+    normalise();
+  }
+
+  void keep_typical(double share) {
+    double entropy = 0;
+    for (const auto& [token, p] : kept) entropy -= p > 0 ? p * std::log(p) : 0;
+    auto by_distance = kept;
+    std::stable_sort(by_distance.begin(), by_distance.end(), [&](const auto& a, const auto& b) {
+      return std::abs(-std::log(a.second) - entropy) < std::abs(-std::log(b.second) - entropy);
+    });
+    double mass = 0;
+    size_t count = 0;
+    while (count < by_distance.size() && (count == 0 || mass < share)) {
+      mass += by_distance[count++].second;
+    }
+    std::set<TokenId> in;
+    for (size_t i = 0; i < count; ++i) in.insert(by_distance[i].first);
+    std::erase_if(kept, [&](const auto& one) { return !in.contains(one.first); });
     normalise();
   }
 
@@ -66,8 +95,12 @@ std::vector<float> random_row(size_t size, float spread, uint64_t seed) {
 class SamplerTest : public ::testing::Test {
  protected:
   TokenId draw(std::span<const float> row, const Sampling& sampling, uint64_t position = 0,
-               const TokenCounts* counts = nullptr) {
-    Draw one{.logits = row, .sampling = &sampling, .counts = counts, .position = position};
+               const Tokens& answer = {}, const Tokens& prompt = {}) {
+    Draw one{.logits = row,
+             .sampling = &sampling,
+             .prompt = prompt,
+             .answer = answer,
+             .position = position};
     sampler_.run({&one, 1});
     return one.token;
   }
@@ -84,12 +117,28 @@ class SamplerTest : public ::testing::Test {
     return found;
   }
 
+  // Whether there was something to compare.
+  bool expect_same_set(std::span<const float> row, const Sampling& s) {
+    if (!filters(s, std::ssize(row))) return false;
+    const auto expected = Reference(row, s).by_token();
+    const auto found = candidates(row, s);
+    EXPECT_EQ(found.size(), expected.size())
+        << row.size() << " T " << s.temperature << " k " << s.top_k << " p " << s.top_p << " m "
+        << s.min_p << " typical " << s.typical_p;
+    for (const auto& [token, probability] : expected) {
+      EXPECT_NEAR(found.contains(token) ? found.at(token) : 0.0, probability, 1e-6) << token;
+    }
+    return true;
+  }
+
   // Draws often, and compares the counts with the reference's probabilities.
   void expect_distribution(std::span<const float> row, const Sampling& sampling, int draws,
-                           const TokenCounts* counts = nullptr) {
-    const Reference reference(row, sampling, counts != nullptr ? *counts : TokenCounts{});
+                           const Tokens& answer = {}, const Tokens& prompt = {}) {
+    const Reference reference(row, sampling, answer, prompt);
     std::map<TokenId, int> seen;
-    for (int i = 0; i < draws; ++i) ++seen[draw(row, sampling, static_cast<uint64_t>(i), counts)];
+    for (int i = 0; i < draws; ++i) {
+      ++seen[draw(row, sampling, static_cast<uint64_t>(i), answer, prompt)];
+    }
     double chi2 = 0;
     double rest = 0;
     double rest_seen = 0;
@@ -133,13 +182,19 @@ TEST_F(SamplerTest, BiasAndPenaltiesMoveTheChoice) {
   const std::vector<float> row = {1.0F, 3.0F, 2.5F, 0.0F};
   EXPECT_EQ(draw(row, {.temperature = 0, .logit_bias = {{3, 100}}}), 3);
   EXPECT_EQ(draw(row, {.temperature = 0, .logit_bias = {{1, -100}}}), 2);
-  const TokenCounts once = {{1, 1}};
-  const TokenCounts often = {{1, 4}, {2, 1}};
-  EXPECT_EQ(draw(row, {.temperature = 0, .presence_penalty = 0.4F}, 0, &once), 1);
-  EXPECT_EQ(draw(row, {.temperature = 0, .presence_penalty = 0.6F}, 0, &once), 2);
-  EXPECT_EQ(draw(row, {.temperature = 0, .presence_penalty = 1.9F}, 0, &often), 1);
-  EXPECT_EQ(draw(row, {.temperature = 0, .frequency_penalty = 0.2F}, 0, &often), 2);
-  EXPECT_EQ(draw(row, {.temperature = 0, .frequency_penalty = -0.2F}, 0, &often), 1);
+  const Tokens once = {1};
+  const Tokens often = {1, 1, 2, 1, 1};
+  EXPECT_EQ(draw(row, {.temperature = 0, .presence_penalty = 0.4F}, 0, once), 1);
+  EXPECT_EQ(draw(row, {.temperature = 0, .presence_penalty = 0.6F}, 0, once), 2);
+  EXPECT_EQ(draw(row, {.temperature = 0, .presence_penalty = 1.9F}, 0, often), 1);
+  EXPECT_EQ(draw(row, {.temperature = 0, .frequency_penalty = 0.2F}, 0, often), 2);
+  EXPECT_EQ(draw(row, {.temperature = 0, .frequency_penalty = -0.2F}, 0, often), 1);
+  EXPECT_EQ(draw(row, {.temperature = 0, .repetition_penalty = 1.1F}, 0, once), 1);
+  EXPECT_EQ(draw(row, {.temperature = 0, .repetition_penalty = 1.3F}, 0, once), 2);
+  EXPECT_EQ(draw(row, {.temperature = 0, .repetition_penalty = 1.3F}, 0, {}, once), 2);
+  EXPECT_EQ(draw(row, {.temperature = 0, .presence_penalty = 2}, 0, {}, once), 1);
+  const std::vector<float> negative = {-1.0F, -1.1F};
+  EXPECT_EQ(draw(negative, {.temperature = 0, .repetition_penalty = 1.2F}, 0, {}, Tokens{0}), 1);
 }
 
 TEST_F(SamplerTest, CandidateSetsAreThoseOfTheReference) {
@@ -152,18 +207,16 @@ TEST_F(SamplerTest, CandidateSetsAreThoseOfTheReference) {
         for (const int32_t top_k : {0, 1, 7, 200}) {
           for (const float top_p : {0.01F, 0.5F, 0.9F, 0.999F, 1.0F}) {
             for (const float min_p : {0.0F, 0.05F, 0.8F, 1.0F}) {
-              const Sampling s{
-                  .temperature = temperature, .top_p = top_p, .top_k = top_k, .min_p = min_p};
-              if (!filters(s, std::ssize(row))) continue;
-              const auto expected = Reference(row, s).by_token();
-              const auto found = candidates(row, s);
-              ASSERT_EQ(found.size(), expected.size()) << size << " T " << temperature << " k "
-                                                       << top_k << " p " << top_p << " m " << min_p;
-              for (const auto& [token, probability] : expected) {
-                ASSERT_TRUE(found.contains(token));
-                ASSERT_NEAR(found.at(token), probability, 1e-6);
-              }
-              ++compared;
+              compared += expect_same_set(
+                  row,
+                  {.temperature = temperature, .top_p = top_p, .top_k = top_k, .min_p = min_p});
+            }
+            for (const float typical_p : {0.05F, 0.4F, 0.95F}) {
+              compared += expect_same_set(row, {.temperature = temperature,
+                                                .top_p = top_p,
+                                                .top_k = top_k,
+                                                .min_p = 0.1F,
+                                                .typical_p = typical_p});
             }
           }
         }
@@ -196,13 +249,15 @@ TEST_F(SamplerTest, DrawsFollowTheDistribution) {
   expect_distribution(row, {.min_p = 0.1F, .seed = 6}, draws);
   expect_distribution(
       row, {.temperature = 1.2F, .top_p = 0.9F, .top_k = 30, .min_p = 0.02F, .seed = 7}, draws);
-  const TokenCounts counts = {{3, 2}, {10, 1}};
+  expect_distribution(row, {.typical_p = 0.7F, .seed = 9}, draws);
   expect_distribution(row,
                       {.presence_penalty = 0.7F,
                        .frequency_penalty = 0.3F,
                        .seed = 8,
                        .logit_bias = {{4, 2.0F}, {5, -3.0F}}},
-                      draws, &counts);
+                      draws, {3, 10, 3});
+  expect_distribution(row, {.repetition_penalty = 1.6F, .frequency_penalty = 0.2F, .seed = 10},
+                      draws, {3, 10, 3}, {3, 7, 7, 20});
 }
 
 TEST_F(SamplerTest, DrawsFromALongRowReachEveryChunk) {
