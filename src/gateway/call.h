@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "gateway/served_model.h"
+#include "gateway/model_directory.h"
 #include "work/order.h"
 
 namespace mill::gateway {
@@ -18,7 +18,8 @@ struct Prompt {
 };
 
 struct Call {
-  const ServedModel* model = nullptr;
+  ModelLease model;  // null: `absent` has to be loaded, and nothing else was read
+  std::string absent;
   std::vector<Prompt> prompts;        // one, but for a batch of completions
   int32_t choices = 1;                // answers to each prompt
   work::Sampling sampling;            // of choice 0

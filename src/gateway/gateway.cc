@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/check.h"
 #include "base/log.h"
 #include "gateway/reply_headers.h"
 #include "gateway/routes.h"
@@ -52,13 +51,18 @@ Task<Status> answer_options(net::HttpExchange& http, std::string allow, std::str
 
 }  // namespace
 
-Gateway::Gateway(std::vector<ServedModel> models, Options options)
-    : models_(std::move(models)),
+Gateway::Gateway(ModelDirectory& models, Options options)
+    : models_(models),
       options_(std::move(options)),
       metrics_(models_, options_.probe),
-      side_threads_(options_.side_threads) {
-  MILL_CHECK(!models_.empty());
-}
+      side_threads_(options_.side_threads) {}
+
+Gateway::Gateway(std::vector<ServedModel> models, Options options)
+    : fixed_(std::make_unique<FixedModels>(std::move(models))),
+      models_(*fixed_),
+      options_(std::move(options)),
+      metrics_(models_, options_.probe),
+      side_threads_(options_.side_threads) {}
 
 Gateway::~Gateway() = default;
 

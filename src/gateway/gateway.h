@@ -16,7 +16,7 @@
 #include "gateway/http_status.h"
 #include "gateway/limits.h"
 #include "gateway/metrics.h"
-#include "gateway/served_model.h"
+#include "gateway/model_directory.h"
 #include "net/http_server.h"
 #include "net/side_threads.h"
 
@@ -33,12 +33,15 @@ struct Options {
   size_t inline_body_bytes = 16 << 10;  // a larger body is parsed and tokenized on a side thread
   int side_threads = 1;
   std::shared_ptr<const net::HttpProbe> probe;  // of the server, for /metrics; may be null
+  std::string admin_key;  // of /admin; empty: /admin is for programs on this machine alone
 };
 
 // Any number of io threads may use it at once. It must outlive the server that calls its handler.
 class Gateway {
  public:
-  // Requires: at least one model, each with a tokenizer and a worker; no two with one id.
+  // The directory must outlive the server that calls the handler.
+  Gateway(ModelDirectory& models, Options options);
+  // Requires: each model has a tokenizer and a worker; no two have one id.
   Gateway(std::vector<ServedModel> models, Options options);
   ~Gateway();
 
@@ -52,7 +55,8 @@ class Gateway {
   friend struct Routes;
   Task<void> handle(net::HttpExchange& http);
 
-  const std::vector<ServedModel> models_;
+  const std::unique_ptr<ModelDirectory> fixed_;  // null: the directory is somebody else's
+  ModelDirectory& models_;
   const Options options_;
   Metrics metrics_;
   net::SideThreads side_threads_;

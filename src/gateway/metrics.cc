@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "base/check.h"
-
 namespace mill::gateway {
 namespace {
 
@@ -27,6 +25,10 @@ std::string escape_label(std::string_view value) {
     }
   }
   return out;
+}
+
+std::string label(std::string_view id) {
+  return fmt::format("model=\"{}\"", escape_label(id));
 }
 
 void describe(std::string& out, std::string_view name, std::string_view type,
@@ -141,15 +143,17 @@ ModelMetrics::ModelMetrics()
       inter_token(kInterTokenBounds),
       request_duration(kDurationBounds) {}
 
-Metrics::Metrics(std::span<const ServedModel> models, std::shared_ptr<const net::HttpProbe> probe)
+Metrics::Metrics(const ModelDirectory& models, std::shared_ptr<const net::HttpProbe> probe)
     : models_(models), probe_(std::move(probe)) {
-  for (size_t i = 0; i < models.size(); ++i) per_model_.push_back(std::make_unique<ModelMetrics>());
+  for (const KnownModel& model : models.list())
+    per_model_.emplace(model.id, std::make_unique<ModelMetrics>());
 }
 
 ModelMetrics& Metrics::of(const ServedModel& model) {
-  const auto index = static_cast<size_t>(&model - models_.data());
-  MILL_CHECK(index < per_model_.size());
-  return *per_model_[index];
+  std::lock_guard lock(mutex_);
+  std::unique_ptr<ModelMetrics>& metrics = per_model_[model.id];
+  if (!metrics) metrics = std::make_unique<ModelMetrics>();
+  return *metrics;
 }
 
 void Metrics::count_request(std::string_view route, int status, std::string_view model) {
@@ -157,15 +161,13 @@ void Metrics::count_request(std::string_view route, int status, std::string_view
   ++requests_[{std::string(route), status, std::string(model)}];
 }
 
-std::string Metrics::label(const ServedModel& model) const {
-  return fmt::format("model=\"{}\"", escape_label(model.id));
-}
-
 std::string Metrics::text() const {
   std::string out;
+  std::vector<std::pair<std::string, const ModelMetrics*>> per_model;  // labels first
   describe(out, "tokenmill_requests_total", "counter", "Requests answered");
   {
     std::lock_guard lock(mutex_);
+    for (const auto& [id, metrics] : per_model_) per_model.emplace_back(label(id), metrics.get());
     for (const auto& [key, count] : requests_) {
       const auto& [route, status, model] = key;
       const std::string labels = fmt::format("route=\"{}\",status=\"{}\",model=\"{}\"", route,
@@ -175,20 +177,24 @@ std::string Metrics::text() const {
   }
   for (const CounterRow& row : kCounterRows) {
     describe(out, row.name, "counter", row.help);
-    for (size_t i = 0; i < models_.size(); ++i)
-      sample(out, row.name, label(models_[i]), (*per_model_[i]).*row.value);
+    for (const auto& [labels, metrics] : per_model)
+      sample(out, row.name, labels, (*metrics).*row.value);
   }
   for (const HistogramRow& row : kHistogramRows) {
     describe(out, row.name, "histogram", row.help);
-    for (size_t i = 0; i < models_.size(); ++i)
-      ((*per_model_[i]).*row.value).append(out, row.name, label(models_[i]));
+    for (const auto& [labels, metrics] : per_model)
+      ((*metrics).*row.value).append(out, row.name, labels);
   }
-  std::vector<work::Load> loads;
-  for (const ServedModel& model : models_) loads.push_back(model.worker->load());
+  std::vector<std::pair<std::string, work::Load>> loads;
+  const std::vector<KnownModel> known = models_.list();
+  describe(out, "tokenmill_model_loaded", "gauge", "1 for a model that is loaded, else 0");
+  for (const KnownModel& model : known) {
+    sample(out, "tokenmill_model_loaded", label(model.id), model.loaded ? 1 : 0);
+    if (model.loaded) loads.emplace_back(label(model.id), model.loaded->worker->load());
+  }
   for (const LoadRow& row : kLoadRows) {
     describe(out, row.name, row.type, row.help);
-    for (size_t i = 0; i < models_.size(); ++i)
-      sample(out, row.name, label(models_[i]), loads[i].*row.value);
+    for (const auto& [labels, load] : loads) sample(out, row.name, labels, load.*row.value);
   }
   if (!probe_) return out;
   for (const ProbeRow& row : kProbeRows) {

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "gateway/model_directory.h"
 #include "gateway/request_record.h"
-#include "gateway/served_model.h"
 #include "net/http_server.h"
 
 namespace mill::gateway {
@@ -48,21 +48,19 @@ struct ModelMetrics {
 
 class Metrics {
  public:
-  // The models must outlive it; `probe` may be null.
-  Metrics(std::span<const ServedModel> models, std::shared_ptr<const net::HttpProbe> probe);
+  // The directory must outlive it; `probe` may be null.
+  Metrics(const ModelDirectory& models, std::shared_ptr<const net::HttpProbe> probe);
 
-  // Requires: `model` is one of the models.
+  // Counts on where a model of that id left off.
   ModelMetrics& of(const ServedModel& model);
   void count_request(std::string_view route, int status, std::string_view model);
   std::string text() const;
 
  private:
-  std::string label(const ServedModel& model) const;
-
-  std::span<const ServedModel> models_;
+  const ModelDirectory& models_;
   std::shared_ptr<const net::HttpProbe> probe_;
-  std::vector<std::unique_ptr<ModelMetrics>> per_model_;  // [models]
   mutable std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<ModelMetrics>, std::less<>> per_model_;  // by id
   std::map<std::tuple<std::string, int, std::string>, int64_t> requests_;  // route, status, model
 };
 

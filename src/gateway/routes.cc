@@ -11,6 +11,9 @@ constexpr Route kRoutes[] = {
     {"health", "GET", "/health", serve_health},
     {"ready", "GET", "/ready", serve_ready},
     {"metrics", "GET", "/metrics", serve_metrics},
+    {"admin_models", "GET", "/admin/models", serve_admin_models},
+    {"admin_load", "POST", "/admin/models", serve_admin_load},
+    {"admin_unload", "DELETE", "/admin/models/", serve_admin_unload},
     {"greeting", "GET", "/", serve_greeting},
 };
 
@@ -29,8 +32,10 @@ Found find_route(std::string_view method, std::string_view path) {
     if (method == route.method || (method == "HEAD" && route.method == "GET")) {
       found.route = &route;
     }
-    found.allow = route.method == "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+    if (!found.allow.empty()) found.allow += ", ";
+    found.allow += route.method == "GET" ? "GET, HEAD" : route.method;
   }
+  if (!found.allow.empty()) found.allow += ", OPTIONS";
   return found;
 }
 

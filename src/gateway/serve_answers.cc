@@ -22,12 +22,25 @@ Result<Call> parse_chat_now(std::string_view body, const openai::Catalogue& cata
 }
 
 // Parses on a side thread when that would hold up the others of this io thread.
-Task<Result<Call>> read_call(Stations at, std::string body, Parse parse) {
-  if (body.size() <= at.options.inline_body_bytes) co_return parse(body, at.catalogue());
-  std::function<Result<Call>()> work = [at, parse, body = std::move(body)] {
-    return parse(body, at.catalogue());
-  };
+Task<Result<Call>> parse_beside(Stations at, std::shared_ptr<const std::string> body, Parse parse) {
+  if (body->size() <= at.options.inline_body_bytes) co_return parse(*body, at.catalogue());
+  std::function<Result<Call>()> work = [at, parse, body] { return parse(*body, at.catalogue()); };
   Result<Call> call = co_await at.side_threads.run(std::move(work));
+  co_return call;
+}
+
+// Waits where the model has to be loaded first, and then reads the body again, as tokens are the
+// model's. A lease is held meanwhile, so that it is there.
+Task<Result<Call>> read_call(Stations at, std::string bytes, Parse parse) {
+  const auto body = std::make_shared<const std::string>(std::move(bytes));
+  Result<Call> call = co_await parse_beside(at, body, parse);
+  if (!call || call->model) co_return call;
+  MILL_CO_TRY(const ModelLease lease, co_await at.models.wait_for(call->absent));
+  call = co_await parse_beside(at, body, parse);
+  if (call && !call->model) {
+    co_return fail(Code::kOverloaded, "the model '" + call->absent + "' is being unloaded",
+                   "model");
+  }
   co_return call;
 }
 

@@ -3,41 +3,21 @@
 #include <optional>
 
 #include "base/log.h"
+#include "gateway/percent.h"
 #include "gateway/reply_headers.h"
 #include "gateway/stations.h"
 
 namespace mill::gateway {
 namespace {
 
-void append_model(std::string& out, const ServedModel& model) {
+void append_model(std::string& out, const KnownModel& model) {
   out += R"({"id":)";
   append_json_string(out, model.id);
   fmt::format_to(std::back_inserter(out),
-                 R"(,"object":"model","created":{},"owned_by":"tokenmill","context_length":{}}})",
-                 model.created, model.context_tokens);
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-std::optional<std::string> percent_decoded(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-    const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
-    if (low < 0) return std::nullopt;
-    out += static_cast<char>(high << 4 | low);
-    i += 2;
-  }
-  return out;
+                 R"(,"object":"model","created":{},"owned_by":"tokenmill")", model.created);
+  if (model.context_tokens > 0)
+    fmt::format_to(std::back_inserter(out), R"(,"context_length":{})", model.context_tokens);
+  out += '}';
 }
 
 Task<Status> send_json(Stations at, net::HttpExchange& http, std::string body) {
@@ -53,8 +33,8 @@ Task<Status> send_json(Stations at, net::HttpExchange& http, std::string body) {
 
 Task<Status> serve_models(Stations at, net::HttpExchange& http, RequestRecord&) {
   std::string body = R"({"object":"list","data":[)";
-  for (const ServedModel& model : at.models) {
-    if (&model != at.models.data()) body += ',';
+  for (const KnownModel& model : at.models.list()) {
+    if (!body.ends_with('[')) body += ',';
     append_model(body, model);
   }
   body += "]}";
@@ -66,7 +46,7 @@ Task<Status> serve_model(Stations at, net::HttpExchange& http, RequestRecord&) {
   const std::string_view tail =
       http.request().path().substr(std::string_view("/v1/models/").size());
   const std::optional<std::string> id = percent_decoded(tail);
-  for (const ServedModel& model : at.models) {
+  for (const KnownModel& model : at.models.list()) {
     if (id != model.id) continue;
     std::string body;
     append_model(body, model);

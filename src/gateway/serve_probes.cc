@@ -22,6 +22,10 @@ Task<Status> serve_health(Stations, net::HttpExchange& http, RequestRecord&) {
 
 Task<Status> serve_ready(Stations at, net::HttpExchange& http, RequestRecord&) {
   net::HttpReply reply = reply_of("application/json", R"({"status":"ready"})");
+  if (!at.models.ready()) {
+    reply.status = 503;
+    reply.body = R"({"status":"loading"})";
+  }
   if (at.draining) {
     reply.status = 503;
     reply.body = R"({"status":"draining"})";

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <span>
 
 #include "base/result.h"
 #include "base/task.h"
@@ -15,13 +14,13 @@ namespace mill::gateway {
 
 // Belongs to the Gateway, which outlives every request.
 struct Stations {
-  std::span<const ServedModel> models;
+  ModelDirectory& models;
   const Options& options;
   Metrics& metrics;
   net::SideThreads& side_threads;
   const std::atomic<bool>& draining;
 
-  openai::Catalogue catalogue() const { return {models, options.limits}; }
+  openai::Catalogue catalogue() const { return {&models, options.limits}; }
 };
 
 // A handler answers through `http`, or fails, and then the error is the answer.
@@ -32,6 +31,9 @@ Task<Status> serve_model(Stations at, net::HttpExchange& http, RequestRecord& re
 Task<Status> serve_health(Stations at, net::HttpExchange& http, RequestRecord& record);
 Task<Status> serve_ready(Stations at, net::HttpExchange& http, RequestRecord& record);
 Task<Status> serve_metrics(Stations at, net::HttpExchange& http, RequestRecord& record);
+Task<Status> serve_admin_models(Stations at, net::HttpExchange& http, RequestRecord& record);
+Task<Status> serve_admin_load(Stations at, net::HttpExchange& http, RequestRecord& record);
+Task<Status> serve_admin_unload(Stations at, net::HttpExchange& http, RequestRecord& record);
 Task<Status> serve_greeting(Stations at, net::HttpExchange& http, RequestRecord& record);
 
 }  // namespace mill::gateway

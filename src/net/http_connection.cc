@@ -368,6 +368,15 @@ void HttpConnection::close() {
   socket_.close(ignored);
 }
 
+bool HttpConnection::from_this_machine() const {
+  boost::system::error_code gone;
+  const auto peer = socket_.remote_endpoint(gone).address();
+  if (gone) return false;
+  const bool mapped = peer.is_v6() && peer.to_v6().is_v4_mapped();
+  if (!mapped) return peer.is_loopback();
+  return boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, peer.to_v6()).is_loopback();
+}
+
 void HttpConnection::drain() {
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
     error_code ignored;

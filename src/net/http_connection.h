@@ -67,6 +67,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void watch(std::function<void()> on_leave);
   void release_body();
   bool client_left() const { return left_; }
+  bool from_this_machine() const;
   void close_after_answer() { keep_alive_ = false; }
   bool will_close() const { return !keep_alive_ || shared_.draining; }
 

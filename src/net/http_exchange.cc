@@ -88,4 +88,8 @@ bool HttpExchange::client_left() const {
   return connection_.client_left();
 }
 
+bool HttpExchange::from_this_machine() const {
+  return connection_.from_this_machine();
+}
+
 }  // namespace mill::net

@@ -52,6 +52,9 @@ class HttpExchange {
   // once. Watching begins with this call and ends with the handler.
   void when_client_leaves(std::function<void()> action);
   bool client_left() const;
+  // Whether the connection came over the loopback: from a program, perhaps a proxy, on this
+  // machine.
+  bool from_this_machine() const;
 
   bool answered() const { return state_ != State::kUnanswered; }
   int status() const { return status_; }  // of the answer; 0 while there is none

@@ -64,14 +64,20 @@ Result<std::vector<std::pair<TokenId, float>>> read_logit_bias(const Fields& fie
 
 }  // namespace
 
-Result<const ServedModel*> read_model(const Fields& fields, const Catalogue& catalogue) {
+Status read_model(const Fields& fields, const Catalogue& catalogue, Call& call) {
   MILL_TRY(const auto id, fields.string("model"));
   if (!id || id->empty()) return fail(Code::kInvalid, "'model' must name a model", "model");
-  for (const ServedModel& model : catalogue.models) {
-    if (model.id == *id) return &model;
+  ModelDirectory::Found found = catalogue.models->find(*id);
+  call.model = std::move(found.lease);
+  if (call.model) return {};
+  if (found.known) {
+    call.absent = *id;
+    return {};
   }
   std::string known;
-  for (const ServedModel& model : catalogue.models) known += (known.empty() ? "" : ", ") + model.id;
+  for (const KnownModel& model : catalogue.models->list())
+    known += (known.empty() ? "" : ", ") + model.id;
+  if (known.empty()) known = "none";
   return fail(Code::kNotFound,
               fmt::format("there is no model '{}' here; there is: {}", id->substr(0, 200), known),
               "model");

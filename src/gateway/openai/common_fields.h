@@ -15,13 +15,13 @@ namespace mill::gateway::openai {
 
 // What a request is read against.
 struct Catalogue {
-  std::span<const ServedModel> models;
+  ModelDirectory* models;
   RequestLimits limits;
 };
 
-// The model that "model" names. Fails: kInvalid when there is no name, kNotFound (which models
-// there are).
-Result<const ServedModel*> read_model(const Fields& fields, const Catalogue& catalogue);
+// The model that "model" names, into `call`: its lease, or its name when it is known and not
+// loaded. Fails: kInvalid when there is no name, kNotFound (which models there are).
+Status read_model(const Fields& fields, const Catalogue& catalogue, Call& call);
 
 // temperature, top_p, top_k, min_p, penalties, seed (a random one when none is given), logit_bias;
 // not the logprobs.

@@ -132,7 +132,8 @@ Result<Call> parse_chat(std::string_view body, const Catalogue& catalogue, int64
   MILL_TRY(const json::object object, parse_object(body, catalogue.limits.json_depth));
   const Fields fields(object);
   Call call;
-  MILL_TRY(call.model, read_model(fields, catalogue));
+  MILL_TRY_DO(read_model(fields, catalogue, call));
+  if (!call.model) return call;
   MILL_TRY_DO(refuse_unbuilt(fields, kUnbuilt));
   MILL_TRY_DO(check_tools(fields));
   MILL_TRY_DO(check_response_format(fields));

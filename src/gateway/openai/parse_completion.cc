@@ -92,7 +92,8 @@ Result<Call> parse_completion(std::string_view body, const Catalogue& catalogue)
   MILL_TRY(const json::object object, parse_object(body, catalogue.limits.json_depth));
   const Fields fields(object);
   Call call;
-  MILL_TRY(call.model, read_model(fields, catalogue));
+  MILL_TRY_DO(read_model(fields, catalogue, call));
+  if (!call.model) return call;
   MILL_TRY_DO(refuse_unbuilt(fields, kUnbuilt));
   MILL_TRY(call.sampling, read_sampling(fields, *call.model, catalogue.limits));
   MILL_TRY(const auto logprobs, fields.integer("logprobs", 0, 20));
