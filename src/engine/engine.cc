@@ -61,12 +61,14 @@ Result<std::unique_ptr<Engine>> Engine::start(std::unique_ptr<Forward> forward,
       .logit_rows = static_cast<int32_t>(forward->limits().logit_rows)};
   MILL_TRY(KvStore kv, KvStore::reserve(limits.blocks, forward->block_bytes()));
   return std::unique_ptr<Engine>(
-      new Engine(std::move(forward), std::move(kv), pool, limits, context));
+      new Engine(std::move(forward), std::move(kv), pool, limits, context, options.turns));
 }
 
 Engine::Engine(std::unique_ptr<Forward> forward, KvStore kv, tensor::ThreadPool& pool,
-               const scheduler::PlannerLimits& limits, int64_t context)
-    : forward_(std::move(forward)),
+               const scheduler::PlannerLimits& limits, int64_t context,
+               std::shared_ptr<TurnLane> turns)
+    : turns_(std::move(turns)),
+      forward_(std::move(forward)),
       vocabulary_(forward_->vocabulary()),
       context_(context),
       places_(limits.max_running + limits.max_waiting),
@@ -148,11 +150,14 @@ bool Engine::drain(Instant deadline) {
 // The step thread.
 void Engine::serve() {
   while (wait_for_work()) {
+    if (turns_) turns_->take_turn();
     for (auto& [order, sink] : taken_) batch_.take(std::move(order), std::move(sink));
     taken_.clear();
     batch_.step(now());
     settle();
+    if (turns_ && batch_.size() == 0) turns_->rest();
   }
+  if (turns_) turns_->rest();
   for (auto& [order, sink] : taken_) batch_.take(std::move(order), std::move(sink));
   taken_.clear();
   batch_.end_all(work::FinishReason::kCancelled);

@@ -2,7 +2,7 @@
 // own takes the steps, events go out on the orders' streams.
 //
 // The step thread sleeps while there is nothing to do. Several engines may share one ThreadPool;
-// their forwards then take turns.
+// their steps then take turns (turnstile.h).
 #pragma once
 
 #include <condition_variable>
@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "engine/batch.h"
 #include "engine/forward.h"
+#include "engine/turnstile.h"
 #include "tensor/thread_pool.h"
 #include "work/worker.h"
 
@@ -33,6 +34,7 @@ struct EngineOptions {
       512;  // of one step, at most DecoderLimits::batch_tokens, at least max_batch
   int32_t prefill_chunk =
       256;  // prompt tokens of a step in which others generate, so that they go on
+  std::shared_ptr<TurnLane> turns;  // of this engine alone, for each step; null: it has the cores
 };
 
 class Engine final : public work::Worker {
@@ -65,7 +67,8 @@ class Engine final : public work::Worker {
 
  private:
   Engine(std::unique_ptr<Forward> forward, KvStore kv, tensor::ThreadPool& pool,
-         const scheduler::PlannerLimits& limits, int64_t context);
+         const scheduler::PlannerLimits& limits, int64_t context,
+         std::shared_ptr<TurnLane> turns);
   Status check(const work::Order& order) const;
   void serve();
   bool wait_for_work();
@@ -73,6 +76,7 @@ class Engine final : public work::Worker {
 
   using Accepted = std::pair<work::Order, work::TokenSink>;
 
+  const std::shared_ptr<TurnLane> turns_;  // the step thread's alone
   const std::unique_ptr<Forward> forward_;
   const int64_t vocabulary_;
   const int64_t context_;
