@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "app/mounted_model.h"
+#include "app/open_files.h"
 #include "app/version.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -36,11 +38,14 @@ net::HttpServerOptions server_options(const Settings& settings,
                                       std::shared_ptr<net::HttpProbe> probe) {
   net::HttpServerOptions options{.host = settings.text("host"),
                                  .port = static_cast<uint16_t>(settings.integer("port")),
+                                 .io_threads = static_cast<int>(settings.integer("io-threads")),
                                  .probe = std::move(probe),
                                  .refusal_reply = gateway::refusal_reply};
   options.limits.connections = static_cast<int32_t>(settings.integer("max-connections"));
   options.limits.header_bytes = static_cast<size_t>(settings.bytes("max-header-bytes"));
+  options.limits.header_fields = static_cast<size_t>(settings.integer("max-header-fields"));
   options.limits.body_bytes = static_cast<size_t>(settings.bytes("max-body-bytes"));
+  options.limits.body_bytes_total = static_cast<size_t>(settings.bytes("max-body-bytes-total"));
   options.limits.header_time = settings.duration("header-deadline");
   options.limits.body_time = settings.duration("body-deadline");
   options.limits.idle_time = settings.duration("idle-deadline");
@@ -52,8 +57,25 @@ gateway::Options gateway_options(const Settings& settings, const Mill& mill,
                                  std::shared_ptr<const net::HttpProbe> probe) {
   gateway::Options options{.version = "tokenmill " + version_number(), .probe = std::move(probe)};
   options.limits.json_depth = static_cast<int>(settings.integer("json-depth"));
+  options.limits.prompt_tokens = static_cast<int32_t>(settings.integer("max-prompt-tokens"));
+  options.delivery.keepalive = settings.duration("keepalive");
+  options.delivery.cors_origin = settings.text("cors-origin");
+  options.answer_time = settings.duration("answer-deadline");
+  options.side_threads = static_cast<int>(settings.integer("side-threads"));
   options.system_fingerprint = fmt::format("fp_{}_{}", version_number(), mill.backend->name());
   return options;
+}
+
+// It goes into a header of every answer.
+Status check_cors_origin(const std::string& origin) {
+  const bool clean = std::all_of(origin.begin(), origin.end(),
+                                 [](char c) { return c > ' ' && c < 0x7F && c != ','; });
+  if (clean && (origin.empty() || origin == "*" || origin.find("://") != std::string::npos))
+    return {};
+  return fail(Code::kInvalid,
+              "cors-origin must be * or one origin, like https://chat.example (scheme, host and "
+              "port, no path)",
+              "cors-origin");
 }
 
 // Written whole or not at all, so that whoever waits for it never reads half a number.
@@ -120,6 +142,11 @@ Status serve(const Settings& settings) {
   const Instant start = now();
   const sigset_t signals = ending_signals();
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+  MILL_TRY_DO(check_cors_origin(settings.text("cors-origin")));
+  const int64_t open_files = raise_open_file_limit();
+  const std::string too_few = open_file_warning(open_files, settings.integer("max-connections"));
+  if (!too_few.empty()) log_warn("open_files").add("limit", open_files).add("warning", too_few);
 
   MILL_TRY(const Mill mill, make_mill(settings));
   const auto probe = std::make_shared<net::HttpProbe>();

@@ -27,14 +27,24 @@ struct Call {
   std::vector<std::string> stops;
   bool ignore_end = false;  // goes on past the tokens that end an answer
   bool echo = false;        // the prompt comes first in the answer
+  int32_t priority = 0;     // as of work::Order: higher goes first
+  std::string cache_salt;   // the client's own part of it, "" for none
+  bool speculate = true;
   bool stream = false;
   bool include_usage = false;  // of a stream
 
   size_t answers() const { return prompts.size() * static_cast<size_t>(choices); }
 };
 
-// The orders for the worker, prompt by prompt, choice by choice. `id` names the request; more than
-// one order get "-0", "-1", ….
-std::vector<work::Order> orders_of(const Call& call, const RequestId& id, Instant deadline);
+// What a request brings besides its body.
+struct Terms {
+  RequestId id;
+  Instant deadline = kNever;
+  work::CacheSalt cache_salt;
+};
+
+// The orders for the worker, prompt by prompt, choice by choice. More than one get the request's id
+// with "-0", "-1", … behind it.
+std::vector<work::Order> orders_of(const Call& call, const Terms& terms);
 
 }  // namespace mill::gateway

@@ -109,6 +109,8 @@ class Tracks {
   void count_usage(size_t choice, const work::Usage& usage) {
     work::Usage& total = at_.record.usage;
     total.completion_tokens += usage.completion_tokens;
+    total.accepted_drafts += usage.accepted_drafts;
+    total.rejected_drafts += usage.rejected_drafts;
     if (choice % static_cast<size_t>(at_.call.choices) != 0) return;
     total.prompt_tokens += usage.prompt_tokens;
     total.cached_tokens += usage.cached_tokens;

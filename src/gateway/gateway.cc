@@ -26,6 +26,8 @@ void log_request(const net::HttpExchange& http, const RequestRecord& record, con
     line.add("prompt_tokens", record.usage.prompt_tokens)
         .add("cached_tokens", record.usage.cached_tokens)
         .add("completion_tokens", record.usage.completion_tokens)
+        .add("accepted_drafts", record.usage.accepted_drafts)
+        .add("rejected_drafts", record.usage.rejected_drafts)
         .add("finish_reason", record.finish_reason);
   }
   if (record.first_token) {
@@ -75,7 +77,7 @@ net::HttpHandler Gateway::handler() {
 }
 
 Task<void> Gateway::handle(net::HttpExchange& http) {
-  const Stations at{models_, options_, metrics_, side_threads_, draining_};
+  const Stations at{models_, options_, metrics_, side_threads_, draining_, cache_salts_};
   RequestRecord record;
   Status served;
   const net::HttpRequest& request = http.request();
@@ -84,7 +86,7 @@ Task<void> Gateway::handle(net::HttpExchange& http) {
   if (found.route) {
     record.route = found.route->name;
     served = co_await found.route->serve(at, http, record);
-    if (!served) reply = error_reply(served.error());
+    if (!served) reply = error_reply(served.error(), record.retry_after);
   } else if (request.method == "OPTIONS" && (request.target == "*" || !found.allow.empty())) {
     std::string allow = found.allow.empty() ? "GET, POST" : found.allow;
     served = co_await answer_options(http, std::move(allow), options_.delivery.cors_origin);

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/cache_salts.h"
 #include "gateway/deliver.h"
 #include "gateway/http_status.h"
 #include "gateway/limits.h"
@@ -59,6 +60,7 @@ class Gateway {
   ModelDirectory& models_;
   const Options options_;
   Metrics metrics_;
+  const CacheSalts cache_salts_;
   net::SideThreads side_threads_;
   std::atomic<bool> draining_{false};
 };

@@ -71,6 +71,12 @@ Script script_of(const json::value& from) {
   if (const auto* forever = fields.if_contains("forever")) script.forever = forever->as_bool();
   if (const auto* fault = fields.if_contains("fault_at"))
     script.fault_at = static_cast<size_t>(fault->as_int64());
+  if (const auto* usage = fields.if_contains("usage")) {
+    const json::object& counts = usage->as_object();
+    script.usage.cached_tokens = counts.at("cached").as_int64();
+    script.usage.accepted_drafts = counts.at("accepted").as_int64();
+    script.usage.rejected_drafts = counts.at("rejected").as_int64();
+  }
   if (const auto* refuse = fields.if_contains("refuse")) {
     script.refuse = Error{*refuse == "overloaded" ? Code::kOverloaded : Code::kInvalid,
                           "the script refuses", ""};

@@ -1,5 +1,8 @@
 #include "gateway/http_status.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/log.h"
 
 namespace mill::gateway {
@@ -29,12 +32,12 @@ std::string body_of(std::string_view message, const WireError& wire, std::string
   return out;
 }
 
-net::HttpReply reply_of(const WireError& wire, std::string body) {
+net::HttpReply reply_of(const WireError& wire, std::string body, int64_t retry_after) {
   net::HttpReply reply;
   reply.status = wire.status;
   reply.content_type = "application/json";
   reply.body = std::move(body);
-  if (wire.status == 503) reply.headers.push_back({"Retry-After", "1"});
+  if (wire.status == 503) reply.headers.push_back({"Retry-After", std::to_string(retry_after)});
   return reply;
 }
 
@@ -73,14 +76,20 @@ std::string error_body(const Error& error) {
   return body_of(error.message, wire_error(error), error.param);
 }
 
-net::HttpReply error_reply(const Error& error) {
-  return reply_of(wire_error(error), error_body(error));
+net::HttpReply error_reply(const Error& error, int64_t retry_after) {
+  return reply_of(wire_error(error), error_body(error), retry_after);
+}
+
+int64_t retry_after(double drain_seconds) {
+  constexpr double kDay = 86400;
+  if (!(drain_seconds > 1)) return 1;
+  return static_cast<int64_t>(std::ceil(std::min(drain_seconds, kDay)));
 }
 
 net::HttpReply refusal_reply(const net::Refusal& refusal) {
   const bool ours = refusal.status >= 500;
   const WireError wire{refusal.status, ours ? "server_error" : "invalid_request_error", ""};
-  return reply_of(wire, body_of(refusal.sentence, wire, ""));
+  return reply_of(wire, body_of(refusal.sentence, wire, ""), 1);
 }
 
 }  // namespace mill::gateway

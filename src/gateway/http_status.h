@@ -2,6 +2,7 @@
 // endpoints.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -23,7 +24,10 @@ WireError wire_error(const Error& error);
 
 // {"error":{"message":…,"type":…,"param":…,"code":…}}
 std::string error_body(const Error& error);
-net::HttpReply error_reply(const Error& error);
+// `retry_after`: the seconds that a 503 asks the client to wait, at least 1.
+net::HttpReply error_reply(const Error& error, int64_t retry_after = 1);
+// Whole seconds, rounded up, at least 1, from how long a worker says that a new order would wait.
+int64_t retry_after(double drain_seconds);
 // The same form for what the HTTP server refuses on its own.
 net::HttpReply refusal_reply(const net::Refusal& refusal);
 

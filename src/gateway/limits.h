@@ -14,6 +14,7 @@ struct RequestLimits {
   int32_t stops = 16;
   size_t stop_bytes = 1024;  // of one stop string
   int32_t logit_biases = 1024;
+  size_t cache_salt_bytes = 1024;
   int32_t prompt_tokens = 0;  // 0: what the model's context has room for
 };
 

@@ -64,6 +64,14 @@ constexpr LoadRow kLoadRows[] = {
      &work::Load::generated_tokens},
     {"tokenmill_preemptions_total", "counter", "Answers put back to make room",
      &work::Load::preemptions},
+    {"tokenmill_prefix_cache_hit_tokens_total", "counter",
+     "Prompt tokens found in the prefix cache", &work::Load::cached_tokens},
+    {"tokenmill_prefix_cache_blocks", "gauge", "Free blocks that hold a prefix",
+     &work::Load::cached_blocks},
+    {"tokenmill_drafts_accepted_total", "counter", "Guessed tokens that were right",
+     &work::Load::accepted_drafts},
+    {"tokenmill_drafts_rejected_total", "counter", "Guessed tokens that were wrong",
+     &work::Load::rejected_drafts},
 };
 
 struct ProbeRow {
@@ -196,6 +204,10 @@ std::string Metrics::text() const {
     describe(out, row.name, row.type, row.help);
     for (const auto& [labels, load] : loads) sample(out, row.name, labels, load.*row.value);
   }
+  describe(out, "tokenmill_queue_wait_seconds", "gauge", "How long a new request would wait");
+  for (size_t i = 0; i < models_.size(); ++i)
+    fmt::format_to(std::back_inserter(out), "tokenmill_queue_wait_seconds{{{}}} {}\n",
+                   label(models_[i]), loads[i].drain_seconds);
   if (!probe_) return out;
   for (const ProbeRow& row : kProbeRows) {
     describe(out, row.name, row.type, row.help);

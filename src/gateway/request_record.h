@@ -19,6 +19,7 @@ struct RequestRecord {
   std::optional<Instant> first_token;
   Instant last_token{};
   int status = 0;
+  int64_t retry_after = 1;  // seconds, of a 503
 };
 
 }  // namespace mill::gateway

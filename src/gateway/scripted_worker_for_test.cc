@@ -92,6 +92,8 @@ Result<work::TokenStream> ScriptedWorker::submit(work::Order order) {
 // answer counts.
 void ScriptedWorker::work(work::Order order, Script script, work::TokenSink sink) {
   work::Finished finished;
+  finished.usage = script.usage;
+  cached_ += script.usage.cached_tokens;
   finished.usage.prompt_tokens = static_cast<int64_t>(order.prompt.size());
   if (order.score_prompt) score_prompt(order, sink);
   int64_t& made = finished.usage.completion_tokens;
@@ -164,6 +166,8 @@ work::Load ScriptedWorker::load() const {
   load.kv_blocks_total = 100;
   load.kv_blocks_free = 100 - load.running;
   load.generated_tokens = generated_;
+  load.cached_tokens = cached_;
+  load.drain_seconds = drain_seconds_;
   return load;
 }
 

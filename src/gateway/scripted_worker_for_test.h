@@ -30,6 +30,7 @@ struct Script {
   std::vector<TokenId> tokens;       // said instead of `say` where not empty
   bool forever = false;              // says it again and again, up to max_tokens
   std::optional<Error> refuse;       // submit fails
+  work::Usage usage;                 // its cached_tokens and drafts are reported as they stand here
   std::optional<size_t> fault_at;    // the model fails before this token
   std::optional<size_t> hold_at;     // waits before this token until release() or a cancel
   Duration pace = Duration::zero();  // between tokens
@@ -50,6 +51,8 @@ class ScriptedWorker final : public work::Worker {
   std::vector<work::Order> orders() const;  // all that were submitted
   // Waits until `count` answers have ended by a cancel; false after 10 s.
   bool wait_for_cancels(int64_t count);
+  // What load() says besides the counts.
+  void set_drain_seconds(double seconds) { drain_seconds_ = seconds; }
   // The tokens that were given in all.
   int64_t generated() const { return generated_; }
 
@@ -72,6 +75,8 @@ class ScriptedWorker final : public work::Worker {
   std::atomic<bool> stopping_{false};
   std::atomic<int64_t> running_{0};
   std::atomic<int64_t> generated_{0};
+  std::atomic<int64_t> cached_{0};
+  std::atomic<double> drain_seconds_{0};
 };
 
 }  // namespace mill::gateway

@@ -59,8 +59,14 @@ Task<Status> serve_answers(Stations at, net::HttpExchange& http, RequestRecord& 
   ModelMetrics& metrics = at.metrics.of(*call.model);
   const bool timed = at.options.answer_time > Duration::zero();
   const Instant deadline = timed ? now() + at.options.answer_time : kNever;
-  std::vector<work::Order> orders = orders_of(call, http.id(), deadline);
-  MILL_CO_TRY(Choices choices, Choices::submit(*call.model->worker, std::move(orders)));
+  const work::CacheSalt salt = at.cache_salts.of(http.request(), call.cache_salt);
+  std::vector<work::Order> orders = orders_of(call, {http.id(), deadline, salt});
+  Result<Choices> taken = Choices::submit(*call.model->worker, std::move(orders));
+  if (!taken) {
+    record.retry_after = retry_after(call.model->worker->load().drain_seconds);
+    co_return fail(std::move(taken).error());
+  }
+  Choices choices = std::move(*taken);
   const auto format = format_of(call, envelope(id_prefix, at.options));
   const Delivery delivery{http, call, *format, at.options.delivery, metrics, record};
   Status delivered = co_await deliver(delivery, std::move(choices));

@@ -19,6 +19,7 @@ struct Stations {
   Metrics& metrics;
   net::SideThreads& side_threads;
   const std::atomic<bool>& draining;
+  const CacheSalts& cache_salts;
 
   openai::Catalogue catalogue() const { return {&models, options.limits}; }
 };

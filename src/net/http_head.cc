@@ -137,6 +137,12 @@ tl::expected<void, Refusal> note_field(const Header& field, RequestHead& head, F
       return refuse(417, "the only Expect that is accepted is 100-continue");
     }
     head.expects_continue = true;
+  } else if (equal_ignoring_case(field.name, "content-encoding")) {
+    if (!field.value.empty() && !equal_ignoring_case(field.value, "identity")) {
+      return refuse(415,
+                    "compressed bodies are not accepted: send the body without "
+                    "Content-Encoding");
+    }
   }
   return {};
 }

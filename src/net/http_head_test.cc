@@ -40,6 +40,16 @@ TEST(HttpHead, finds_the_end_however_the_bytes_are_cut) {
   }
 }
 
+TEST(HttpHead, takes_no_compressed_body) {
+  const auto with = [](std::string_view coding) {
+    return judge("POST / HTTP/1.1\r\nHost: a\r\ncontent-encoding: " + std::string(coding) +
+                 "\r\n\r\n");
+  };
+  for (const char* coding : {"gzip", "br", "zstd", "deflate", "x", "identity, gzip"})
+    EXPECT_EQ(with(coding), 415) << coding;
+  for (const char* coding : {"", "identity", "Identity"}) EXPECT_EQ(with(coding), 0) << coding;
+}
+
 TEST(HttpHead, refuses_what_can_be_read_in_two_ways) {
   const auto with = [](std::string_view fields) {
     return judge("POST / HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n\r\n");

@@ -15,6 +15,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr int64_t kMaxInt32 = std::numeric_limits<int32_t>::max();
+constexpr double kLeastRepetition = 0.01;  // logits are divided by it
 
 std::string_view view(const json::string& text) {
   return {text.data(), text.size()};
@@ -90,15 +91,21 @@ Result<work::Sampling> read_sampling(const Fields& fields, const ServedModel& mo
   MILL_TRY(const auto top_p, fields.number("top_p", 0, 1));
   MILL_TRY(const auto top_k, fields.integer("top_k", -1, kMaxInt32));
   MILL_TRY(const auto min_p, fields.number("min_p", 0, 1));
+  MILL_TRY(const auto typical_p, fields.number("typical_p", 0, 1));
+  MILL_TRY(const auto repetition, fields.number("repetition_penalty", kLeastRepetition, 10));
   MILL_TRY(const auto presence, fields.number("presence_penalty", -2, 2));
   MILL_TRY(const auto frequency, fields.number("frequency_penalty", -2, 2));
   sampling.temperature = static_cast<float>(temperature.value_or(1));
   // 0 would leave no token at all; the smallest share leaves the best one, which is what a 0 asks
   // for.
-  sampling.top_p =
-      std::max(static_cast<float>(top_p.value_or(1)), std::numeric_limits<float>::min());
+  const auto share = [](double given) {
+    return std::max(static_cast<float>(given), std::numeric_limits<float>::min());
+  };
+  sampling.top_p = share(top_p.value_or(1));
+  sampling.typical_p = share(typical_p.value_or(1));
   sampling.top_k = static_cast<int32_t>(std::max<int64_t>(top_k.value_or(0), 0));
   sampling.min_p = static_cast<float>(min_p.value_or(0));
+  sampling.repetition_penalty = static_cast<float>(repetition.value_or(1));
   sampling.presence_penalty = static_cast<float>(presence.value_or(0));
   sampling.frequency_penalty = static_cast<float>(frequency.value_or(0));
   MILL_TRY(sampling.seed, read_seed(fields));
@@ -147,6 +154,25 @@ Status read_delivery(const Fields& fields, const RequestLimits& limits, Call& ca
     MILL_TRY(const auto include_usage, inner.boolean("include_usage"));
     call.include_usage = include_usage.value_or(false);
   }
+  return {};
+}
+
+Status read_handling(const Fields& fields, const RequestLimits& limits, Call& call) {
+  MILL_TRY(const auto priority, fields.integer("priority", -kMaxInt32, kMaxInt32));
+  MILL_TRY(const auto cache_salt, fields.string("cache_salt"));
+  MILL_TRY(const auto speculate, fields.boolean("speculate"));
+  // On the wire, as in vLLM, the lower number goes first.
+  call.priority = static_cast<int32_t>(-priority.value_or(0));
+  call.speculate = speculate.value_or(true);
+  if (!cache_salt) return {};
+  if (cache_salt->empty() || cache_salt->size() > limits.cache_salt_bytes) {
+    return fail(Code::kInvalid,
+                fmt::format("'cache_salt' must be a text of 1 to {} bytes; without one the prompt "
+                            "shares the cache of all requests with the same key",
+                            limits.cache_salt_bytes),
+                "cache_salt");
+  }
+  call.cache_salt = *cache_salt;
   return {};
 }
 

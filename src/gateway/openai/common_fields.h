@@ -23,14 +23,17 @@ struct Catalogue {
 // loaded. Fails: kInvalid when there is no name, kNotFound (which models there are).
 Status read_model(const Fields& fields, const Catalogue& catalogue, Call& call);
 
-// temperature, top_p, top_k, min_p, penalties, seed (a random one when none is given), logit_bias;
-// not the logprobs.
+// temperature, top_p, top_k, min_p, typical_p, penalties, seed (a random one when none is given),
+// logit_bias; not the logprobs.
 Result<work::Sampling> read_sampling(const Fields& fields, const ServedModel& model,
                                      const RequestLimits& limits);
 // stop: null, one string, or some.
 Result<std::vector<std::string>> read_stops(const Fields& fields, const RequestLimits& limits);
 // n, stream, stream_options, ignore_eos into `call`.
 Status read_delivery(const Fields& fields, const RequestLimits& limits, Call& call);
+// priority, cache_salt, speculate into `call`: how the server goes about it; the answer is the
+// same.
+Status read_handling(const Fields& fields, const RequestLimits& limits, Call& call);
 
 // A member that this server knows and has not built: harmless while absent, null, or equal to
 // `harmless` (JSON).

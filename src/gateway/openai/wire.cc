@@ -23,9 +23,12 @@ std::string envelope_head(const Call& call, const Envelope& envelope, std::strin
 void append_usage(std::string& out, const work::Usage& usage) {
   fmt::format_to(std::back_inserter(out),
                  "{{\"prompt_tokens\":{},\"completion_tokens\":{},\"total_tokens\":{},"
-                 "\"prompt_tokens_details\":{{\"cached_tokens\":{}}}}}",
+                 "\"prompt_tokens_details\":{{\"cached_tokens\":{}}},"
+                 "\"completion_tokens_details\":{{\"accepted_prediction_tokens\":{},"
+                 "\"rejected_prediction_tokens\":{}}}}}",
                  usage.prompt_tokens, usage.completion_tokens,
-                 usage.prompt_tokens + usage.completion_tokens, usage.cached_tokens);
+                 usage.prompt_tokens + usage.completion_tokens, usage.cached_tokens,
+                 usage.accepted_drafts, usage.rejected_drafts);
 }
 
 void append_logprob(std::string& out, float logprob) {
