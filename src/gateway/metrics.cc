@@ -205,9 +205,9 @@ std::string Metrics::text() const {
     for (const auto& [labels, load] : loads) sample(out, row.name, labels, load.*row.value);
   }
   describe(out, "tokenmill_queue_wait_seconds", "gauge", "How long a new request would wait");
-  for (size_t i = 0; i < models_.size(); ++i)
-    fmt::format_to(std::back_inserter(out), "tokenmill_queue_wait_seconds{{{}}} {}\n",
-                   label(models_[i]), loads[i].drain_seconds);
+  for (const auto& [labels, load] : loads)
+    fmt::format_to(std::back_inserter(out), "tokenmill_queue_wait_seconds{{{}}} {}\n", labels,
+                   load.drain_seconds);
   if (!probe_) return out;
   for (const ProbeRow& row : kProbeRows) {
     describe(out, row.name, row.type, row.help);
