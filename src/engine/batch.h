@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "engine/drafter.h"
 #include "engine/forward.h"
 #include "engine/kv_store.h"
 #include "engine/sampler/sampler.h"
@@ -23,20 +25,22 @@ namespace mill::engine {
 
 class Batch {
  public:
-  // `forward` and `pool` must outlive it.  Requires: limits.blocks == kv.blocks(),
-  // limits.block_tokens
-  // == tensor::kBlockTokens, tokens and rows of a step within forward.limits().
+  // `forward` and `pool` must outlive it; `drafters` may be empty: no speculation.
+  // Requires: limits.blocks == kv.blocks(), limits.block_tokens == tensor::kBlockTokens, tokens and
+  // rows of a step within forward.limits().
   Batch(Forward& forward, KvStore kv, tensor::ThreadPool& pool,
-        const scheduler::PlannerLimits& limits);
+        const scheduler::PlannerLimits& limits, MakeDrafter drafters = {});
 
   // Takes charge of an answer; it ends in some step(), or in end_all().  Requires: the order is
   // valid for this model, fits the pool, and there is a place (size() < max_running + max_waiting).
-  void take(work::Order order, work::TokenSink sink);
+  void take(work::Order order, work::TokenSink sink, Instant now);
 
   // Ends the answers whose reader has left or whose deadline has passed, then computes one step.
   // Pieces are delivered at once, endings by deliver_endings(). False: there was nothing to
   // compute.
   bool step(Instant now);
+  // How long the last step took, for the planner to learn from.
+  void measured(Duration took) { planner_.measured(took); }
 
   // Ends all answers with this reason.
   void end_all(work::FinishReason reason);
@@ -46,7 +50,9 @@ class Batch {
   void deliver_endings();
 
   int64_t size() const { return planner_.size(); }  // answers that have not ended
-  work::Load load() const;                          // waiting: of those taken
+  int64_t ended() const { return ended_; }          // answers, since the start
+  int64_t owed_tokens() const { return owed_; }     // prompts and longest answers of all those
+  work::Load load() const;                          // waiting: of those taken; no drain_seconds
   Status audit() const { return planner_.audit(); }
 
  private:
@@ -54,20 +60,25 @@ class Batch {
     work::Order order;  // without its prompt, which the planner keeps
     work::TokenSink sink;
     work::Usage usage;
-    int64_t scored = 0;           // tokens of the prompt that were delivered
-    int64_t prompt_computed = 0;  // the most that ever was, so that nothing counts twice
+    std::unique_ptr<Drafter> drafter;  // null: no speculation
+    int64_t scored = 0;                // tokens of the prompt that were delivered
+    int64_t drafts = 0;                // of the step in progress: computed,
+    int64_t right = 0;                 // and found to be right so far
   };
 
   Answer& answer(scheduler::SequenceId id);
   void end_those_who_left(Instant now);
   void end(scheduler::SequenceId id, work::FinishReason reason, std::optional<Error> fault = {});
+  void propose_drafts();
   std::span<const model::SequenceSlice> slices_of(const scheduler::StepPlan& plan);
-  void count(const scheduler::StepPlan& plan);
   void ask(const scheduler::StepPlan& plan, tensor::ConstMatrix logits);
-  void publish(scheduler::SequenceId id, Draw& draw);
-  void publish_scored(scheduler::SequenceId id, Draw& draw);
-  void publish_generated(scheduler::SequenceId id, Draw& draw);
-  void end_faulty(scheduler::SequenceId id);
+  void ask_slice(const scheduler::Slice& slice, std::vector<TokenId>& spare,
+                 tensor::ConstMatrix logits);
+  bool publish(scheduler::SequenceId id, Draw& draw);
+  bool publish_scored(scheduler::SequenceId id, Draw& draw);
+  bool publish_generated(scheduler::SequenceId id, Draw& draw);
+  void settle_drafts(Answer& of);
+  void fault(scheduler::SequenceId id);
 
   Forward& forward_;
   KvStore kv_;
@@ -76,12 +87,17 @@ class Batch {
   std::vector<std::optional<Answer>> answers_;  // by SequenceId
   std::vector<std::pair<work::TokenSink, work::Finished>> endings_;
   work::Load totals_;  // the counters; the rest of it is filled in by load()
+  const MakeDrafter drafters_;
+  int64_t ended_ = 0;
+  int64_t owed_ = 0;
 
   // Of one step, kept for their memory.
   std::vector<scheduler::SequenceId> left_;
   std::vector<model::SequenceSlice> slices_;
   std::vector<Draw> draws_;
   std::vector<scheduler::SequenceId> draw_of_;  // whose draws_[i] is
+  std::vector<TokenId> drafts_;
+  std::vector<std::vector<TokenId>> spare_;  // of a slice: its answer so far and the drafts
 };
 
 }  // namespace mill::engine

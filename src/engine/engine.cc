@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <random>
 #include <string>
 
 #include "base/check.h"
@@ -23,11 +24,24 @@ Status check_options(const EngineOptions& options, const model::DecoderLimits& l
   }
   if (options.prefill_chunk < 1) return bad("prefill_chunk", "1 or more");
   if (options.context < 0) return bad("context", "0 (the model's) or more");
+  if (options.itl_target < Duration::zero()) return bad("itl_target", "0 (none) or more");
+  if (options.ttft_target < Duration::zero()) return bad("ttft_target", "0 (none) or more");
   return {};
 }
 
 int64_t blocks_for(int64_t tokens) {
   return (tokens + tensor::kBlockTokens - 1) / tensor::kBlockTokens;
+}
+
+// Each engine's own, so that what one learns of its prefixes says nothing about another's.
+scheduler::HashKey random_key() {
+  std::random_device device;
+  const auto word = [&] { return uint64_t{device()} << 32 | device(); };
+  return {word(), word()};
+}
+
+int64_t owed_by(const work::Order& order) {
+  return static_cast<int64_t>(order.prompt.size()) + order.max_tokens;
 }
 
 }  // namespace
@@ -58,21 +72,26 @@ Result<std::unique_ptr<Engine>> Engine::start(std::unique_ptr<Forward> forward,
       .max_waiting = options.queue,
       .step_tokens = options.step_tokens,
       .prefill_tokens = options.prefill_chunk,
-      .logit_rows = static_cast<int32_t>(forward->limits().logit_rows)};
+      .logit_rows = static_cast<int32_t>(forward->limits().logit_rows),
+      .itl_target = options.itl_target,
+      .ttft_target = options.ttft_target,
+      .prefix_cache = options.prefix_cache,
+      .cache_key = random_key()};
   MILL_TRY(KvStore kv, KvStore::reserve(limits.blocks, forward->block_bytes()));
   return std::unique_ptr<Engine>(
-      new Engine(std::move(forward), std::move(kv), pool, limits, context, options.turns));
+      new Engine(std::move(forward), std::move(kv), pool, limits, context, options));
 }
 
 Engine::Engine(std::unique_ptr<Forward> forward, KvStore kv, tensor::ThreadPool& pool,
                const scheduler::PlannerLimits& limits, int64_t context,
-               std::shared_ptr<TurnLane> turns)
-    : turns_(std::move(turns)),
+               const EngineOptions& options)
+    : turns_(options.turns),
       forward_(std::move(forward)),
       vocabulary_(forward_->vocabulary()),
       context_(context),
+      max_running_(limits.max_running),
       places_(limits.max_running + limits.max_waiting),
-      batch_(*forward_, std::move(kv), pool, limits),
+      batch_(*forward_, std::move(kv), pool, limits, options.drafters),
       load_(batch_.load()),
       thread_([this] { serve(); }) {}
 
@@ -113,6 +132,7 @@ Result<work::TokenStream> Engine::submit(work::Order order) {
     if (!closed_ && in_flight_ < places_) {
       ++in_flight_;
       ++undelivered_;
+      owed_ += owed_by(order);
       intake_.emplace_back(std::move(order), std::move(sink));
       wake_.notify_one();
       return std::move(stream);
@@ -128,6 +148,8 @@ work::Load Engine::load() const {
   std::lock_guard lock(mutex_);
   work::Load load = load_;
   load.waiting = in_flight_ - load.running;
+  const bool waits = load.waiting > 0 || load.running >= max_running_;
+  if (waits) load.drain_seconds = drain_.seconds_for(load.waiting + 1, owed_);
   return load;
 }
 
@@ -151,14 +173,15 @@ bool Engine::drain(Instant deadline) {
 void Engine::serve() {
   while (wait_for_work()) {
     if (turns_) turns_->take_turn();
-    for (auto& [order, sink] : taken_) batch_.take(std::move(order), std::move(sink));
+    const Instant start = now();
+    for (auto& [order, sink] : taken_) batch_.take(std::move(order), std::move(sink), start);
     taken_.clear();
-    batch_.step(now());
+    if (batch_.step(start)) batch_.measured(now() - start);
     settle();
     if (turns_ && batch_.size() == 0) turns_->rest();
   }
   if (turns_) turns_->rest();
-  for (auto& [order, sink] : taken_) batch_.take(std::move(order), std::move(sink));
+  for (auto& [order, sink] : taken_) batch_.take(std::move(order), std::move(sink), now());
   taken_.clear();
   batch_.end_all(work::FinishReason::kCancelled);
   settle();
@@ -166,10 +189,12 @@ void Engine::serve() {
 
 // Sleeps until there is something to do and takes what has come in. False: the engine ends.
 bool Engine::wait_for_work() {
-  if (batch_.size() == 0) MILL_CHECK(batch_.audit().has_value());
+  const bool idle = batch_.size() == 0;
+  if (idle) MILL_CHECK(batch_.audit().has_value());
   std::unique_lock lock(mutex_);
   wake_.wait(lock, [&] { return ending_ || !intake_.empty() || batch_.size() > 0; });
   std::swap(intake_, taken_);
+  if (idle) busy_since_ = now();
   return !ending_;
 }
 
@@ -177,7 +202,14 @@ bool Engine::wait_for_work() {
 void Engine::settle() {
   {
     std::lock_guard lock(mutex_);
-    load_ = batch_.load();
+    const work::Load before = std::exchange(load_, batch_.load());
+    const int64_t tokens = load_.prompt_tokens - before.prompt_tokens + load_.generated_tokens -
+                           before.generated_tokens;
+    const Instant time = now();
+    drain_.worked(to_seconds(time - std::exchange(busy_since_, time)),
+                  batch_.ended() - std::exchange(ended_, batch_.ended()), tokens);
+    owed_ = batch_.owed_tokens();
+    for (const auto& [order, sink] : intake_) owed_ += owed_by(order);
     in_flight_ = batch_.size() + static_cast<int64_t>(intake_.size());
   }
   batch_.deliver_endings();

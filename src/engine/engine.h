@@ -19,6 +19,7 @@
 #include "engine/batch.h"
 #include "engine/forward.h"
 #include "engine/turnstile.h"
+#include "scheduler/drain_rate.h"
 #include "tensor/thread_pool.h"
 #include "work/worker.h"
 
@@ -34,6 +35,10 @@ struct EngineOptions {
       512;  // of one step, at most DecoderLimits::batch_tokens, at least max_batch
   int32_t prefill_chunk =
       256;  // prompt tokens of a step in which others generate, so that they go on
+  Duration itl_target{};            // of a step in which others generate; as in PlannerLimits,
+  Duration ttft_target{};           // like this one
+  bool prefix_cache = true;         // prompts that begin alike are computed once
+  MakeDrafter drafters;             // for speculation; empty: none
   std::shared_ptr<TurnLane> turns;  // of this engine alone, for each step; null: it has the cores
 };
 
@@ -67,8 +72,7 @@ class Engine final : public work::Worker {
 
  private:
   Engine(std::unique_ptr<Forward> forward, KvStore kv, tensor::ThreadPool& pool,
-         const scheduler::PlannerLimits& limits, int64_t context,
-         std::shared_ptr<TurnLane> turns);
+         const scheduler::PlannerLimits& limits, int64_t context, const EngineOptions& options);
   Status check(const work::Order& order) const;
   void serve();
   bool wait_for_work();
@@ -80,15 +84,20 @@ class Engine final : public work::Worker {
   const std::unique_ptr<Forward> forward_;
   const int64_t vocabulary_;
   const int64_t context_;
+  const int64_t max_running_;
   const int64_t places_;        // running and waiting
   Batch batch_;                 // the step thread's alone
   std::deque<Accepted> taken_;  // likewise
+  int64_t ended_ = 0;           // likewise; answers, up to the last settle()
+  Instant busy_since_{};        // likewise; since the last settle(), or since there was work again
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;
   std::condition_variable quiet_;
   std::deque<Accepted> intake_;
   work::Load load_;          // of the batch after the last step
+  scheduler::DrainRate drain_;
+  int64_t owed_ = 0;         // tokens of prompts and longest answers of those in flight
   int64_t in_flight_ = 0;    // accepted, not ended
   int64_t undelivered_ = 0;  // accepted, Finished not sent
   bool closed_ = false;

@@ -41,9 +41,11 @@ inline void read(work::TokenStream& stream, Answer& answer) {
 }
 
 struct Trial {
-  Trial(std::shared_ptr<Forward> of, const scheduler::PlannerLimits& limits)
+  Trial(std::shared_ptr<Forward> of, const scheduler::PlannerLimits& limits,
+        MakeDrafter drafters = {})
       : forward(std::move(of)),
-        batch(*forward, *KvStore::reserve(limits.blocks, forward->block_bytes()), pool(), limits) {}
+        batch(*forward, *KvStore::reserve(limits.blocks, forward->block_bytes()), pool(), limits,
+              std::move(drafters)) {}
 
   static tensor::ThreadPool& pool() {
     static tensor::ThreadPool two(2);
@@ -53,7 +55,7 @@ struct Trial {
   work::TokenStream submit(work::Order order) {
     const size_t scored = order.score_prompt ? order.prompt.size() : 0;
     auto [sink, stream] = work::make_token_stream(scored + static_cast<size_t>(order.max_tokens));
-    batch.take(std::move(order), std::move(sink));
+    batch.take(std::move(order), std::move(sink), clock);
     return std::move(stream);
   }
 

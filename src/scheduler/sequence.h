@@ -7,10 +7,12 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "scheduler/siphash.h"
 
 namespace mill::scheduler {
 
 using BlockId = int32_t;
+inline constexpr BlockId kNoBlock = -1;
 using SequenceId = int32_t;  // a place in the planner's table; given again once its answer is over
 
 struct Sequence {
@@ -22,13 +24,36 @@ struct Sequence {
   int64_t computed = 0;     // tokens[0 .. computed) are in the cache
   int64_t logits_from = 0;  // logits are wanted for the tokens from here on, up to the goal
   bool generates = true;    // false: the prompt is scored and nothing follows
-  uint64_t arrival = 0;     // grows with every sequence that was added
-  Instant deadline = kNever;
   State state = State::kNone;
+
+  int64_t cached_tokens = 0;  // of the prompt, found in the prefix cache and never computed for it
+  int64_t prompt_seen = 0;    // of the prompt, the most that ever were in the cache
+
+  // The place in the line: smaller ranks come first, among equals the earlier arrival.
+  Instant rank{};
+  uint64_t arrival = 0;  // grows with every sequence that was added
+  Instant arrived{};
+  Instant deadline = kNever;
+
+  // The names of full blocks of `tokens` in the prefix index: of the whole prompt's, and of the
+  // answer's as far as they were computed.
+  std::vector<Hash128> chain;
+  Hash128 root;           // what chain[0] builds on
+  int64_t published = 0;  // so many leading blocks were offered to the prefix index, or came from it
+
+  // Drafts: guesses of the tokens behind the last one. drafts[0] is that last token itself, so that
+  // what a step verifies lies in one piece; they are valid while there are `drafted_at` tokens.
+  std::vector<TokenId> drafts;
+  int64_t drafted_at = 0;
+  int64_t ahead = 0;  // drafts that are in the cache behind `computed`, not confirmed yet
+  int64_t taken = 0;  // drafts of the last step, confirmed, refused or open
+
+  uint64_t saved_by = 0;  // the plan that has a copy of what it changes (StepPlanner::abort)
 
   // What `computed` is to catch up with. Nobody asks what follows the last token of a prompt that
   // is only scored.
   int64_t goal() const { return static_cast<int64_t>(tokens.size()) - (generates ? 0 : 1); }
+  bool one_behind() const { return goal() - computed == 1; }
 };
 
 }  // namespace mill::scheduler

@@ -1,25 +1,48 @@
 // Who is computed next. One rule: computed tokens catch up with tokens. There are no prefill and
 // decode phases; a sequence that is one token behind is what the field calls decoding.
 //
-// All sequences stand in one line, in order of arrival: the first ones run (own blocks), the others
-// wait. From that order follows what every test holds the planner to:
-//   - the oldest sequence moves in every step, so everything ends (no starvation, no deadlock);
-//   - when blocks run out the youngest running sequence gives its blocks back, goes to the head of
-//     those that wait and is computed again later, with the same answer; nobody is aborted.
+// All sequences stand in one line. Its order never changes: by rank, which is the time of arrival
+// less `priority_worth` per level of priority, then by arrival. So a higher priority goes first,
+// equals go first come first served, and nobody is overtaken for ever: whoever comes later with a
+// priority that is d levels higher goes ahead only within d * priority_worth of one's arrival.
+// Some run (own blocks), the others wait. What every test holds the planner to:
+//   - the first of those who run moves in every step, and the first of all runs as soon as it fits
+//     without those behind it: everything ends (no starvation, no deadlock);
+//   - when blocks run out, the last of those who run gives its blocks back and waits at its place
+//     in the line. It is computed again later, with the same answer; what of it is still in the
+//     prefix cache by then isn't. Nobody is aborted.
 //
-// A step is plan, forward, commit, then accept or finish. Pure and single-threaded: no clock (time
-// is an argument), no I/O. O(1) per sequence and step, but for a sequence that leaves from the
-// middle of the line; no allocation once the vectors have grown.
+// Prefixes (prefix_index.h). A full block is entered in the index in the step that fills it, and is
+// shared from then on by every sequence of the same salt that begins with the same tokens, also
+// while both run. Nobody takes from the cache what it wants logits of: the last token of a prompt is
+// always computed, and a scored prompt wholly. A sequence whose next block is just being computed by
+// one ahead of it waits for that instead of computing it too; as the one ahead runs and is not held
+// up by logit rows, the wait ends.
+//
+// Speculation. draft() says which tokens may follow; the next plan takes as many of them as tokens,
+// logit rows, blocks and time are left over by everybody else's needs (drafts preempt nobody and
+// take nothing from a prompt). The slice then covers the last token and the drafts and asks for
+// logits of all of them. accept() is called with the sampled tokens in order: as long as a token is
+// the draft at its place, what was computed for it stands; the first that differs drops the rest.
+//
+// A step is plan, forward, commit, then accept or finish; or plan and abort, which leaves no trace.
+// Pure and single-threaded: no clock (time is an argument), no I/O. O(1) per sequence and step
+// (O(log n) to enter and leave the line); no allocation of note once the vectors have grown.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
-#include <deque>
+#include <set>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "scheduler/block_pool.h"
+#include "scheduler/prefix_index.h"
 #include "scheduler/sequence.h"
+#include "scheduler/step_time.h"
 
 namespace mill::scheduler {
 
@@ -29,8 +52,25 @@ struct PlannerLimits {
   int32_t max_running = 64;   // sequences in one step
   int32_t max_waiting = 256;
   int32_t step_tokens = 512;     // of one step; at least max_running
-  int32_t prefill_tokens = 256;  // of one step, when anyone in it decodes; at least 1
+  int32_t prefill_tokens = 256;  // of one step at most, when anyone in it decodes; at least 1
   int32_t logit_rows = 64;       // of one step; at least max_running
+
+  // How long a step in which somebody decodes may take; prompts get what is left (measured()
+  // teaches the planner what that is, until then prefill_tokens is the only limit). 0: no target,
+  // then prompts make such a step at most `stretch` times as long as it were without them. In
+  // either case a step has room for least_prefill tokens of prompts, so that these go on.
+  Duration itl_target{};
+  double stretch = 1.7;
+  int32_t least_prefill = 16;
+  // How long a prompt may take from its arrival to its first token; 0: no target. The second half
+  // of that time raises the limit above, up to twice.
+  Duration ttft_target{};
+
+  Duration priority_worth = std::chrono::seconds(10);  // see above; levels count up to a million
+
+  bool prefix_cache = true;
+  HashKey cache_key;  // random, secret: see prefix_index.h
+  std::string model;  // whose tokens these are
 };
 
 struct NewSequence {
@@ -38,91 +78,215 @@ struct NewSequence {
   int64_t max_tokens = 0;       // that will be generated
   bool score_prompt = false;    // logits are wanted for every token of the prompt
   Instant deadline = kNever;
+  int32_t priority = 0;
+  work::CacheSalt salt;
 };
 
-// Consecutive tokens of one sequence to compute: tokens[first .. first + count).
+// Consecutive tokens of one sequence to compute, from position `first`; see StepPlanner::tokens().
 struct Slice {
   SequenceId sequence = 0;
   int64_t first = 0;
   int64_t count = 0;
   int64_t logit_rows = 0;  // logits are wanted for the last so many of them
+  int64_t drafts = 0;      // so many of the last are guesses
 };
 
 struct StepPlan {
   std::vector<Slice> slices;
   int64_t tokens = 0;      // sum of counts
   int64_t logit_rows = 0;  // sum of logit_rows
+  // Blocks to be zeroed before the forward: their last owner left what is not a number in them.
+  std::vector<BlockId> scrub;
   bool empty() const { return slices.empty(); }
 };
 
 class StepPlanner {
  public:
+  // Since the start; aborted steps don't count.
+  struct Totals {
+    int64_t preemptions = 0;
+    int64_t prompt_tokens = 0;  // computed; what is computed again after a preemption doesn't count
+    int64_t cached_tokens = 0;  // of prompts, found in the prefix cache instead
+    friend bool operator==(const Totals&, const Totals&) = default;
+  };
+
   // Requires: limits as their comments say.
   explicit StepPlanner(const PlannerLimits& limits);
 
-  // Puts a sequence at the end of the line.  Requires: there is something to compute, that is more
-  // than one prompt token or max_tokens > 0; no plan waits for its commit. Fails: kTooLarge when
-  // even the whole pool can't hold it, kOverloaded when max_running + max_waiting are in the line.
-  Result<SequenceId> add(NewSequence call);
+  // Puts a sequence into the line; what the cache has of its prompt counts as used just now.
+  // Requires: there is something to compute, that is more than one prompt token or max_tokens > 0;
+  // no plan waits for its commit. Fails: kTooLarge when even the whole pool can't hold it,
+  // kOverloaded when max_running + max_waiting are in the line.
+  Result<SequenceId> add(NewSequence call, Instant now);
 
-  // Those whose deadline is at or before `now`; valid until the next call. The caller finishes
-  // them.
+  // Those whose deadline is at or before `now`, the earliest first; valid until the next call. The
+  // caller finishes them.
   std::span<const SequenceId> expired(Instant now);
 
+  // Whether drafts for this sequence may be given: it runs, generates and is one token behind.
+  // Requires: `id` is in the line.
+  bool may_draft(SequenceId id) const;
+  // Tokens that may follow the last one, instead of any given before. They hold until the sequence
+  // has another token.  Requires: may_draft(id); no plan waits for its commit.
+  void draft(SequenceId id, std::span<const TokenId> tokens);
+
   // The next step; valid until the next plan(). Empty only when there is no sequence. Takes blocks;
-  // may preempt.
-  const StepPlan& plan();
+  // may preempt.  Requires: no plan waits for its commit; everybody's drafts are settled (accept).
+  const StepPlan& plan(Instant now);
 
-  // What was planned is now in the cache.  Requires: plan() was the last call.
+  // The tokens of a slice, drafts included. Valid until commit().
+  std::span<const TokenId> tokens(const Slice& slice) const;
+
+  // What was planned is now in the cache.  Requires: a plan that is not empty waits for it.
   void commit();
+  // What was planned has not happened: all books are as before plan(), to the order of the free
+  // blocks.  Requires: as commit().
+  void abort();
+  // How long the last committed step took, from its plan to the next.
+  void measured(Duration took);
 
-  // Appends a sampled token.  Requires: the sequence runs, is computed up to its goal, and
-  // generates.
-  void accept(SequenceId id, TokenId token);
+  // Whether the token is the draft at the place that accept() would put it at.
+  // Requires: as accept().
+  bool drafted(SequenceId id, TokenId token) const;
 
-  // Takes a sequence out of the line, for whatever reason, and frees its blocks.
+  // Appends a sampled token. True: it was the draft at its place, so the next row of logits of this
+  // step tells what follows it. False: rows behind it say nothing.
+  // Requires: the sequence runs, generates and is computed up to its goal.
+  bool accept(SequenceId id, TokenId token);
+
+  // Instead of accept(), when the row of logits is no good because of drafts behind it: the last
+  // token is computed again, without drafts.  Requires: as accept().
+  void retract(SequenceId id);
+
+  // Nobody shall build on what this sequence has computed: its blocks leave the prefix index, and
+  // are zeroed (StepPlan::scrub) before somebody else gets them.
+  // Requires: `id` is in the line; no plan waits for its commit.
+  void taint(SequenceId id);
+
+  // Takes a sequence out of the line, for whatever reason, and frees its blocks; those that hold a
+  // prefix stay in the cache until they are needed.
   // Requires: `id` is in the line; no plan waits for its commit.
   void finish(SequenceId id);
 
+  // A place in the line.
+  struct Place {
+    Instant rank;
+    uint64_t arrival;
+    SequenceId id;
+    friend bool operator<(const Place& a, const Place& b) {
+      return std::pair(a.rank, a.arrival) < std::pair(b.rank, b.arrival);
+    }
+  };
+
   // Requires: `id` is in the line.
   const Sequence& sequence(SequenceId id) const;
-  std::span<const SequenceId> running() const { return running_; }  // oldest first
-  const std::deque<SequenceId>& waiting() const { return waiting_; }
+  std::span<const SequenceId> running() const { return running_; }  // in order of the line
+  const std::set<Place>& waiting() const { return waiting_; }       // likewise
   int64_t size() const { return static_cast<int64_t>(running_.size() + waiting_.size()); }
   const BlockPool& pool() const { return pool_; }
+  const PrefixIndex& index() const { return index_; }
   const PlannerLimits& limits() const { return limits_; }
-  int64_t preemptions() const { return preemptions_; }
+  const Totals& totals() const { return totals_; }
+  const StepTime& step_time() const { return time_; }
 
   // Tokens that a sequence may have for the whole pool to hold it.
   int64_t capacity_tokens() const { return int64_t{limits_.blocks} * limits_.block_tokens; }
 
-  // Goes through all the books: every block is free or owned by exactly one running sequence, as
-  // many as its tokens need; the line is in order of arrival. Fails with kInternal and what is
+  // Goes through all the books: every block is free or owned, by as many as its count says; what is
+  // shared is the same beginning of all its owners; sequences own as many blocks as they need; the
+  // index, the pool and the names agree; the line is in order. Fails with kInternal and what is
   // wrong. O(blocks + sequences).
   Status audit() const;
 
  private:
+  // What plan() changes of a sequence, as it was before.
+  struct Saved {
+    SequenceId id;
+    Sequence::State state;
+    int64_t computed, published, cached_tokens, prompt_seen;
+    size_t held;                      // blocks
+    std::vector<BlockId> given_back;  // by a preemption
+  };
+  // What prompts may use of a step.
+  struct Room {
+    int64_t tokens = 0;
+    int64_t least = 0;  // tokens that they get whatever the time
+    bool timed = false;
+    double seconds = 0;
+  };
+
   Sequence& at(SequenceId id) { return table_[static_cast<size_t>(id)]; }
   const Sequence& at(SequenceId id) const { return table_[static_cast<size_t>(id)]; }
+  Place place_of(SequenceId id) const { return {at(id).rank, at(id).arrival, id}; }
   int64_t blocks_for(int64_t tokens) const;
+  std::span<const TokenId> block_of(const Sequence& sequence, int64_t k) const;
+
+  // step_plan.cc: the parts of plan()
+  void open_books();
+  void save(SequenceId id);
+  void give_decodes();
+  void give_prefills(Instant now);
+  void give_drafts();
+  Room room_for_prefills(Instant now) const;
+  int64_t tokens_of(const Room& room, const Sequence& sequence) const;
+  void spend(Room& room, const Slice& slice) const;
+  double urgency(Instant now) const;
+  double seconds_for_drafts() const;
   int64_t give(SequenceId id, int64_t tokens, int64_t rows);
   bool make_room(SequenceId id);
-  void preempt_youngest();
+  void acquire(Sequence& sequence, int64_t upto_tokens);
+  void adopt(SequenceId id);
+  bool adoptable(const Sequence& sequence, int64_t k) const;
+  bool awaits_another(const Sequence& sequence) const;
+  void claim(const Sequence& sequence);
+
+  // admission.cc: who runs
+  void admit(SequenceId id);
+  void admit_ahead();
   bool admit_next();
+  void preempt_last();
+  int64_t needs(const Sequence& sequence) const;
+  int64_t slack() const;
+
+  void publish(Sequence& sequence);
+  void unpublish(BlockId block);
+  void drop_drafts(Sequence& sequence);
+  void leave_line(SequenceId id);
+  Status audit_line() const;
+  Status audit_sequence(SequenceId id, std::vector<std::pair<SequenceId, int64_t>>& first_owner,
+                        std::vector<int32_t>& owners) const;
   Status audit_blocks() const;
 
   const PlannerLimits limits_;
   BlockPool pool_;
+  PrefixIndex index_;
+  StepTime time_;
+  std::vector<bool> tainted_;        // [blocks]
   std::vector<Sequence> table_;      // grows to max_running + max_waiting at most
   std::vector<SequenceId> vacant_;   // places of the table, a stack
-  std::vector<SequenceId> running_;  // in order of arrival
-  std::deque<SequenceId> waiting_;   // in order of arrival, all behind those that run
+  std::vector<SequenceId> running_;  // in order of the line
+  std::set<Place> waiting_;
+  std::set<std::pair<Instant, SequenceId>> deadlines_;
   std::vector<SequenceId> expired_;
+  Totals totals_;
+  uint64_t arrivals_ = 0;
+
+  // The step in the making.
   StepPlan plan_;
+  StepShape shape_;         // of plan_
   bool planned_ = false;    // a plan waits for its commit
   bool preempted_ = false;  // by this plan
-  uint64_t arrivals_ = 0;
-  int64_t preemptions_ = 0;
+  size_t decodes_ = 0;      // so many leading slices are of sequences one token behind
+  int64_t slack_ = 0;       // blocks that admissions may still promise; see admission.cc
+  bool slack_known_ = false;
+  std::vector<Hash128> claims_;  // names of the blocks that prompts of this step are filling
+
+  // To undo it.
+  uint64_t plans_ = 0;
+  std::vector<Saved> saved_;
+  std::vector<SequenceId> running_before_;
+  Totals totals_before_;
+  std::vector<std::pair<BlockId, Hash128>> evicted_;
 };
 
 }  // namespace mill::scheduler

@@ -34,7 +34,7 @@ class Life {
     clock_ += std::chrono::milliseconds(1);
     arrive();
     leave();
-    const StepPlan& plan = planner_.plan();
+    const StepPlan& plan = planner_.plan(clock_);
     check(plan);
     if (plan.empty()) return;
     write(plan);
@@ -73,11 +73,11 @@ class Life {
       a.max_tokens = a.score && a.prompt > 1 && chance(0.5) ? 0 : 1 + upto(answer);
       a.stop_after = 1 + upto(answer);
       NewSequence call{.max_tokens = a.max_tokens, .score_prompt = a.score};
-      for (int64_t i = 0; i < a.prompt; ++i) call.prompt.push_back(static_cast<TokenId>(upto(9)));
+      for (int64_t i = 0; i < a.prompt; ++i) call.prompt.push_back(static_cast<TokenId>(upto(1000000)));
       if (chance(0.1)) call.deadline = clock_ + std::chrono::milliseconds(upto(60));
       const bool fits = a.prompt + a.max_tokens <= capacity;
       const bool room = planner_.size() < limits_.max_running + limits_.max_waiting;
-      const auto id = planner_.add(std::move(call));
+      const auto id = planner_.add(std::move(call), clock_);
       ASSERT_EQ(id.has_value(), fits && room);
       if (!id) {
         ASSERT_EQ(id.error().code, fits ? Code::kOverloaded : Code::kTooLarge);
@@ -152,7 +152,7 @@ class Life {
     for (const SequenceId id : planner_.running()) {
       youngest_run = std::max(youngest_run, answers_.at(id).arrival);
     }
-    for (const SequenceId id : planner_.waiting()) {
+    for (const auto& [rank, arrival, id] : planner_.waiting()) {
       ASSERT_GT(answers_.at(id).arrival, youngest_run) << "somebody was overtaken";
     }
   }
@@ -224,10 +224,10 @@ void live(uint64_t seed, PlannerLimits limits, double load, int64_t steps, bool 
       static_cast<unsigned long long>(seed), static_cast<long long>(life.steps()),
       static_cast<long long>(life.ended), static_cast<long long>(life.cancelled),
       static_cast<long long>(life.expired), static_cast<long long>(life.refused),
-      static_cast<long long>(life.planner().preemptions()));
+      static_cast<long long>(life.planner().totals().preemptions));
   EXPECT_GT(life.ended, 0);
   if (expect_preemption) {
-    EXPECT_GT(life.planner().preemptions(), 0);
+    EXPECT_GT(life.planner().totals().preemptions, 0);
   }
 }
 

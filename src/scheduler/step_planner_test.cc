@@ -10,6 +10,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr Instant kStart{};
+
 std::vector<TokenId> prompt_of(int64_t tokens) {
   std::vector<TokenId> prompt(static_cast<size_t>(tokens));
   std::iota(prompt.begin(), prompt.end(), 0);
@@ -17,8 +19,11 @@ std::vector<TokenId> prompt_of(int64_t tokens) {
 }
 
 SequenceId add(StepPlanner& planner, int64_t prompt, int64_t max_tokens, bool score = false) {
+  static TokenId next = 1000;  // no two begin alike
+  std::vector<TokenId> tokens = prompt_of(prompt);
+  tokens[0] = next++;
   return *planner.add(
-      {.prompt = prompt_of(prompt), .max_tokens = max_tokens, .score_prompt = score});
+      {.prompt = std::move(tokens), .max_tokens = max_tokens, .score_prompt = score}, kStart);
 }
 
 // Commits, and gives a token to everybody who is due one.
@@ -40,21 +45,21 @@ const Slice* slice_of(const StepPlan& plan, SequenceId id) {
 
 TEST(StepPlanner, NothingToDoIsAnEmptyPlan) {
   StepPlanner planner({.blocks = 8});
-  EXPECT_TRUE(planner.plan().empty());
+  EXPECT_TRUE(planner.plan(kStart).empty());
   EXPECT_TRUE(planner.audit().has_value());
 }
 
 TEST(StepPlanner, APromptThenOneTokenAtATime) {
   StepPlanner planner({.blocks = 8});
   const SequenceId id = add(planner, 40, 3);
-  const StepPlan& plan = planner.plan();
+  const StepPlan& plan = planner.plan(kStart);
   ASSERT_EQ(plan.slices.size(), 1U);
   EXPECT_EQ(plan.slices[0].first, 0);
   EXPECT_EQ(plan.slices[0].count, 40);
   EXPECT_EQ(plan.slices[0].logit_rows, 1);
   EXPECT_EQ(planner.sequence(id).blocks.size(), 2U);
   play(planner);
-  planner.plan();
+  planner.plan(kStart);
   EXPECT_EQ(plan.slices[0].first, 40);
   EXPECT_EQ(plan.slices[0].count, 1);
   EXPECT_EQ(plan.slices[0].logit_rows, 1);
@@ -67,12 +72,12 @@ TEST(StepPlanner, APromptThenOneTokenAtATime) {
 TEST(StepPlanner, ALongPromptComesInChunksAndLeavesTheDecodesRunning) {
   StepPlanner planner({.blocks = 100, .step_tokens = 512, .prefill_tokens = 256});
   const SequenceId talker = add(planner, 4, 100);
-  planner.plan();
+  planner.plan(kStart);
   play(planner);
   const SequenceId reader = add(planner, 1000, 10);
   std::vector<int64_t> chunks;
   while (planner.sequence(reader).computed < 1000) {
-    const StepPlan& plan = planner.plan();
+    const StepPlan& plan = planner.plan(kStart);
     ASSERT_NE(slice_of(plan, talker), nullptr);
     EXPECT_EQ(slice_of(plan, talker)->count, 1);
     chunks.push_back(slice_of(plan, reader)->count);
@@ -85,12 +90,12 @@ TEST(StepPlanner, WithNobodyDecodingAPromptTakesTheWholeStep) {
   StepPlanner planner({.blocks = 100, .step_tokens = 512, .prefill_tokens = 256});
   const SequenceId first = add(planner, 700, 1);
   const SequenceId second = add(planner, 700, 1);
-  const StepPlan& plan = planner.plan();
+  const StepPlan& plan = planner.plan(kStart);
   ASSERT_EQ(plan.slices.size(), 1U);
   EXPECT_EQ(slice_of(plan, first)->count, 512);
   EXPECT_EQ(slice_of(plan, first)->logit_rows, 0);
   play(planner);
-  planner.plan();  // the first comes first, the second takes the rest
+  planner.plan(kStart);  // the first comes first, the second takes the rest
   EXPECT_EQ(slice_of(plan, first)->count, 188);
   EXPECT_EQ(slice_of(plan, first)->logit_rows, 1);
   EXPECT_EQ(slice_of(plan, second)->count, 512 - 188);
@@ -101,7 +106,7 @@ TEST(StepPlanner, AScoredPromptGetsAsManyTokensAsThereAreRows) {
   const SequenceId id = add(planner, 150, 0, true);
   std::vector<int64_t> rows;
   while (planner.sequence(id).computed < planner.sequence(id).goal()) {
-    const StepPlan& plan = planner.plan();
+    const StepPlan& plan = planner.plan(kStart);
     EXPECT_EQ(plan.slices[0].count, plan.slices[0].logit_rows);
     rows.push_back(plan.slices[0].logit_rows);
     play(planner);
@@ -112,14 +117,14 @@ TEST(StepPlanner, AScoredPromptGetsAsManyTokensAsThereAreRows) {
 TEST(StepPlanner, AScoredPromptLeavesARowForThePromptsBehindIt) {
   StepPlanner planner({.blocks = 100, .max_running = 8, .logit_rows = 8});
   const SequenceId scored = add(planner, 30, 1, true);
-  planner.plan();
+  planner.plan(kStart);
   play(planner);
   const SequenceId shorter = add(planner, 3, 1);
-  const StepPlan& plan = planner.plan();
+  const StepPlan& plan = planner.plan(kStart);
   EXPECT_EQ(slice_of(plan, scored)->count, 8);
   EXPECT_EQ(slice_of(plan, shorter)->count, 2) << "it came too late for a row";
   play(planner);
-  planner.plan();
+  planner.plan(kStart);
   EXPECT_EQ(slice_of(plan, shorter)->logit_rows, 1);
   EXPECT_EQ(slice_of(plan, scored)->logit_rows, 7);
 }
@@ -128,50 +133,52 @@ TEST(StepPlanner, TheYoungestGivesWayAndComesBackFirst) {
   StepPlanner planner({.blocks = 4, .block_tokens = 4, .max_running = 4, .logit_rows = 4});
   const SequenceId oldest = add(planner, 3, 12);
   const SequenceId young = add(planner, 3, 12);
-  planner.plan();
+  planner.plan(kStart);
   play(planner);
   ASSERT_EQ(planner.running().size(), 2U);
   const SequenceId waits = add(planner, 9, 1);
-  while (planner.preemptions() == 0) {
-    planner.plan();
+  while (planner.totals().preemptions == 0) {
+    planner.plan(kStart);
     ASSERT_TRUE(planner.audit().has_value());
     play(planner);
   }
   EXPECT_EQ(planner.running().size(), 1U);
   EXPECT_EQ(planner.running()[0], oldest);
-  EXPECT_EQ(planner.waiting().front(), young);
-  EXPECT_EQ(planner.waiting().back(), waits);
+  EXPECT_EQ(planner.waiting().begin()->id, young);
+  EXPECT_EQ(planner.waiting().rbegin()->id, waits);
   const Sequence& preempted = planner.sequence(young);
   EXPECT_EQ(preempted.computed, 0);
   EXPECT_TRUE(preempted.blocks.empty());
-  const auto tokens = static_cast<int64_t>(preempted.tokens.size());
+  ASSERT_EQ(preempted.tokens.size(), 9U);
   planner.finish(oldest);
-  const StepPlan& plan = planner.plan();
-  EXPECT_EQ(slice_of(plan, young)->count, tokens) << "prompt and answer so far, in one go";
+  const StepPlan& plan = planner.plan(kStart);
+  EXPECT_EQ(slice_of(plan, young)->first, 4) << "its first block was still cached, its second not";
+  EXPECT_EQ(slice_of(plan, young)->count, 5) << "prompt and answer so far, in one go";
+  EXPECT_EQ(planner.totals().cached_tokens, 0) << "nobody was spared any of a prompt";
   EXPECT_EQ(slice_of(plan, young)->logit_rows, 1) << "logits of the last alone: nothing twice";
 }
 
 TEST(StepPlanner, TheYoungestWaitsInPlaceRatherThanLoseItsWork) {
   StepPlanner planner({.blocks = 6, .block_tokens = 4, .max_running = 4, .logit_rows = 4});
   const SequenceId old = add(planner, 9, 15);
-  planner.plan();
+  planner.plan(kStart);
   play(planner);
   const SequenceId young = add(planner, 3, 15);
   for (int i = 0; i < 6; ++i) {
-    planner.plan();
+    planner.plan(kStart);
     play(planner);
   }
   ASSERT_EQ(planner.pool().free(), 0);
   ASSERT_EQ(planner.sequence(young).computed, 8) << "both its blocks are full";
-  const StepPlan& plan = planner.plan();
+  const StepPlan& plan = planner.plan(kStart);
   EXPECT_EQ(slice_of(plan, young), nullptr);
   EXPECT_NE(slice_of(plan, old), nullptr);
   EXPECT_EQ(planner.sequence(young).state, Sequence::State::kRunning);
-  EXPECT_EQ(planner.preemptions(), 0);
+  EXPECT_EQ(planner.totals().preemptions, 0);
   play(planner);
-  planner.plan();  // now the old one needs a block
+  planner.plan(kStart);  // now the old one needs a block
   EXPECT_EQ(planner.sequence(young).state, Sequence::State::kWaiting);
-  EXPECT_EQ(planner.preemptions(), 1);
+  EXPECT_EQ(planner.totals().preemptions, 1);
   play(planner);
   EXPECT_TRUE(planner.audit().has_value());
 }
@@ -180,28 +187,29 @@ TEST(StepPlanner, DeadlinesAreSeenInTheWholeLine) {
   StepPlanner planner({.blocks = 8, .max_running = 1, .logit_rows = 1});
   const Instant start{};
   const auto timed = [&](int ms) {
-    return *planner.add({.prompt = {1}, .max_tokens = 4, .deadline = start + milliseconds(ms)});
+    return *planner.add({.prompt = {1}, .max_tokens = 4, .deadline = start + milliseconds(ms)}, start);
   };
   const SequenceId a = timed(10);
   const SequenceId b = timed(5);
   add(planner, 1, 4);
-  planner.plan();
+  planner.plan(kStart);
   play(planner);
   EXPECT_TRUE(planner.expired(start + milliseconds(4)).empty());
   ASSERT_EQ(planner.expired(start + milliseconds(5)).size(), 1U);
   EXPECT_EQ(planner.expired(start + milliseconds(5))[0], b);
   ASSERT_EQ(planner.expired(start + milliseconds(10)).size(), 2U);
-  EXPECT_EQ(planner.expired(start + milliseconds(10))[0], a);
+  EXPECT_EQ(planner.expired(start + milliseconds(10))[0], b);
+  EXPECT_EQ(planner.expired(start + milliseconds(10))[1], a);
 }
 
 TEST(StepPlanner, RefusesWhatCanNeverFitAndWhatIsTooMuchAtPresent) {
   StepPlanner planner(
       {.blocks = 2, .block_tokens = 4, .max_running = 1, .max_waiting = 2, .logit_rows = 1});
-  const auto too_large = planner.add({.prompt = prompt_of(5), .max_tokens = 4});
+  const auto too_large = planner.add({.prompt = prompt_of(5), .max_tokens = 4}, kStart);
   ASSERT_FALSE(too_large.has_value());
   EXPECT_EQ(too_large.error().code, Code::kTooLarge);
   for (int i = 0; i < 3; ++i) add(planner, 5, 3);
-  const auto too_many = planner.add({.prompt = prompt_of(1), .max_tokens = 1});
+  const auto too_many = planner.add({.prompt = prompt_of(1), .max_tokens = 1}, kStart);
   ASSERT_FALSE(too_many.has_value());
   EXPECT_EQ(too_many.error().code, Code::kOverloaded);
 }

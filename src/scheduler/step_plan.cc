@@ -1,0 +1,250 @@
+// StepPlanner::plan and its parts: tokens for those one behind, then for prompts, then for drafts.
+#include <algorithm>
+#include <limits>
+
+#include "base/check.h"
+#include "scheduler/step_planner.h"
+
+namespace mill::scheduler {
+
+const StepPlan& StepPlanner::plan(Instant now) {
+  open_books();
+  admit_ahead();
+  give_decodes();
+  give_prefills(now);
+  give_drafts();
+  MILL_CHECK(!plan_.empty() || size() == 0);
+  planned_ = !plan_.empty();
+  if (!planned_) pool_.keep();
+  shape_ = {};
+  for (const Slice& slice : plan_.slices) shape_.add(slice.first, slice.count, slice.logit_rows);
+  return plan_;
+}
+
+void StepPlanner::open_books() {
+  MILL_CHECK(!planned_);
+  plan_.slices.clear();
+  plan_.scrub.clear();
+  plan_.tokens = plan_.logit_rows = 0;
+  preempted_ = slack_known_ = false;
+  claims_.clear();
+  saved_.clear();
+  evicted_.clear();
+  ++plans_;
+  running_before_ = running_;
+  totals_before_ = totals_;
+  pool_.open();
+}
+
+void StepPlanner::save(SequenceId id) {
+  Sequence& s = at(id);
+  if (s.saved_by == plans_) return;
+  s.saved_by = plans_;
+  saved_.push_back({id, s.state, s.computed, s.published, s.cached_tokens, s.prompt_seen,
+                    s.blocks.size(), {}});
+}
+
+void StepPlanner::give_decodes() {
+  for (size_t i = 0; i < running_.size(); ++i) {  // give() may shorten the line behind i
+    MILL_CHECK(at(running_[i]).ahead == 0);
+    if (at(running_[i]).one_behind()) give(running_[i], 1, 1);
+  }
+  decodes_ = plan_.slices.size();
+  shape_ = {};
+  for (const Slice& slice : plan_.slices) shape_.add(slice.first, slice.count, slice.logit_rows);
+}
+
+// How far the second half of the time to the first token has gone for the first who wait for it.
+double StepPlanner::urgency(Instant now) const {
+  if (limits_.ttft_target <= Duration::zero()) return 0;
+  Instant since = now;
+  const auto look = [&](SequenceId id) {
+    const Sequence& s = at(id);
+    if (static_cast<int64_t>(s.tokens.size()) == s.prompt_tokens) since = std::min(since, s.arrived);
+  };
+  const auto first = std::find_if(running_.begin(), running_.end(),
+                                  [&](SequenceId id) { return !at(id).one_behind(); });
+  if (first != running_.end()) look(*first);
+  if (!waiting_.empty()) look(waiting_.begin()->id);
+  const double gone = to_seconds(now - since) / to_seconds(limits_.ttft_target);
+  return std::clamp(2 * gone - 1, 0.0, 1.0);
+}
+
+StepPlanner::Room StepPlanner::room_for_prefills(Instant now) const {
+  Room room{.tokens = limits_.step_tokens - plan_.tokens};
+  if (plan_.empty()) return room;
+  room.tokens = std::min<int64_t>(room.tokens, limits_.prefill_tokens);
+  if (!time_.known()) return room;
+  const double without = time_.seconds(shape_);
+  const bool target = limits_.itl_target > Duration::zero();
+  const double limit = target ? to_seconds(limits_.itl_target) : limits_.stretch * without;
+  room.timed = true;
+  room.seconds = limit * (1 + urgency(now)) - without;
+  room.least = std::min<int64_t>(room.tokens, limits_.least_prefill);
+  return room;
+}
+
+int64_t StepPlanner::tokens_of(const Room& room, const Sequence& s) const {
+  if (!room.timed) return room.tokens;
+  return std::min(room.tokens, std::max(room.least, time_.tokens_within(room.seconds, s.computed)));
+}
+
+void StepPlanner::spend(Room& room, const Slice& slice) const {
+  room.tokens -= slice.count;
+  if (!room.timed) return;
+  room.least = std::max<int64_t>(room.least - slice.count, 0);
+  StepShape shape;
+  shape.add(slice.first, slice.count, slice.logit_rows);
+  room.seconds -= time_.seconds(shape) - time_.seconds({});
+}
+
+void StepPlanner::give_prefills(Instant now) {
+  Room room = room_for_prefills(now);
+  const size_t before = running_.size();
+  auto prefills = static_cast<int64_t>(before - decodes_);
+  for (size_t i = 0; room.tokens > 0 && (i < running_.size() || admit_next()); ++i) {
+    const SequenceId id = running_[i];
+    if (i < before && at(id).one_behind()) continue;
+    adopt(id);
+    // One row is kept for each of those behind, who may be about to end their prompts.
+    prefills = std::max<int64_t>(prefills - 1, 0);
+    if (awaits_another(at(id))) continue;
+    const int64_t tokens = tokens_of(room, at(id));
+    if (tokens <= 0) break;
+    const int64_t rows = limits_.logit_rows - plan_.logit_rows;
+    const int64_t given = give(id, tokens, rows > 1 ? std::max<int64_t>(rows - prefills, 1) : rows);
+    claim(at(id));
+    if (given > 0) spend(room, plan_.slices.back());
+  }
+}
+
+// Plans up to `tokens` tokens and `rows` logit rows of a running sequence; the number of tokens
+// that it got. 0 when there is no block for it and it is the last: then it waits where it is.
+int64_t StepPlanner::give(SequenceId id, int64_t tokens, int64_t rows) {
+  Sequence& s = at(id);
+  const int64_t first = s.computed;
+  const int64_t without_logits = std::max<int64_t>(s.logits_from - first, 0);
+  int64_t count = std::min({s.goal() - first, tokens, without_logits + rows});
+  if (count <= 0 || !make_room(id)) return 0;
+
+  const auto held = static_cast<int64_t>(s.blocks.size());
+  count = std::min(count, (held + pool_.free()) * limits_.block_tokens - first);
+  acquire(s, first + count);
+
+  const int64_t logit_rows = std::max<int64_t>(count - without_logits, 0);
+  plan_.slices.push_back({.sequence = id, .first = first, .count = count, .logit_rows = logit_rows});
+  plan_.tokens += count;
+  plan_.logit_rows += logit_rows;
+  return count;
+}
+
+// Sees to it that the next token of a sequence has a place: in a block it owns, in a free one, or
+// in one that the last of the line gives back. False: it is the last itself.
+bool StepPlanner::make_room(SequenceId id) {
+  const Sequence& s = at(id);
+  if (blocks_for(s.computed + 1) <= static_cast<int64_t>(s.blocks.size())) return true;
+  while (pool_.free() == 0) {
+    if (running_.back() == id) return false;
+    preempt_last();
+  }
+  return true;
+}
+
+void StepPlanner::acquire(Sequence& s, int64_t upto_tokens) {
+  int64_t missing = blocks_for(upto_tokens) - static_cast<int64_t>(s.blocks.size());
+  if (missing > 0) save(static_cast<SequenceId>(&s - table_.data()));
+  for (; missing > 0; --missing) {
+    const auto [block, held_prefix] = pool_.take();
+    if (held_prefix) {
+      evicted_.emplace_back(block, index_.name_of(block));
+      index_.forget(block);
+    }
+    if (tainted_[static_cast<size_t>(block)]) plan_.scrub.push_back(block);
+    s.blocks.push_back(block);
+  }
+}
+
+bool StepPlanner::adoptable(const Sequence& s, int64_t k) const {
+  return k < static_cast<int64_t>(s.chain.size()) &&
+         (k + 1) * limits_.block_tokens <= s.logits_from;
+}
+
+// Takes over what the prefix cache has of a sequence's next blocks.
+void StepPlanner::adopt(SequenceId id) {
+  Sequence& s = at(id);
+  if (s.computed % limits_.block_tokens != 0) return;
+  for (int64_t k = s.computed / limits_.block_tokens; adoptable(s, k); ++k) {
+    const BlockId block = index_.find(s.chain[static_cast<size_t>(k)]);
+    if (block == kNoBlock) break;
+    save(id);
+    pool_.share(block);
+    s.blocks.push_back(block);
+    s.computed += limits_.block_tokens;
+    s.published = k + 1;
+    const int64_t seen = std::min(s.computed, s.prompt_tokens);
+    const int64_t fresh = std::max<int64_t>(seen - s.prompt_seen, 0);
+    s.prompt_seen += fresh;
+    s.cached_tokens += fresh;
+    totals_.cached_tokens += fresh;
+  }
+}
+
+// Whether a prompt ahead of this one is filling the very block that this one needs next.
+bool StepPlanner::awaits_another(const Sequence& s) const {
+  const int64_t k = s.computed / limits_.block_tokens;
+  if (s.computed % limits_.block_tokens != 0 || !adoptable(s, k)) return false;
+  return std::find(claims_.begin(), claims_.end(), s.chain[static_cast<size_t>(k)]) !=
+         claims_.end();
+}
+
+void StepPlanner::claim(const Sequence& s) {
+  const auto k = static_cast<size_t>(s.computed / limits_.block_tokens);
+  // One that wants logits all along is slowed down by their number: nobody shall wait for it.
+  if (k < s.chain.size() && s.logits_from > s.computed) claims_.push_back(s.chain[k]);
+}
+
+// Time that is left for drafts.
+double StepPlanner::seconds_for_drafts() const {
+  const bool target = limits_.itl_target > Duration::zero();
+  const bool prompts = plan_.slices.size() > decodes_;
+  if (!time_.known() || !(target || prompts)) return std::numeric_limits<double>::infinity();
+  StepShape whole;
+  for (const Slice& slice : plan_.slices) whole.add(slice.first, slice.count, slice.logit_rows);
+  const double limit =
+      target ? to_seconds(limits_.itl_target) : limits_.stretch * time_.seconds(shape_);
+  return limit - time_.seconds(whole);
+}
+
+void StepPlanner::give_drafts() {
+  double seconds = std::numeric_limits<double>::infinity();
+  bool asked = false;
+  // A preemption may have taken slices from the front part: those that are left are told by size.
+  for (Slice& slice : plan_.slices) {
+    Sequence& s = at(slice.sequence);
+    if (slice.count != 1 || !s.generates || s.drafts.size() < 2) continue;
+    if (s.drafted_at != static_cast<int64_t>(s.tokens.size()) || slice.logit_rows != 1) continue;
+    if (!asked) seconds = seconds_for_drafts();
+    asked = true;
+    StepShape one;
+    one.add(slice.first, 1, 1);
+    const double each = time_.seconds(one) - time_.seconds({});
+    const auto held = static_cast<int64_t>(s.blocks.size());
+    int64_t drafts = std::min({static_cast<int64_t>(s.drafts.size()) - 1,
+                               limits_.step_tokens - plan_.tokens,
+                               limits_.logit_rows - plan_.logit_rows,
+                               (held + pool_.free()) * limits_.block_tokens - slice.first - 1});
+    if (each * static_cast<double>(drafts) > seconds) {
+      drafts = static_cast<int64_t>(std::max(seconds, 0.0) / each);
+    }
+    if (drafts <= 0) continue;
+    seconds -= each * static_cast<double>(drafts);
+    acquire(s, slice.first + 1 + drafts);
+    slice.drafts = drafts;
+    slice.count += drafts;
+    slice.logit_rows += drafts;
+    plan_.tokens += drafts;
+    plan_.logit_rows += drafts;
+  }
+}
+
+}  // namespace mill::scheduler

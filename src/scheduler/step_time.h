@@ -1,0 +1,52 @@
+// How long a step takes, learned from the steps that were taken.
+//
+//   seconds = c0 + c1 * tokens + c2 * logit rows + c3 * pairs
+//
+// where a pair is one token looking back at one token of its context. The four costs are the
+// non-negative least squares over the recent steps, each weighed by its own length (so that short
+// steps are predicted as well, relatively, as long ones), the past fading with every step; solved by
+// a few sweeps of coordinate descent from the last solution. Pure: the caller measures.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace mill::scheduler {
+
+struct StepShape {
+  int64_t tokens = 0;
+  int64_t rows = 0;   // of logits
+  int64_t pairs = 0;  // sum over the tokens of their position + 1
+
+  // With `count` more tokens of one sequence from position `first`, and `rows` of logits.
+  void add(int64_t first, int64_t count, int64_t more_rows);
+};
+
+class StepTime {
+ public:
+  // A step of this shape took so long. A time far above the prediction is taken for a disturbance
+  // and counts as three times the prediction.
+  void learn(const StepShape& shape, double seconds);
+
+  // Whether it can tell what one more token costs: that takes steps of different shapes.
+  bool known() const { return costs_[1] > 0.0; }
+
+  double seconds(const StepShape& shape) const;
+
+  // How many more tokens of a sequence, from position `first`, without logits, fit into so many
+  // more seconds.  Requires: known().
+  int64_t tokens_within(double seconds, int64_t first) const;
+
+ private:
+  static constexpr int kTerms = 4;
+  using Terms = std::array<double, kTerms>;
+  static Terms terms(const StepShape& shape);
+  void solve();
+
+  std::array<Terms, kTerms> products_{};  // faded sums of w x x'
+  Terms targets_{};                       // faded sums of w x y
+  Terms costs_{};                         // seconds per term, of the scaled terms
+  int64_t steps_ = 0;
+};
+
+}  // namespace mill::scheduler
