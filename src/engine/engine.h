@@ -34,11 +34,11 @@ struct EngineOptions {
   int32_t step_tokens =
       512;  // of one step, at most DecoderLimits::batch_tokens, at least max_batch
   int32_t prefill_chunk =
-      256;  // prompt tokens of a step in which others generate, so that they go on
-  Duration itl_target{};            // of a step in which others generate; as in PlannerLimits,
-  Duration ttft_target{};           // like this one
-  bool prefix_cache = true;         // prompts that begin alike are computed once
-  MakeDrafter drafters;             // for speculation; empty: none
+      256;                   // prompt tokens of a step in which others generate, so that they go on
+  Duration itl_target{};     // of a step in which others generate; as in PlannerLimits,
+  Duration ttft_target{};    // like this one
+  bool prefix_cache = true;  // prompts that begin alike are computed once
+  MakeDrafter drafters;      // for speculation; empty: none
   std::shared_ptr<TurnLane> turns;  // of this engine alone, for each step; null: it has the cores
 };
 
@@ -95,7 +95,7 @@ class Engine final : public work::Worker {
   std::condition_variable wake_;
   std::condition_variable quiet_;
   std::deque<Accepted> intake_;
-  work::Load load_;          // of the batch after the last step
+  work::Load load_;  // of the batch after the last step
   scheduler::DrainRate drain_;
   int64_t owed_ = 0;         // tokens of prompts and longest answers of those in flight
   int64_t in_flight_ = 0;    // accepted, not ended

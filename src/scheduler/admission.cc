@@ -44,15 +44,13 @@ void StepPlanner::admit(SequenceId id) {
 // Lets those in who stand ahead of somebody who runs (a higher priority that came later), in the
 // place of the last when it must be; but not before that is enough for them to fit.
 void StepPlanner::admit_ahead() {
-  while (!waiting_.empty() && !running_.empty() &&
-         *waiting_.begin() < place_of(running_.back())) {
+  while (!waiting_.empty() && !running_.empty() && *waiting_.begin() < place_of(running_.back())) {
     const SequenceId id = waiting_.begin()->id;
     const int64_t wanted = needs(at(id));
     int64_t room = slack();
     size_t stay = running_.size();  // so many of the first
     const auto fits = [&] {
-      return stay == 0 ||
-             (stay < static_cast<size_t>(limits_.max_running) && wanted <= room);
+      return stay == 0 || (stay < static_cast<size_t>(limits_.max_running) && wanted <= room);
     };
     while (!fits() && *waiting_.begin() < place_of(running_[stay - 1])) {
       const Sequence& last = at(running_[--stay]);
@@ -93,8 +91,8 @@ void StepPlanner::preempt_last() {
   running_.pop_back();
   Sequence& s = at(id);
   pool_.release(s.blocks);
-  const auto saved = std::find_if(saved_.rbegin(), saved_.rend(),
-                                  [&](const Saved& of) { return of.id == id; });
+  const auto saved =
+      std::find_if(saved_.rbegin(), saved_.rend(), [&](const Saved& of) { return of.id == id; });
   saved->given_back.swap(s.blocks);
   s.computed = 0;
   s.published = 0;

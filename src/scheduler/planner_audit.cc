@@ -43,7 +43,8 @@ Status StepPlanner::audit_line() const {
   for (const Place& place : waiting_) {
     const Sequence& s = at(place.id);
     if (s.state != Sequence::State::kWaiting) return wrong("one who waits does not know");
-    if (place.rank != s.rank || place.arrival != s.arrival) return wrong("a place in the line lies");
+    if (place.rank != s.rank || place.arrival != s.arrival)
+      return wrong("a place in the line lies");
     if (!s.blocks.empty() || s.computed != 0) return wrong("one who waits owns blocks");
   }
   return {};
@@ -67,8 +68,8 @@ Status StepPlanner::audit_sequence(SequenceId id,
       }
       continue;
     }
-    if (where != static_cast<int64_t>(k) || k >= s.chain.size() ||
-        k >= at(who).chain.size() || at(who).chain[k] != s.chain[k]) {
+    if (where != static_cast<int64_t>(k) || k >= s.chain.size() || k >= at(who).chain.size() ||
+        at(who).chain[k] != s.chain[k]) {
       return wrong("two sequences share a block and not its tokens");
     }
     if (static_cast<int64_t>(k) >= s.computed / limits_.block_tokens) {

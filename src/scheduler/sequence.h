@@ -38,8 +38,9 @@ struct Sequence {
   // The names of full blocks of `tokens` in the prefix index: of the whole prompt's, and of the
   // answer's as far as they were computed.
   std::vector<Hash128> chain;
-  Hash128 root;           // what chain[0] builds on
-  int64_t published = 0;  // so many leading blocks were offered to the prefix index, or came from it
+  Hash128 root;  // what chain[0] builds on
+  int64_t published =
+      0;  // so many leading blocks were offered to the prefix index, or came from it
 
   // Drafts: guesses of the tokens behind the last one. drafts[0] is that last token itself, so that
   // what a step verifies lies in one piece; they are valid while there are `drafted_at` tokens.

@@ -40,8 +40,8 @@ void StepPlanner::save(SequenceId id) {
   Sequence& s = at(id);
   if (s.saved_by == plans_) return;
   s.saved_by = plans_;
-  saved_.push_back({id, s.state, s.computed, s.published, s.cached_tokens, s.prompt_seen,
-                    s.blocks.size(), {}});
+  saved_.push_back(
+      {id, s.state, s.computed, s.published, s.cached_tokens, s.prompt_seen, s.blocks.size(), {}});
 }
 
 void StepPlanner::give_decodes() {
@@ -60,7 +60,8 @@ double StepPlanner::urgency(Instant now) const {
   Instant since = now;
   const auto look = [&](SequenceId id) {
     const Sequence& s = at(id);
-    if (static_cast<int64_t>(s.tokens.size()) == s.prompt_tokens) since = std::min(since, s.arrived);
+    if (static_cast<int64_t>(s.tokens.size()) == s.prompt_tokens)
+      since = std::min(since, s.arrived);
   };
   const auto first = std::find_if(running_.begin(), running_.end(),
                                   [&](SequenceId id) { return !at(id).one_behind(); });
@@ -132,7 +133,8 @@ int64_t StepPlanner::give(SequenceId id, int64_t tokens, int64_t rows) {
   acquire(s, first + count);
 
   const int64_t logit_rows = std::max<int64_t>(count - without_logits, 0);
-  plan_.slices.push_back({.sequence = id, .first = first, .count = count, .logit_rows = logit_rows});
+  plan_.slices.push_back(
+      {.sequence = id, .first = first, .count = count, .logit_rows = logit_rows});
   plan_.tokens += count;
   plan_.logit_rows += logit_rows;
   return count;
@@ -229,10 +231,10 @@ void StepPlanner::give_drafts() {
     one.add(slice.first, 1, 1);
     const double each = time_.seconds(one) - time_.seconds({});
     const auto held = static_cast<int64_t>(s.blocks.size());
-    int64_t drafts = std::min({static_cast<int64_t>(s.drafts.size()) - 1,
-                               limits_.step_tokens - plan_.tokens,
-                               limits_.logit_rows - plan_.logit_rows,
-                               (held + pool_.free()) * limits_.block_tokens - slice.first - 1});
+    int64_t drafts =
+        std::min({static_cast<int64_t>(s.drafts.size()) - 1, limits_.step_tokens - plan_.tokens,
+                  limits_.logit_rows - plan_.logit_rows,
+                  (held + pool_.free()) * limits_.block_tokens - slice.first - 1});
     if (each * static_cast<double>(drafts) > seconds) {
       drafts = static_cast<int64_t>(std::max(seconds, 0.0) / each);
     }

@@ -14,10 +14,10 @@
 //
 // Prefixes (prefix_index.h). A full block is entered in the index in the step that fills it, and is
 // shared from then on by every sequence of the same salt that begins with the same tokens, also
-// while both run. Nobody takes from the cache what it wants logits of: the last token of a prompt is
-// always computed, and a scored prompt wholly. A sequence whose next block is just being computed by
-// one ahead of it waits for that instead of computing it too; as the one ahead runs and is not held
-// up by logit rows, the wait ends.
+// while both run. Nobody takes from the cache what it wants logits of: the last token of a prompt
+// is always computed, and a scored prompt wholly. A sequence whose next block is just being
+// computed by one ahead of it waits for that instead of computing it too; as the one ahead runs and
+// is not held up by logit rows, the wait ends.
 //
 // Speculation. draft() says which tokens may follow; the next plan takes as many of them as tokens,
 // logit rows, blocks and time are left over by everybody else's needs (drafts preempt nobody and

@@ -73,7 +73,8 @@ class Life {
       a.max_tokens = a.score && a.prompt > 1 && chance(0.5) ? 0 : 1 + upto(answer);
       a.stop_after = 1 + upto(answer);
       NewSequence call{.max_tokens = a.max_tokens, .score_prompt = a.score};
-      for (int64_t i = 0; i < a.prompt; ++i) call.prompt.push_back(static_cast<TokenId>(upto(1000000)));
+      for (int64_t i = 0; i < a.prompt; ++i)
+        call.prompt.push_back(static_cast<TokenId>(upto(1000000)));
       if (chance(0.1)) call.deadline = clock_ + std::chrono::milliseconds(upto(60));
       const bool fits = a.prompt + a.max_tokens <= capacity;
       const bool room = planner_.size() < limits_.max_running + limits_.max_waiting;

@@ -187,7 +187,8 @@ TEST(StepPlanner, DeadlinesAreSeenInTheWholeLine) {
   StepPlanner planner({.blocks = 8, .max_running = 1, .logit_rows = 1});
   const Instant start{};
   const auto timed = [&](int ms) {
-    return *planner.add({.prompt = {1}, .max_tokens = 4, .deadline = start + milliseconds(ms)}, start);
+    return *planner.add({.prompt = {1}, .max_tokens = 4, .deadline = start + milliseconds(ms)},
+                        start);
   };
   const SequenceId a = timed(10);
   const SequenceId b = timed(5);

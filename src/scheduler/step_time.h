@@ -4,8 +4,8 @@
 //
 // where a pair is one token looking back at one token of its context. The four costs are the
 // non-negative least squares over the recent steps, each weighed by its own length (so that short
-// steps are predicted as well, relatively, as long ones), the past fading with every step; solved by
-// a few sweeps of coordinate descent from the last solution. Pure: the caller measures.
+// steps are predicted as well, relatively, as long ones), the past fading with every step; solved
+// by a few sweeps of coordinate descent from the last solution. Pure: the caller measures.
 #pragma once
 
 #include <array>
