@@ -24,7 +24,7 @@ bool penalizes(const work::Sampling& sampling) {
 }  // namespace
 
 Batch::Batch(Forward& forward, KvStore kv, tensor::ThreadPool& pool,
-             const scheduler::PlannerLimits& limits, MakeDrafter drafters)
+             const scheduler::PlannerLimits& limits, DrafterFactory drafters)
     : forward_(forward),
       kv_(std::move(kv)),
       sampler_(pool),
@@ -244,7 +244,7 @@ void Batch::settle_drafts(Answer& of) {
   of.usage.rejected_drafts += wrong;
   totals_.accepted_drafts += of.right;
   totals_.rejected_drafts += wrong;
-  if (of.drafter) of.drafter->learned(of.drafts, of.right);
+  if (of.drafter) of.drafter->learn(of.drafts, of.right);
   of.drafts = of.right = 0;
 }
 

@@ -29,7 +29,7 @@ class Batch {
   // Requires: limits.blocks == kv.blocks(), limits.block_tokens == tensor::kBlockTokens, tokens and
   // rows of a step within forward.limits().
   Batch(Forward& forward, KvStore kv, tensor::ThreadPool& pool,
-        const scheduler::PlannerLimits& limits, MakeDrafter drafters = {});
+        const scheduler::PlannerLimits& limits, DrafterFactory drafters = {});
 
   // Takes charge of an answer; it ends in some step(), or in end_all().  Requires: the order is
   // valid for this model, fits the pool, and there is a place (size() < max_running + max_waiting).
@@ -87,7 +87,7 @@ class Batch {
   std::vector<std::optional<Answer>> answers_;  // by SequenceId
   std::vector<std::pair<work::TokenSink, work::Finished>> endings_;
   work::Load totals_;  // the counters; the rest of it is filled in by load()
-  const MakeDrafter drafters_;
+  const DrafterFactory drafters_;
   int64_t ended_ = 0;
   int64_t owed_ = 0;
 

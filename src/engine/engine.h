@@ -38,7 +38,7 @@ struct EngineOptions {
   Duration itl_target{};     // of a step in which others generate; as in PlannerLimits,
   Duration ttft_target{};    // like this one
   bool prefix_cache = true;  // prompts that begin alike are computed once
-  MakeDrafter drafters;      // for speculation; empty: none
+  DrafterFactory drafters;   // for speculation; empty: none
   std::shared_ptr<TurnLane> turns;  // of this engine alone, for each step; null: it has the cores
 };
 

@@ -42,7 +42,7 @@ inline void read(work::TokenStream& stream, Answer& answer) {
 
 struct Trial {
   Trial(std::shared_ptr<Forward> of, const scheduler::PlannerLimits& limits,
-        MakeDrafter drafters = {})
+        DrafterFactory drafters = {})
       : forward(std::move(of)),
         batch(*forward, *KvStore::reserve(limits.blocks, forward->block_bytes()), pool(), limits,
               std::move(drafters)) {}
