@@ -55,7 +55,8 @@ const checks = {
     }
     assert.equal(text, whole.choices[0].message.content);
     assert.equal(reason, whole.choices[0].finish_reason);
-    assert.deepEqual(usage, whole.usage);
+    const counts = (u) => [u.prompt_tokens, u.completion_tokens, u.total_tokens];
+    assert.deepEqual(counts(usage), counts(whole.usage));
   },
   async streams_through_its_own_helper() {
     const runner = client.chat.completions.stream({ model, messages: [{ role: "user", content: "hi" }], max_tokens: 8, temperature: 0 });
@@ -85,6 +86,26 @@ const checks = {
     await bad({ temperature: 3 }, null, "temperature");
     await bad({ response_format: { type: "json_object" } }, "unsupported_parameter", "response_format");
     await assert.rejects(chat("x".repeat(4_000_000)), (e) => e.code === "context_length_exceeded");
+  },
+  async takes_the_extensions() {
+    await chat("hi", { max_tokens: 2, top_k: 40, min_p: 0.05, typical_p: 0.9, repetition_penalty: 1.1, priority: -1, cache_salt: "mine",
+                       speculate: false });
+    for (const [name, value] of Object.entries({ top_k: -2, min_p: 1.5, typical_p: -1, repetition_penalty: 0, priority: "high",
+                                                 cache_salt: "", speculate: "no" })) {
+      await assert.rejects(chat("hi", { [name]: value }), (e) => e instanceof OpenAI.BadRequestError && e.param === name);
+    }
+  },
+  async details_its_usage() {
+    const { usage } = await chat("cached", { max_tokens: 12, temperature: 0 });
+    const { accepted_prediction_tokens: accepted, rejected_prediction_tokens: rejected } = usage.completion_tokens_details;
+    const cached = usage.prompt_tokens_details.cached_tokens;
+    assert(cached >= 0 && cached < usage.prompt_tokens && accepted >= 0 && accepted <= usage.completion_tokens && rejected >= 0);
+    if (scripted) assert.deepEqual([cached, accepted, rejected], [16, 2, 5]);
+  },
+  async says_when_to_come_back() {
+    if (!scripted) return; // a real queue isn't full on demand
+    await assert.rejects(chat("busy"), (e) => e instanceof OpenAI.InternalServerError && e.status === 503 && e.code === "overloaded" &&
+      (e.headers.get?.("retry-after") ?? e.headers["retry-after"]) === "7");
   },
   async serves_sixteen_streams_at_once() {
     const one = async () => {

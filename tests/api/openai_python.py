@@ -46,6 +46,11 @@ class Server:
         raise AssertionError(f"no metric {name}")
 
 
+def counts(usage):
+    """What the same request must always cost; how much of its prompt was cached depends on what came before."""
+    return usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
+
+
 def fails(kind, call, code=None, param=None):
     """Calls; the error must be of that kind and name that code and parameter."""
     try:
@@ -92,7 +97,7 @@ def streams_what_it_says_whole(server):
         assert chunk.object == "chat.completion.chunk"
     assert chunks[0].choices[0].delta.role == "assistant" and chunks[0].choices[0].delta.content == ""
     assert all(c.choices[0].delta.role is None for c in chunks[1:-1])
-    assert chunks[-1].choices == [] and chunks[-1].usage == whole.usage, (chunks[-1], whole.usage)
+    assert chunks[-1].choices == [] and counts(chunks[-1].usage) == counts(whole.usage), (chunks[-1], whole.usage)
     assert all(c.usage is None for c in chunks[:-1])
     reasons = [c.choices[0].finish_reason for c in chunks[:-1]]
     assert reasons[:-1] == [None] * (len(reasons) - 1) and reasons[-1] == whole.choices[0].finish_reason
@@ -209,6 +214,38 @@ def ignores_what_it_does_not_know(server):
 
 
 @check
+def takes_the_extensions(server):
+    known = {"top_k": 40, "min_p": 0.05, "typical_p": 0.9, "repetition_penalty": 1.1, "priority": -1, "cache_salt": "mine",
+             "speculate": False}
+    server.chat("hi", max_tokens=2, extra_body=known)
+    server.client.completions.create(model=server.model, prompt="hi", max_tokens=2, extra_body=known)
+    for name, value in (("top_k", -2), ("min_p", 1.5), ("typical_p", -1), ("repetition_penalty", 0), ("priority", "high"),
+                        ("cache_salt", ""), ("speculate", "no")):
+        fails(openai.BadRequestError, lambda: server.chat("hi", extra_body={name: value}), None, name)
+
+
+@check
+def details_its_usage(server):
+    chunks = list(server.chat("cached", max_tokens=12, temperature=0, stream=True, stream_options={"include_usage": True}))
+    for usage in (server.chat("cached", max_tokens=12, temperature=0).usage, chunks[-1].usage):
+        cached = usage.prompt_tokens_details.cached_tokens
+        accepted = usage.completion_tokens_details.accepted_prediction_tokens
+        rejected = usage.completion_tokens_details.rejected_prediction_tokens
+        assert 0 <= cached < usage.prompt_tokens and 0 <= accepted <= usage.completion_tokens and rejected >= 0, usage
+        if server.scripted:
+            assert (cached, accepted, rejected) == (16, 2, 5), usage
+
+
+@check
+def says_when_to_come_back(server):
+    if not server.scripted:
+        return  # a real queue isn't full on demand
+    error = fails(openai.InternalServerError, lambda: server.chat("busy"), "overloaded")
+    assert error.status_code == 503 and error.response.headers["retry-after"] == "7", error.response.headers
+    fails(openai.InternalServerError, lambda: server.chat("busy", stream=True), "overloaded")
+
+
+@check
 def carries_the_request_id(server):
     raw = server.client.chat.completions.with_raw_response.create(
         model=server.model, messages=[{"role": "user", "content": "hi"}], max_tokens=1, extra_headers={"X-Request-Id": "mine_1"})
@@ -246,7 +283,7 @@ def scores_a_prompt(server):
 def serves_sixteen_streams_at_once(server):
     def one(i):
         chunks = list(server.chat(f"count {i}", max_tokens=16, temperature=0, stream=True, stream_options={"include_usage": True}))
-        return "".join(c.choices[0].delta.content or "" for c in chunks[:-1]), chunks[-1].usage
+        return "".join(c.choices[0].delta.content or "" for c in chunks[:-1]), counts(chunks[-1].usage)
 
     alone = one(3)
     with concurrent.futures.ThreadPoolExecutor(16) as pool:

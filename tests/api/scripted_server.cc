@@ -5,8 +5,9 @@
 //   then drains
 //
 // What is said follows from the prompt: "count" brings six numbers, "unicode" characters of several
-// bytes, "fail" a fault after three tokens, "forever" words without an end, "empty" nothing;
-// anything else "Hello world".
+// bytes, "fail" a fault after three tokens, "forever" words without an end, "empty" nothing, "busy"
+// a full queue that will have room in 6.5 s, "cached" a usage with 16 cached tokens, 2 right
+// guesses and 5 wrong ones; anything else "Hello world".
 #include <cstdio>
 #include <iostream>
 #include <string>
@@ -33,6 +34,9 @@ Script script_for(const text::Tokenizer& tokenizer, const work::Order& order) {
     script.pace = std::chrono::milliseconds(2);
   }
   if (has("fail")) script.fault_at = 3;
+  if (has("busy")) script.refuse = Error{Code::kOverloaded, "the queue is full", ""};
+  if (has("cached"))
+    script.usage = {.cached_tokens = 16, .accepted_drafts = 2, .rejected_drafts = 5};
   return script;
 }
 
@@ -41,6 +45,7 @@ int serve() {
   const text::ChatTemplate chat_template = tiny_template();
   ScriptedWorker worker(tokenizer,
                         [&](const work::Order& order) { return script_for(tokenizer, order); });
+  worker.set_drain_seconds(6.5);
   ServedModel model;
   model.id = "org/tiny";
   model.tokenizer = &tokenizer;
