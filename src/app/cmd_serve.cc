@@ -34,11 +34,16 @@ sigset_t ending_signals() {
   return set;
 }
 
+// Of a socket. A stream needs little; the system's default may grow to megabytes for each reader
+// that stalls.
+constexpr int kSendBufferBytes = 128 << 10;
+
 net::HttpServerOptions server_options(const Settings& settings,
                                       std::shared_ptr<net::HttpProbe> probe) {
   net::HttpServerOptions options{.host = settings.text("host"),
                                  .port = static_cast<uint16_t>(settings.integer("port")),
                                  .io_threads = static_cast<int>(settings.integer("io-threads")),
+                                 .send_buffer_bytes = kSendBufferBytes,
                                  .probe = std::move(probe),
                                  .refusal_reply = gateway::refusal_reply};
   options.limits.connections = static_cast<int32_t>(settings.integer("max-connections"));
