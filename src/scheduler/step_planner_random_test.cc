@@ -1,45 +1,85 @@
-// The planner against random life: arrivals, stop tokens, cancels, deadlines, pools that are too
-// small. A model of the cache's memory checks that what a slice builds on is really there.
+// The planner, its pool and its prefix index against random life: arrivals with shared beginnings,
+// tenants, priorities, deadlines and stop tokens; cancels, drafts, aborted steps, faults; pools
+// that are too small. The plain model is a memory of the cache's cells: each holds a hash of all
+// that a token builds on, read through the block tables as an attention would, so whoever builds on
+// something else than his own tokens and tenant shows at once, and every answer is compared with
+// the undisturbed one.
 //
-// MILL_TEST_SEED=n replays one seed.
+// MILL_TEST_SEED=n replays one seed, MILL_TEST_STEPS=n makes every life n times as long.
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <cstdlib>
 #include <map>
 #include <random>
+#include <set>
+#include <sstream>
 
 #include "scheduler/step_planner.h"
 
 namespace mill::scheduler {
 namespace {
 
+constexpr uint64_t kNothing = 0;
+constexpr int kTokens = 3;  // few, so that answers meet and guesses are often right
+
+uint64_t after(uint64_t content, TokenId token) {
+  uint64_t x = (content ^ static_cast<uint64_t>(token + 1)) * 0x9E3779B97F4A7C15ULL;
+  return (x ^ (x >> 29)) * 0xBF58476D1CE4E5B9ULL + 1;
+}
+TokenId answer_to(uint64_t content) {
+  return static_cast<TokenId>((content >> 33) % kTokens);
+}
+
 struct Answer {
-  uint64_t arrival = 0;
+  uint64_t tenant = 0;
   int64_t prompt = 0;
   int64_t max_tokens = 0;
   bool score = false;
   int64_t stop_after = 0;  // the answer stops by itself after so many tokens
-  int64_t rows_seen = 0;   // logit rows that came, the prompt's and the answer's
+  int64_t generated = 0;
+  int64_t scored = 0;              // rows of the prompt that came
+  std::vector<uint64_t> contents;  // [tokens] what each cell must hold
+  uint64_t root() const { return 77 * (tenant + 1); }
+};
+
+struct Kind {
+  const char* name;
+  PlannerLimits limits;
+  double load;         // arrivals per step
+  double drafts = 0;   // how often a sequence that may draft does
+  bool timed = false;  // steps take time, and the planner learns how much
+  bool plain = false;  // no priorities
 };
 
 class Life {
  public:
-  Life(uint64_t seed, PlannerLimits limits, double load)
-      : random_(seed), limits_(limits), load_(load), planner_(limits) {
-    memory_.resize(static_cast<size_t>(limits.blocks * limits.block_tokens), {~0ULL, -1});
+  Life(uint64_t seed, const Kind& kind)
+      : random_(seed), kind_(kind), load_(kind.load), planner_(kind.limits) {
+    memory_.resize(static_cast<size_t>(limits().blocks * limits().block_tokens), kNothing);
+    spoilt_.resize(static_cast<size_t>(limits().blocks), false);
   }
 
   void step() {
     clock_ += std::chrono::milliseconds(1);
     arrive();
     leave();
+    guess();
+    if (chance(0.05)) abort_one();
+    one_behind_.clear();
+    for (const SequenceId id : planner_.running()) {
+      if (planner_.sequence(id).one_behind()) one_behind_.insert(id);
+    }
     const StepPlan& plan = planner_.plan(clock_);
     check(plan);
-    if (plan.empty()) return;
+    if (plan.empty() || ::testing::Test::HasFailure()) return;
     write(plan);
+    const std::vector<Slice> slices = plan.slices;
     planner_.commit();
-    draw(std::vector<Slice>(plan.slices));
+    if (kind_.timed) {
+      planner_.measured(std::chrono::microseconds(500 + 40 * plan.tokens + 20 * plan.logit_rows));
+    }
+    for (const Slice& slice : slices) draw(slice);
     if (steps_++ % 16 == 0) audit();
   }
 
@@ -52,32 +92,51 @@ class Life {
       if (::testing::Test::HasFailure()) return;
     }
     audit();
-    EXPECT_EQ(planner_.pool().free(), limits_.blocks);
+    EXPECT_EQ(planner_.pool().free(), limits().blocks);
+    EXPECT_EQ(planner_.totals().prompt_tokens + planner_.totals().cached_tokens, prompt_tokens_);
   }
 
-  int64_t ended = 0, cancelled = 0, expired = 0, refused = 0;
+  int64_t ended = 0, cancelled = 0, expired = 0, refused = 0, right = 0, wrong = 0, aborted = 0;
   const StepPlanner& planner() const { return planner_; }
   int64_t steps() const { return steps_; }
 
  private:
+  const PlannerLimits& limits() const { return kind_.limits; }
   int64_t upto(int64_t most) { return std::uniform_int_distribution<int64_t>(0, most)(random_); }
   bool chance(double p) { return std::bernoulli_distribution(p)(random_); }
+
+  // Beginnings are of a few families, so that many are alike for a while.
+  std::vector<TokenId> prompt_of(int64_t size) {
+    const auto family = static_cast<uint64_t>(upto(2));
+    const int64_t alike = chance(0.7) ? upto(size) : 0;
+    std::vector<TokenId> prompt;
+    for (int64_t p = 0; p < size; ++p) {
+      prompt.push_back(p < alike ? answer_to(after(family, static_cast<TokenId>(p)))
+                                 : static_cast<TokenId>(upto(kTokens - 1)));
+    }
+    return prompt;
+  }
 
   void arrive() {
     while (load_ > 0 && chance(load_)) {
       const int64_t capacity = planner_.capacity_tokens();
       const int64_t answer = chance(0.5) ? capacity / 3 : capacity;
-      Answer a;
-      a.prompt = 1 + (chance(0.1) ? upto(capacity - 1) : upto(capacity / 6));
+      Answer a{.tenant = static_cast<uint64_t>(upto(1))};
+      a.prompt = 1 + (chance(0.1) ? upto(capacity - 1) : upto(capacity / 4));
       a.score = chance(0.15);
       a.max_tokens = a.score && a.prompt > 1 && chance(0.5) ? 0 : 1 + upto(answer);
       a.stop_after = 1 + upto(answer);
-      NewSequence call{.max_tokens = a.max_tokens, .score_prompt = a.score};
-      for (int64_t i = 0; i < a.prompt; ++i)
-        call.prompt.push_back(static_cast<TokenId>(upto(1000000)));
+      NewSequence call{.prompt = prompt_of(a.prompt),
+                       .max_tokens = a.max_tokens,
+                       .score_prompt = a.score,
+                       .salt = {.high = a.tenant, .low = 5}};
+      for (const TokenId token : call.prompt) {
+        a.contents.push_back(after(a.contents.empty() ? a.root() : a.contents.back(), token));
+      }
       if (chance(0.1)) call.deadline = clock_ + std::chrono::milliseconds(upto(60));
+      if (!kind_.plain && chance(0.2)) call.priority = static_cast<int32_t>(upto(6)) - 3;
       const bool fits = a.prompt + a.max_tokens <= capacity;
-      const bool room = planner_.size() < limits_.max_running + limits_.max_waiting;
+      const bool room = planner_.size() < limits().max_running + limits().max_waiting;
       const auto id = planner_.add(std::move(call), clock_);
       ASSERT_EQ(id.has_value(), fits && room);
       if (!id) {
@@ -85,8 +144,7 @@ class Life {
         ++refused;
         continue;
       }
-      a.arrival = planner_.sequence(*id).arrival;
-      ASSERT_TRUE(answers_.emplace(*id, a).second) << "a place was given twice";
+      ASSERT_TRUE(answers_.emplace(*id, std::move(a)).second) << "a place was given twice";
     }
   }
 
@@ -94,6 +152,7 @@ class Life {
     if (!answers_.empty() && chance(0.03)) {
       const auto who = std::next(answers_.begin(), upto(static_cast<int64_t>(answers_.size()) - 1));
       ++cancelled;
+      if (chance(0.3)) spoil(who->first);
       end(who->first);
     }
     const auto late = planner_.expired(clock_);
@@ -104,10 +163,70 @@ class Life {
     }
   }
 
+  // What this sequence computed is bad: nobody may get such a block before it was zeroed.
+  void spoil(SequenceId id) {
+    planner_.taint(id);
+    for (const BlockId block : planner_.sequence(id).blocks) {
+      spoilt_[static_cast<size_t>(block)] = true;
+      ASSERT_FALSE(planner_.index().holds(block));
+    }
+  }
+
   void end(SequenceId id) {
+    prompt_tokens_ += planner_.sequence(id).prompt_seen;
     planner_.finish(id);
     answers_.erase(id);
     ++ended;
+  }
+
+  void guess() {
+    if (kind_.drafts == 0) return;
+    for (const SequenceId id : planner_.running()) {
+      if (!planner_.may_draft(id) || !chance(kind_.drafts)) continue;
+      uint64_t content = answers_.at(id).contents.back();
+      std::vector<TokenId> drafts;
+      for (int64_t left = upto(9); left > 0; --left) {
+        const TokenId right_one = answer_to(content);
+        drafts.push_back(chance(0.8) ? right_one : static_cast<TokenId>(upto(kTokens)));
+        content = after(content, drafts.back());
+      }
+      planner_.draft(id, drafts);
+    }
+  }
+
+  void abort_one() {
+    const std::string before = fingerprint();
+    if (planner_.plan(clock_).empty()) return;
+    ASSERT_TRUE(planner_.audit().has_value()) << planner_.audit().error().message;
+    planner_.abort();
+    ++aborted;
+    ASSERT_EQ(fingerprint(), before) << "an aborted step left a trace";
+  }
+
+  // All the books, to the order of the free blocks.
+  std::string fingerprint() const {
+    std::ostringstream out;
+    for (const auto& [id, answer] : answers_) {
+      const Sequence& s = planner_.sequence(id);
+      out << id << ':' << static_cast<int>(s.state) << ' ' << s.tokens.size() << ' ' << s.computed
+          << ' ' << s.logits_from << ' ' << s.published << ' ' << s.cached_tokens << ' '
+          << s.prompt_seen << ' ' << s.chain.size() << ' ' << s.drafts.size() << ' ' << s.drafted_at
+          << " [";
+      for (const BlockId block : s.blocks) out << block << ' ';
+      out << "]\n";
+    }
+    for (const SequenceId id : planner_.running()) out << id << ' ';
+    for (const auto& place : planner_.waiting()) out << '-' << place.id << ' ';
+    out << "\nfree ";
+    for (const BlockId block : planner_.pool().line()) out << block << ' ';
+    for (BlockId block = 0; block < limits().blocks; ++block) {
+      out << planner_.pool().owners(block);
+      if (planner_.index().holds(block)) out << '=' << planner_.index().name_of(block).first;
+      out << ' ';
+    }
+    const StepPlanner::Totals& t = planner_.totals();
+    out << t.preemptions << ' ' << t.prompt_tokens << ' ' << t.cached_tokens;
+    return out.str();
   }
 
   void check(const StepPlan& plan) {
@@ -123,77 +242,112 @@ class Life {
       ASSERT_EQ(++seen[slice.sequence], 1) << "two slices of one sequence";
       ASSERT_EQ(s.state, Sequence::State::kRunning);
       ASSERT_EQ(slice.first, s.computed);
-      ASSERT_GT(slice.count, 0);
-      ASSERT_LE(slice.first + slice.count, s.goal());
-      ASSERT_GE(static_cast<int64_t>(s.blocks.size()) * limits_.block_tokens,
-                slice.first + slice.count);
+      ASSERT_GT(slice.count, slice.drafts);
+      ASSERT_LE(slice.first + slice.count - slice.drafts, s.goal());
+      ASSERT_GE(std::ssize(s.blocks) * limits().block_tokens, slice.first + slice.count);
       ASSERT_EQ(slice.logit_rows, std::max<int64_t>(0, slice.first + slice.count - s.logits_from));
       tokens += slice.count;
       rows += slice.logit_rows;
-      if (s.goal() - slice.first > 1) prefill += slice.count;
-      if (s.goal() - slice.first == 1 && slice.first > 0) decodes = true;
-      check_memory(s);
+      const bool decode = one_behind_.contains(slice.sequence);
+      decodes = decodes || decode;
+      // A prompt of one token that came in ahead of others is one behind from its start.
+      const bool tiny = slice.first == 0 && s.goal() == 1;
+      if (!decode && !tiny) prefill += slice.count - slice.drafts;
+      if (slice.drafts > 0) {
+        ASSERT_EQ(s.goal() - slice.first, 1);
+      }
+      check_memory(s, answers_.at(slice.sequence));
     }
     ASSERT_EQ(tokens, plan.tokens);
     ASSERT_EQ(rows, plan.logit_rows);
-    ASSERT_LE(tokens, limits_.step_tokens);
-    ASSERT_LE(rows, limits_.logit_rows);
+    ASSERT_LE(tokens, limits().step_tokens);
+    ASSERT_LE(rows, limits().logit_rows);
     if (decodes) {
-      ASSERT_LE(prefill, limits_.prefill_tokens);
+      ASSERT_LE(prefill, limits().prefill_tokens);
     }
     check_order(seen);
   }
 
   void check_order(const std::map<SequenceId, int>& seen) {
-    const auto oldest = std::min_element(answers_.begin(), answers_.end(), [](auto& a, auto& b) {
-      return a.second.arrival < b.second.arrival;
-    });
-    ASSERT_TRUE(seen.contains(oldest->first)) << "the oldest did not move";
-    uint64_t youngest_run = 0;
+    ASSERT_TRUE(seen.contains(planner_.running().front())) << "the first did not move";
+    if (planner_.waiting().empty()) return;
+    const Sequence& runs = planner_.sequence(planner_.running().front());
+    const StepPlanner::Place& waits = *planner_.waiting().begin();
+    ASSERT_LT(std::pair(runs.rank, runs.arrival), std::pair(waits.rank, waits.arrival))
+        << "the first of all waits";
+    if (!kind_.plain) return;
     for (const SequenceId id : planner_.running()) {
-      youngest_run = std::max(youngest_run, answers_.at(id).arrival);
-    }
-    for (const auto& [rank, arrival, id] : planner_.waiting()) {
-      ASSERT_GT(answers_.at(id).arrival, youngest_run) << "somebody was overtaken";
+      ASSERT_LT(planner_.sequence(id).arrival, waits.arrival) << "somebody was overtaken";
     }
   }
 
   // Every token that counts as computed lies where the block table says.
-  void check_memory(const Sequence& s) {
+  void check_memory(const Sequence& s, const Answer& a) {
     for (int64_t p = 0; p < s.computed; ++p) {
-      ASSERT_EQ(cell(s, p), std::pair(s.arrival, p)) << "another sequence wrote into its blocks";
+      ASSERT_EQ(cell(s, p), a.contents[static_cast<size_t>(p)]) << "it builds on something else";
     }
   }
 
-  std::pair<uint64_t, int64_t>& cell(const Sequence& s, int64_t p) {
-    const int64_t block = s.blocks[static_cast<size_t>(p / limits_.block_tokens)];
-    return memory_[static_cast<size_t>(block * limits_.block_tokens + p % limits_.block_tokens)];
+  uint64_t& cell(const Sequence& s, int64_t p) {
+    const int64_t block = s.blocks[static_cast<size_t>(p / limits().block_tokens)];
+    return memory_[static_cast<size_t>(block * limits().block_tokens + p % limits().block_tokens)];
   }
 
   void write(const StepPlan& plan) {
+    for (const BlockId block : plan.scrub) spoilt_[static_cast<size_t>(block)] = false;
     for (const Slice& slice : plan.slices) {
       const Sequence& s = planner_.sequence(slice.sequence);
-      for (int64_t p = slice.first; p < slice.first + slice.count; ++p) cell(s, p) = {s.arrival, p};
+      uint64_t content =
+          slice.first == 0 ? answers_.at(slice.sequence).root() : cell(s, slice.first - 1);
+      int64_t p = slice.first;
+      for (const TokenId token : planner_.tokens(slice)) {
+        const BlockId block = s.blocks[static_cast<size_t>(p / limits().block_tokens)];
+        ASSERT_EQ(planner_.pool().owners(block), 1) << "somebody else reads what is written";
+        ASSERT_FALSE(planner_.index().holds(block)) << "a cached prefix is written over";
+        ASSERT_FALSE(spoilt_[static_cast<size_t>(block)]) << "a bad block was not zeroed";
+        cell(s, p++) = content = after(content, token);
+      }
     }
   }
 
-  void draw(const std::vector<Slice>& slices) {
-    for (const Slice& slice : slices) {
-      Answer& a = answers_.at(slice.sequence);
-      const Sequence& s = planner_.sequence(slice.sequence);
-      a.rows_seen += slice.logit_rows;
-      if (s.computed < s.goal()) continue;
-      const int64_t scored = a.score ? a.prompt - 1 : 0;
-      if (!s.generates) {
-        ASSERT_EQ(a.rows_seen, scored);
-        end(slice.sequence);
+  void draw(const Slice& slice) {
+    Answer& a = answers_.at(slice.sequence);
+    const int64_t end_of_slice = slice.first + slice.count;
+    const auto size = std::ssize(a.contents);
+    for (int64_t next = end_of_slice - slice.logit_rows + 1; next <= end_of_slice; ++next) {
+      if (next < size) {
+        ++a.scored;
         continue;
       }
-      planner_.accept(slice.sequence, static_cast<TokenId>(upto(9)));
-      const int64_t generated = static_cast<int64_t>(s.tokens.size()) - a.prompt;
-      ASSERT_EQ(a.rows_seen, scored + generated) << "a row was asked for twice, or never";
-      if (generated == a.max_tokens || generated == a.stop_after) end(slice.sequence);
+      const Sequence& s = planner_.sequence(slice.sequence);
+      const TokenId token = answer_to(cell(s, next - 1));
+      ASSERT_EQ(token, answer_to(a.contents.back())) << "not the undisturbed answer";
+      if (slice.drafts > 0 && chance(0.02)) {
+        planner_.retract(slice.sequence);
+        return;
+      }
+      const bool ends = ++a.generated == a.max_tokens || a.generated == a.stop_after;
+      if (ends && chance(0.5)) return finish_answer(slice.sequence, a);  // by a stop token
+      const bool guessed = planner_.drafted(slice.sequence, token);
+      const bool more = planner_.accept(slice.sequence, token);
+      ASSERT_EQ(more, guessed);
+      a.contents.push_back(after(a.contents.back(), token));
+      (more ? right : wrong) += slice.drafts > 0 ? 1 : 0;
+      if (ends) return finish_answer(slice.sequence, a);
+      if (!more) return;
     }
+    const Sequence& s = planner_.sequence(slice.sequence);
+    if (!s.generates && s.computed == s.goal()) finish_answer(slice.sequence, a);
+  }
+
+  void finish_answer(SequenceId id, const Answer& a) {
+    ASSERT_EQ(a.scored, a.score ? a.prompt - 1 : 0) << "a row was asked for twice, or never";
+    const Sequence& s = planner_.sequence(id);
+    ASSERT_EQ(s.prompt_seen, a.max_tokens == 0 ? a.prompt - 1 : a.prompt);
+    if (a.score) {
+      ASSERT_EQ(s.cached_tokens, 0);
+    }
+    end(id);
   }
 
   void audit() {
@@ -202,51 +356,70 @@ class Life {
   }
 
   std::mt19937_64 random_;
-  const PlannerLimits limits_;
+  const Kind kind_;
   double load_;
   StepPlanner planner_;
   std::map<SequenceId, Answer> answers_;
-  std::vector<std::pair<uint64_t, int64_t>> memory_;  // [blocks * block_tokens], who wrote what
+  std::vector<uint64_t> memory_;     // [blocks * block_tokens]
+  std::vector<bool> spoilt_;         // [blocks]
+  std::set<SequenceId> one_behind_;  // of those who ran before the plan
   Instant clock_{};
   int64_t steps_ = 0;
+  int64_t prompt_tokens_ = 0;
 };
 
-void live(uint64_t seed, PlannerLimits limits, double load, int64_t steps, bool expect_preemption) {
-  SCOPED_TRACE("MILL_TEST_SEED=" + std::to_string(seed));
-  Life life(seed, limits, load);
-  for (int64_t i = 0; i < steps; ++i) {
+uint64_t from_outside(const char* name, uint64_t fallback) {
+  const char* given = std::getenv(name);
+  return given != nullptr ? std::strtoull(given, nullptr, 10) : fallback;
+}
+
+void live(uint64_t seed, const Kind& kind, int64_t steps) {
+  seed = from_outside("MILL_TEST_SEED", seed);
+  SCOPED_TRACE(std::string(kind.name) + " MILL_TEST_SEED=" + std::to_string(seed));
+  Life life(seed, kind);
+  const auto times = static_cast<int64_t>(from_outside("MILL_TEST_STEPS", 1));
+  for (int64_t i = 0; i < steps * times; ++i) {
     ASSERT_NO_FATAL_FAILURE(life.step());
     if (::testing::Test::HasFailure()) return;
   }
   ASSERT_NO_FATAL_FAILURE(life.drain());
+  const StepPlanner::Totals& totals = life.planner().totals();
   std::printf(
-      "seed %llu: %lld steps, %lld ended, %lld cancelled, %lld expired, %lld refused, "
-      "%lld preemptions\n",
-      static_cast<unsigned long long>(seed), static_cast<long long>(life.steps()),
-      static_cast<long long>(life.ended), static_cast<long long>(life.cancelled),
-      static_cast<long long>(life.expired), static_cast<long long>(life.refused),
-      static_cast<long long>(life.planner().totals().preemptions));
+      "%s seed %lu: %ld steps, %ld ended, %ld cancelled, %ld expired, %ld refused, %ld aborted, "
+      "%ld preemptions, %ld prompt tokens computed and %ld cached, drafts %ld right %ld wrong\n",
+      kind.name, seed, life.steps(), life.ended, life.cancelled, life.expired, life.refused,
+      life.aborted, totals.preemptions, totals.prompt_tokens, totals.cached_tokens, life.right,
+      life.wrong);
   EXPECT_GT(life.ended, 0);
-  if (expect_preemption) {
-    EXPECT_GT(life.planner().totals().preemptions, 0);
+  EXPECT_GT(totals.cached_tokens, 0);
+  if (kind.drafts > 0) {
+    EXPECT_GT(life.right, 0);
+    EXPECT_GT(life.wrong, 0);
   }
 }
 
-uint64_t seed_of_today(uint64_t fallback) {
-  const char* given = std::getenv("MILL_TEST_SEED");
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : fallback;
+constexpr PlannerLimits scarce() {
+  return {.blocks = 12,
+          .block_tokens = 4,
+          .max_running = 6,
+          .max_waiting = 20,
+          .step_tokens = 24,
+          .prefill_tokens = 8,
+          .logit_rows = 12,
+          .priority_worth = std::chrono::milliseconds(50)};
 }
 
 TEST(StepPlannerRandom, ScarceBlocks) {
-  const PlannerLimits limits{.blocks = 12,
-                             .block_tokens = 4,
-                             .max_running = 6,
-                             .max_waiting = 20,
-                             .step_tokens = 24,
-                             .prefill_tokens = 8,
-                             .logit_rows = 6};
-  for (uint64_t i = 0; i < 10; ++i) {
-    ASSERT_NO_FATAL_FAILURE(live(seed_of_today(100 + i), limits, 0.3, 25000, true));
+  for (uint64_t i = 0; i < 5; ++i) {
+    ASSERT_NO_FATAL_FAILURE(live(100 + i, {"scarce", scarce(), 0.3, 0.6}, 20000));
+  }
+}
+
+TEST(StepPlannerRandom, FirstComeFirstServed) {
+  for (uint64_t i = 0; i < 3; ++i) {
+    ASSERT_NO_FATAL_FAILURE(live(
+        200 + i, {.name = "plain", .limits = scarce(), .load = 0.3, .drafts = 0.5, .plain = true},
+        20000));
   }
 }
 
@@ -258,9 +431,20 @@ TEST(StepPlannerRandom, OneTokenBlocksAndTheTightestLimits) {
                              .step_tokens = 4,
                              .prefill_tokens = 1,
                              .logit_rows = 4};
-  for (uint64_t i = 0; i < 10; ++i) {
-    ASSERT_NO_FATAL_FAILURE(live(seed_of_today(200 + i), limits, 0.4, 15000, true));
+  for (uint64_t i = 0; i < 5; ++i) {
+    ASSERT_NO_FATAL_FAILURE(live(300 + i, {"tight", limits, 0.4, 0.5}, 15000));
   }
+}
+
+TEST(StepPlannerRandom, StepsThatTakeTime) {
+  PlannerLimits limits = scarce();
+  limits.blocks = 60;
+  limits.step_tokens = 64;
+  limits.prefill_tokens = 48;
+  limits.ttft_target = std::chrono::milliseconds(40);
+  ASSERT_NO_FATAL_FAILURE(live(400, {"timed", limits, 0.3, 0.3, true}, 20000));
+  limits.itl_target = std::chrono::milliseconds(2);
+  ASSERT_NO_FATAL_FAILURE(live(401, {"target", limits, 0.3, 0.3, true}, 20000));
 }
 
 TEST(StepPlannerRandom, PlentyOfBlocks) {
@@ -270,8 +454,8 @@ TEST(StepPlannerRandom, PlentyOfBlocks) {
                              .max_waiting = 1000,
                              .step_tokens = 512,
                              .prefill_tokens = 256,
-                             .logit_rows = 16};
-  ASSERT_NO_FATAL_FAILURE(live(seed_of_today(300), limits, 0.02, 30000, false));
+                             .logit_rows = 64};
+  ASSERT_NO_FATAL_FAILURE(live(500, {"plenty", limits, 0.02, 0.5}, 15000));
 }
 
 TEST(StepPlannerRandom, OneAtATime) {
@@ -281,8 +465,8 @@ TEST(StepPlannerRandom, OneAtATime) {
                              .max_waiting = 50,
                              .step_tokens = 8,
                              .prefill_tokens = 8,
-                             .logit_rows = 1};
-  ASSERT_NO_FATAL_FAILURE(live(seed_of_today(400), limits, 0.1, 50000, false));
+                             .logit_rows = 3};
+  ASSERT_NO_FATAL_FAILURE(live(600, {"alone", limits, 0.1, 0.5}, 30000));
 }
 
 }  // namespace

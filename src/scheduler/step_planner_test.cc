@@ -1,47 +1,13 @@
-#include "scheduler/step_planner.h"
-
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <numeric>
+
+#include "scheduler/planner_for_test.h"
 
 namespace mill::scheduler {
 namespace {
 
 using std::chrono::milliseconds;
-
-constexpr Instant kStart{};
-
-std::vector<TokenId> prompt_of(int64_t tokens) {
-  std::vector<TokenId> prompt(static_cast<size_t>(tokens));
-  std::iota(prompt.begin(), prompt.end(), 0);
-  return prompt;
-}
-
-SequenceId add(StepPlanner& planner, int64_t prompt, int64_t max_tokens, bool score = false) {
-  static TokenId next = 1000;  // no two begin alike
-  std::vector<TokenId> tokens = prompt_of(prompt);
-  tokens[0] = next++;
-  return *planner.add(
-      {.prompt = std::move(tokens), .max_tokens = max_tokens, .score_prompt = score}, kStart);
-}
-
-// Commits, and gives a token to everybody who is due one.
-void play(StepPlanner& planner) {
-  planner.commit();
-  const std::vector<SequenceId> running(planner.running().begin(), planner.running().end());
-  for (const SequenceId id : running) {
-    const Sequence& s = planner.sequence(id);
-    if (s.generates && s.computed == s.goal()) planner.accept(id, 1);
-  }
-}
-
-const Slice* slice_of(const StepPlan& plan, SequenceId id) {
-  for (const Slice& slice : plan.slices) {
-    if (slice.sequence == id) return &slice;
-  }
-  return nullptr;
-}
 
 TEST(StepPlanner, NothingToDoIsAnEmptyPlan) {
   StepPlanner planner({.blocks = 8});
@@ -213,6 +179,138 @@ TEST(StepPlanner, RefusesWhatCanNeverFitAndWhatIsTooMuchAtPresent) {
   const auto too_many = planner.add({.prompt = prompt_of(1), .max_tokens = 1}, kStart);
   ASSERT_FALSE(too_many.has_value());
   EXPECT_EQ(too_many.error().code, Code::kOverloaded);
+}
+
+SequenceId add_with(StepPlanner& planner, int32_t priority, Instant now, int64_t prompt = 3) {
+  std::vector<TokenId> tokens = prompt_of(prompt);
+  tokens[0] = 100 + static_cast<TokenId>(planner.size());
+  return planner.add({.prompt = std::move(tokens), .max_tokens = 20, .priority = priority}, now)
+      .value();
+}
+
+std::vector<SequenceId> in_line(const StepPlanner& planner) {
+  std::vector<SequenceId> line(planner.running().begin(), planner.running().end());
+  for (const auto& place : planner.waiting()) line.push_back(place.id);
+  return line;
+}
+
+TEST(StepPlanner, HigherPrioritiesGoFirstAndEqualOnesInOrderOfArrival) {
+  StepPlanner planner({.blocks = 8, .max_running = 1, .logit_rows = 1});
+  const SequenceId a = add_with(planner, 0, kStart);
+  const SequenceId b = add_with(planner, -1, kStart);
+  const SequenceId c = add_with(planner, 0, kStart + milliseconds(1));
+  const SequenceId d = add_with(planner, 5, kStart + milliseconds(2));
+  EXPECT_EQ(in_line(planner), (std::vector<SequenceId>{d, a, c, b}));
+  const StepPlan& plan = planner.plan(kStart);
+  EXPECT_NE(slice_of(plan, d), nullptr);
+  EXPECT_EQ(plan.slices.size(), 1U);
+  play(planner);
+  EXPECT_TRUE(planner.audit().has_value());
+}
+
+TEST(StepPlanner, ALevelOfPriorityIsWorthSoMuchWaitingAndNoMore) {
+  StepPlanner planner({.blocks = 8, .priority_worth = std::chrono::seconds(10)});
+  const SequenceId low = add_with(planner, 0, kStart);
+  const SequenceId soon = add_with(planner, 1, kStart + std::chrono::milliseconds(9999));
+  const SequenceId late = add_with(planner, 1, kStart + std::chrono::milliseconds(10001));
+  EXPECT_EQ(in_line(planner), (std::vector<SequenceId>{soon, low, late}));
+  // The most extreme priorities don't overflow.
+  const SequenceId top = add_with(planner, 2147483647, kStart);
+  const SequenceId bottom = add_with(planner, -2147483647 - 1, kStart);
+  EXPECT_EQ(in_line(planner).front(), top);
+  EXPECT_EQ(in_line(planner).back(), bottom);
+}
+
+TEST(StepPlanner, AHigherPriorityTakesThePlaceOfTheLast) {
+  StepPlanner planner({.blocks = 12, .block_tokens = 4, .max_running = 2, .logit_rows = 2});
+  const SequenceId a = add_with(planner, 0, kStart, 9);
+  const SequenceId b = add_with(planner, 0, kStart, 9);
+  planner.plan(kStart);
+  play(planner);
+  const SequenceId urgent = add_with(planner, 1, kStart);
+  const StepPlan& plan = planner.plan(kStart);
+  EXPECT_NE(slice_of(plan, urgent), nullptr);
+  EXPECT_NE(slice_of(plan, a), nullptr);
+  EXPECT_EQ(planner.sequence(b).state, Sequence::State::kWaiting);
+  EXPECT_EQ(in_line(planner), (std::vector<SequenceId>{urgent, a, b}));
+  play(planner);
+  planner.finish(urgent);
+  planner.plan(kStart);
+  EXPECT_EQ(slice_of(plan, b)->first, 8) << "it goes on from what is still cached";
+  play(planner);
+  EXPECT_TRUE(planner.audit().has_value());
+}
+
+TEST(StepPlanner, NobodyIsPreemptedForOneWhoWouldNotFitAnyway) {
+  StepPlanner planner({.blocks = 12, .block_tokens = 4, .max_running = 4, .logit_rows = 4});
+  const SequenceId first = add_with(planner, 9, kStart, 24);  // 6 blocks
+  planner.plan(kStart);
+  play(planner);
+  const SequenceId small = add_with(planner, 0, kStart, 6);
+  planner.plan(kStart);
+  play(planner);
+  ASSERT_EQ(planner.sequence(small).state, Sequence::State::kRunning);
+  const SequenceId large = add_with(planner, 5, kStart, 27);  // 7 blocks: never beside `first`
+  planner.plan(kStart);
+  EXPECT_EQ(planner.sequence(large).state, Sequence::State::kWaiting);
+  EXPECT_EQ(planner.sequence(small).state, Sequence::State::kRunning);
+  play(planner);
+  planner.finish(first);
+  planner.plan(kStart);
+  EXPECT_EQ(planner.sequence(large).state, Sequence::State::kRunning);
+  play(planner);
+}
+
+// Teaches a machine on which a step takes 1 ms and 100 us per token.
+void teach(StepPlanner& planner) {
+  const auto took = [](int64_t tokens) { return std::chrono::microseconds(1000 + 100 * tokens); };
+  for (int i = 0; i < 30; ++i) {
+    const SequenceId id = add(planner, 20 + 13 * (i % 7), 3);
+    for (int step = 0; step < 3; ++step) {
+      const int64_t tokens = planner.plan(kStart).tokens;
+      play(planner);
+      planner.measured(took(tokens));
+    }
+    planner.finish(id);
+  }
+}
+
+int64_t chunk_beside_decodes(PlannerLimits limits, Duration waited = {}) {
+  limits.blocks = 200;
+  StepPlanner planner(limits);
+  teach(planner);
+  for (int i = 0; i < 10; ++i) add(planner, 2, 100);
+  planner.plan(kStart);
+  play(planner);
+  const SequenceId reader = add(planner, 2000, 10);
+  const StepPlan& plan = planner.plan(kStart + waited);
+  return slice_of(plan, reader)->count;
+}
+
+// Ten that decode take 2 ms.
+TEST(StepPlanner, APromptBesideDecodesMakesTheStepAsMuchLongerAsAllowed) {
+  EXPECT_NEAR(static_cast<double>(chunk_beside_decodes({.stretch = 2.5})), 30, 2);
+  EXPECT_NEAR(static_cast<double>(chunk_beside_decodes({.stretch = 4})), 60, 3);
+  EXPECT_EQ(chunk_beside_decodes({.stretch = 1}), 16) << "it goes on whatever the time";
+  EXPECT_EQ(chunk_beside_decodes({.stretch = 1, .least_prefill = 5}), 5);
+  EXPECT_EQ(chunk_beside_decodes({.prefill_tokens = 12, .stretch = 4}), 12) << "the plain limit";
+}
+
+TEST(StepPlanner, ATargetForTheStepIsKept) {
+  EXPECT_NEAR(static_cast<double>(chunk_beside_decodes({.itl_target = milliseconds(10)})), 80, 4);
+  EXPECT_EQ(chunk_beside_decodes({.itl_target = milliseconds(1)}), 16);
+}
+
+TEST(StepPlanner, WhoWaitsNearTheTargetForTheFirstTokenGetsMore) {
+  const PlannerLimits limits{.itl_target = milliseconds(5), .ttft_target = milliseconds(1000)};
+  const auto after = [&](int ms) {
+    return static_cast<double>(chunk_beside_decodes(limits, milliseconds(ms)));
+  };
+  EXPECT_NEAR(after(0), 30, 2);
+  EXPECT_NEAR(after(500), 30, 2);
+  EXPECT_NEAR(after(750), 55, 4) << "half way between once and twice";
+  EXPECT_NEAR(after(1000), 80, 5);
+  EXPECT_NEAR(after(9000), 80, 5);
 }
 
 }  // namespace
