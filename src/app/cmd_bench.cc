@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "app/load_bench.h"
 #include "app/open_model.h"
 #include "base/clock.h"
 #include "base/rng.h"
@@ -159,6 +160,7 @@ struct Arguments {
   int64_t gen = 64;
   int64_t rounds = 3;
   std::vector<int64_t> batch = {1, 8, 32};
+  LoadArguments load;
 };
 
 struct Report {
@@ -214,6 +216,8 @@ void print_table(const Report& report) {
 }
 
 Status bench(const Arguments& arguments, const Settings& settings) {
+  if (arguments.load.any()) return bench_load(arguments.load, arguments.model, settings);
+  if (arguments.model.empty()) return fail(Code::kInvalid, "name the model to measure", "model");
   MILL_TRY(const ModelFile model, open_model_file(arguments.model, settings));
   MILL_TRY(const Mill mill, make_mill(settings));
   const int64_t widest = arguments.batch.empty()
@@ -245,11 +249,15 @@ Status bench(const Arguments& arguments, const Settings& settings) {
 
 void add_bench_command(CommandLine& line) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App& command =
-      line.add(nullptr, "bench", "Measure how fast this machine mills a model", kBench,
-               [arguments](const Settings& settings) { return bench(*arguments, settings); });
-  command.add_option("model", arguments->model, "a catalogue name or a path to a .gguf file")
-      ->required();
+  CLI::App& command = line.add(
+      nullptr, "bench",
+      "Measure how fast this machine mills a model; with --clients, --rate, --trace or "
+      "--http, how it bears a load",
+      kBench, [arguments](const Settings& settings) { return bench(*arguments, settings); });
+  command.add_option(
+      "model,--model", arguments->model,
+      "a catalogue name or a path to a .gguf file; over --http, the server's name of "
+      "it (none: the first that it lists)");
   command.add_option("--prompt", arguments->prompt, "tokens of the prompt that is timed (0: none)")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
@@ -264,6 +272,7 @@ void add_bench_command(CommandLine& line) {
       .add_option("--rounds", arguments->rounds, "how often the prompt is timed; the median counts")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  add_load_flags(command, arguments->load);
 }
 
 }  // namespace mill::app

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/channel.h"
-#include "net/event_loop.h"
 
 namespace mill::load {
 namespace {
@@ -16,15 +15,15 @@ constexpr Duration kTick = std::chrono::milliseconds(100);
 
 // What all tasks of a run share; outlives them.
 struct Hall {
-  Hall(Target& at, AskSource source, const Drive& drive)
-      : target(at), asks(std::move(source)), how(drive) {}
+  Hall(net::EventLoop& runs_on, Target& at, AskSource source, const Drive& drive)
+      : loop(runs_on), target(at), asks(std::move(source)), how(drive) {}
 
+  net::EventLoop& loop;
   Target& target;
   AskSource asks;
   const Drive& how;
-  net::EventLoop loop;
   Channel<int> freed{1};  // something ended, for a dispatcher that waits for a place
-  Run run;
+  RunLog run;
   Progress progress;
   int32_t asking = 0;  // tasks that may still begin requests
 
@@ -94,8 +93,8 @@ Task<void> ticker(Hall& hall) {
 
 }  // namespace
 
-Run drive(Target& target, AskSource asks, const Drive& how) {
-  Hall hall(target, std::move(asks), how);
+RunLog drive(net::EventLoop& loop, Target& target, AskSource asks, const Drive& how) {
+  Hall hall(loop, target, std::move(asks), how);
   hall.run.open_loop = how.clients == 0;
   hall.asking = std::max(how.clients, 1);
   hall.run.begun = now();
@@ -105,7 +104,7 @@ Run drive(Target& target, AskSource asks, const Drive& how) {
     for (int32_t i = 0; i < how.clients; ++i) hall.loop.start(client(hall));
   }
   if (how.on_tick) hall.loop.start(ticker(hall));
-  hall.loop.run();
+  loop.run();
   hall.run.ended = hall.run.begun;
   for (const Record& record : hall.run.records) {
     hall.run.ended = std::max(hall.run.ended, record.ended);

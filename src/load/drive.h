@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "load/ask.h"
 #include "load/target.h"
+#include "net/event_loop.h"
 
 namespace mill::load {
 
@@ -46,7 +47,7 @@ struct Record {
   Reply reply;          // of one that is ok
 };
 
-struct Run {
+struct RunLog {
   Instant begun{};
   Instant ended{};
   bool open_loop = false;
@@ -54,7 +55,7 @@ struct Run {
   std::vector<Record> records;  // in the order of their ends
 };
 
-// Runs all of `asks`, or as many as there is time for, to their ends. Blocks.
-Run drive(Target& target, AskSource asks, const Drive& how);
+// Runs all of `asks`, or as many as there is time for, to their ends, on `loop`. Blocks.
+RunLog drive(net::EventLoop& loop, Target& target, AskSource asks, const Drive& how);
 
 }  // namespace mill::load

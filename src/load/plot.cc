@@ -59,7 +59,7 @@ Curve distribution(std::string name, std::vector<double> samples) {
 }
 
 // Tokens per second in equal stretches of the run, each at the middle of its stretch.
-Curve tokens_over_time(const Run& run) {
+Curve tokens_over_time(const RunLog& run) {
   const double seconds = std::max(to_seconds(run.ended - run.begun), 1e-9);
   const auto stretches = static_cast<size_t>(std::clamp(seconds * 2, 10.0, 120.0));
   const double width = seconds / static_cast<double>(stretches);
@@ -81,7 +81,7 @@ Curve tokens_over_time(const Run& run) {
   return curve;
 }
 
-Curve in_flight_over_time(const Run& run) {
+Curve in_flight_over_time(const RunLog& run) {
   std::vector<std::pair<double, int>> steps;
   for (const Record& record : run.records) {
     steps.emplace_back(to_seconds(record.started - run.begun), 1);
@@ -130,7 +130,7 @@ std::string plot_sweep(const Report& report) {
   return page(report, charts);
 }
 
-std::string plot_run(const Report& report, const Run& run) {
+std::string plot_run(const Report& report, const RunLog& run) {
   std::vector<double> ttft, e2e, tpot, itl;
   for (const Record& record : run.records) {
     if (!record.ok) continue;

@@ -12,6 +12,6 @@ namespace mill::load {
 // Each a whole SVG file of four charts.
 std::string plot_sweep(const Report& report);
 // Requires: the report has the one point that `run` is summed up in.
-std::string plot_run(const Report& report, const Run& run);
+std::string plot_run(const Report& report, const RunLog& run);
 
 }  // namespace mill::load

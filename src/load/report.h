@@ -32,6 +32,6 @@ std::string report_json(const Report& report);  // one line
 // One JSON line for each request, in the order of their index. Times are seconds of the machine's
 // monotonic clock (Linux: CLOCK_MONOTONIC), so that several programs' files can be laid side by
 // side.
-std::string records_jsonl(const Run& run);
+std::string records_jsonl(const RunLog& run);
 
 }  // namespace mill::load

@@ -101,7 +101,7 @@ std::string report_json(const Report& report) {
   return json::serialize(object);
 }
 
-std::string records_jsonl(const Run& run) {
+std::string records_jsonl(const RunLog& run) {
   std::vector<const Record*> order;
   for (const Record& record : run.records) order.push_back(&record);
   std::stable_sort(order.begin(), order.end(),

@@ -22,7 +22,7 @@ std::string without_figures(const std::string& text) {
   return masked;
 }
 
-std::vector<Failure> failures_of(const Run& run) {
+std::vector<Failure> failures_of(const RunLog& run) {
   std::map<std::string, Failure> kinds;
   for (const Record& record : run.records) {
     if (record.ok) continue;
@@ -75,7 +75,7 @@ bool is_good(const Record& record, const Slo& slo) {
   return true;
 }
 
-Summary summarise(const Run& run, const Slo& slo) {
+Summary summarise(const RunLog& run, const Slo& slo) {
   Summary sum{.open_loop = run.open_loop,
               .failures = failures_of(run),
               .seconds = to_seconds(run.ended - run.begun),

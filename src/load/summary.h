@@ -53,7 +53,7 @@ struct Summary {
   }
 };
 
-Summary summarise(const Run& run, const Slo& slo);
+Summary summarise(const RunLog& run, const Slo& slo);
 
 // Of one record that is ok, in seconds. TPOT of fewer than two tokens: 0.
 double ttft_of(const Record& record);

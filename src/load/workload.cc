@@ -59,4 +59,13 @@ AskSource arriving(AskSource asks, const Arrivals& arrivals) {
   };
 }
 
+AskSource at_point(AskSource asks, uint32_t point) {
+  return [asks = std::move(asks), point]() mutable -> std::optional<Ask> {
+    std::optional<Ask> ask = asks();
+    if (!ask) return ask;
+    for (Segment& segment : ask->segments) segment.source ^= point << 26;
+    return ask;
+  };
+}
+
 }  // namespace mill::load

@@ -29,4 +29,8 @@ struct Arrivals {
 // The same requests with `at` set: gaps drawn from an exponential distribution, or all alike.
 AskSource arriving(AskSource asks, const Arrivals& arrivals);
 
+// The same requests about other things: what two points of a sweep ask shares no prefix, so that
+// the second doesn't live on what a server remembers of the first. `point`: 0 (as they are) to 31.
+AskSource at_point(AskSource asks, uint32_t point);
+
 }  // namespace mill::load
