@@ -10,7 +10,7 @@ port=${PORT:-8080}
 "$mill" models pull "$model"
 "$mill" serve --model "$model" --host 127.0.0.1 --port "$port" &
 server=$!
-trap 'kill -TERM $server 2>/dev/null; wait $server 2>/dev/null' EXIT
+trap 'kill -TERM $server 2>/dev/null && wait $server || true' EXIT
 trap 'exit 0' INT TERM
 
 for _ in $(seq 1 600); do
