@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "device/limits.h"
+#include "engine/ngram_drafter.h"
 
 namespace mill::app {
 namespace {
@@ -16,13 +17,22 @@ model::DecoderLimits limits_of(const Settings& settings) {
           .logit_rows = std::max<int64_t>(64, batch)};
 }
 
+engine::DrafterFactory drafters_of(const Settings& settings) {
+  if (!settings.on("speculation")) return {};
+  return [] { return std::make_unique<engine::NgramDrafter>(); };
+}
+
 engine::EngineOptions options_of(const Settings& settings, int64_t models) {
   return {.kv_bytes = static_cast<size_t>(settings.bytes("kv-memory") / models),
           .free_bytes = static_cast<size_t>(device::available_memory_bytes() / models),
           .context = settings.integer("ctx"),
           .max_batch = static_cast<int32_t>(settings.integer("max-batch")),
           .queue = static_cast<int32_t>(settings.integer("queue-limit")),
-          .step_tokens = static_cast<int32_t>(limits_of(settings).batch_tokens)};
+          .step_tokens = static_cast<int32_t>(limits_of(settings).batch_tokens),
+          .itl_target = settings.duration("itl-target"),
+          .ttft_target = settings.duration("ttft-target"),
+          .prefix_cache = settings.on("prefix-cache"),
+          .drafters = drafters_of(settings)};
 }
 
 }  // namespace
