@@ -237,6 +237,26 @@ def details_its_usage(server):
 
 
 @check
+def caches_prefixes_for_one_key_alone(server):
+    if server.scripted:
+        return  # it has no cache
+    text = f"Remember the number {time.time_ns()}. " + "The mill stands by the river and grinds all day. " * 12
+
+    def cached(key, **body):
+        client = openai.OpenAI(base_url=server.url + "/v1", api_key=key, max_retries=0, timeout=120)
+        answer = client.chat.completions.create(model=server.model, messages=[{"role": "user", "content": text}], max_tokens=1,
+                                                temperature=0, extra_body=body)
+        return answer.usage.prompt_tokens_details.cached_tokens, answer.usage.prompt_tokens
+
+    assert cached("ann")[0] < 64, "a prompt that was never seen"
+    hit, prompt = cached("ann")
+    assert prompt // 2 < hit < prompt, (hit, prompt)
+    assert cached("bob")[0] < 64, "another key's prompt"
+    assert cached("ann", cache_salt="x")[0] < 64, "another salt"
+    assert cached("ann", cache_salt="x")[0] == hit
+
+
+@check
 def says_when_to_come_back(server):
     if not server.scripted:
         return  # a real queue isn't full on demand

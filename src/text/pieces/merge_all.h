@@ -1,11 +1,13 @@
 // The merge loop that byte-pair and SentencePiece vocabularies share: while some neighbours can be
-// merged, merge those of the lowest priority number, the leftmost of equals. O(n log n) for n
-// symbols.
+// merged, merge those of the lowest priority number, the leftmost of equals. For n symbols O(n)
+// where few of them are different, else O(n log n).
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <vector>
+
+#include "text/pieces/ordered_queue.h"
 
 namespace mill::text {
 
@@ -13,16 +15,15 @@ inline constexpr uint32_t kNoMerge = UINT32_MAX;
 
 // Memory of merge_all, kept by the caller from word to word.
 struct MergeMemory {
-  struct Candidate {  // a node and the one after it
-    uint32_t priority, left;
-    uint32_t count;  // of first symbols in both: tells whether one of them has changed since
-  };
   struct Node {
     uint32_t before, after;  // neighbours
     uint32_t count;          // first symbols in it; 0: merged into its left neighbour
   };
   std::vector<uint32_t> priorities;
-  std::vector<Candidate> heap;
+  // Of a node and the one after it, with the count of first symbols in both, which tells whether
+  // one of them has changed since.
+  using Candidates = OrderedQueue<uint32_t, uint32_t>;
+  Candidates queue;
   std::vector<Node> nodes;
 };
 
@@ -49,42 +50,34 @@ void merge_short(const Rule& rule, std::vector<Symbol>& symbols, MergeMemory& me
 
 template <class Rule, class Symbol>
 void merge_long(const Rule& rule, std::vector<Symbol>& symbols, MergeMemory& memory) {
-  using Candidate = MergeMemory::Candidate;
   constexpr uint32_t kEnd = UINT32_MAX;
-  const auto later = [](const Candidate& a, const Candidate& b) {
-    return (uint64_t{a.priority} << 32 | a.left) > (uint64_t{b.priority} << 32 | b.left);
-  };
   const auto size = static_cast<uint32_t>(symbols.size());
   auto& nodes = memory.nodes;
-  auto& heap = memory.heap;
+  auto& queue = memory.queue;
   nodes.resize(size);
-  heap.clear();
+  queue.clear();
+  queue.reserve(size);
   for (uint32_t i = 0; i < size; ++i) nodes[i] = {i - 1, i + 1 < size ? i + 1 : kEnd, 1};
   for (uint32_t i = 0; i + 1 < size; ++i)
     if (const uint32_t priority = rule.priority(symbols[i], symbols[i + 1]); priority != kNoMerge)
-      heap.push_back({priority, i, 2});
-  std::make_heap(heap.begin(), heap.end(), later);
+      queue.push({priority, i, 2});
   const auto push = [&](uint32_t left, uint32_t right) {
     const uint32_t priority = rule.priority(symbols[left], symbols[right]);
-    if (priority == kNoMerge) return;
-    heap.push_back({priority, left, nodes[left].count + nodes[right].count});
-    std::push_heap(heap.begin(), heap.end(), later);
+    if (priority != kNoMerge) queue.push({priority, left, nodes[left].count + nodes[right].count});
   };
-  while (!heap.empty()) {
-    std::pop_heap(heap.begin(), heap.end(), later);
-    const Candidate best = heap.back();
-    heap.pop_back();
-    auto& left = nodes[best.left];
+  MergeMemory::Candidates::Item best;
+  while (queue.pop(best)) {
+    auto& left = nodes[best.place];
     if (left.count == 0 || left.after == kEnd) continue;
     auto& right = nodes[left.after];
-    if (left.count + right.count != best.count) continue;
-    symbols[best.left] = rule.join(symbols[best.left], symbols[left.after], best.priority);
+    if (left.count + right.count != best.more) continue;
+    symbols[best.place] = rule.join(symbols[best.place], symbols[left.after], best.rank);
     left.count += right.count;
     left.after = right.after;
     right.count = 0;
-    if (left.after != kEnd) nodes[left.after].before = best.left;
-    if (best.left != 0) push(left.before, best.left);
-    if (left.after != kEnd) push(best.left, left.after);
+    if (left.after != kEnd) nodes[left.after].before = best.place;
+    if (best.place != 0) push(left.before, best.place);
+    if (left.after != kEnd) push(best.place, left.after);
   }
   size_t kept = 0;
   for (uint32_t i = 0; i < size; ++i)
@@ -94,9 +87,9 @@ void merge_long(const Rule& rule, std::vector<Symbol>& symbols, MergeMemory& mem
 
 }  // namespace merge_detail
 
-// Merges `symbols` in place. A Rule has `uint32_t priority(Symbol left, Symbol right)`, kNoMerge for
-// two that can't be merged, and `Symbol join(Symbol left, Symbol right, uint32_t priority)` for two
-// that can. Requires: fewer than 2³² symbols.
+// Merges `symbols` in place. A Rule has `uint32_t priority(Symbol left, Symbol right)`, kNoMerge
+// for two that can't be merged, and `Symbol join(Symbol left, Symbol right, uint32_t priority)` for
+// two that can. Requires: fewer than 2³² symbols.
 template <class Rule, class Symbol>
 void merge_all(const Rule& rule, std::vector<Symbol>& symbols, MergeMemory& memory) {
   constexpr size_t kShort = 40;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "text/pieces/ordered_queue.h"
 #include "text/split/unicode.h"
 
 namespace mill::text {
@@ -31,13 +32,6 @@ std::vector<std::string> names_of(const std::vector<SpecialToken>& tokens) {
 
 }  // namespace
 
-// A name that ends at `end`, not yet decided on. `state` also leads to the shorter names that end
-// there.
-struct SpecialTokens::Candidate {
-  uint64_t first, second;  // the smaller pair is decided on first
-  size_t end;
-  ByteMatcher::State state;
-};
 struct SpecialTokens::Accepted {
   Range range;  // with the white space that is stripped
   int32_t token;
@@ -62,24 +56,22 @@ class SpecialTokens::Search {
   }
 
   void decide() {
-    if (queue_.empty()) return;
-    taken_.assign(text_.size(), false);
-    std::make_heap(queue_.begin(), queue_.end(), later);
-    while (!queue_.empty()) {
-      std::pop_heap(queue_.begin(), queue_.end(), later);
-      const Candidate one = queue_.back();
-      queue_.pop_back();
-      const int32_t token = specials_.matcher_.string_of(one.state);
-      const size_t begin = one.end - specials_.tokens_[token].name.size();
+    Candidates::Item next;
+    while (queue_.pop(next)) {
+      if (taken_.empty()) taken_.assign(text_.size(), false);
+      const int32_t token = specials_.matcher_.string_of(next.more);
+      const bool longest = specials_.order_ == Order::kLongestFirst;
+      const size_t begin = longest ? next.place : next.place >> 32;
+      const size_t end = begin + specials_.tokens_[token].name.size();
       // What was accepted is no shorter or begins no later, so an overlap shows at an end of this
       // one.
-      if (taken_[one.end - 1]) continue;
+      if (taken_[end - 1]) continue;
       if (taken_[begin])
-        add_shorter(one);
-      else if (stands_alone(token, {begin, one.end}))
-        accept(token, {begin, one.end});
+        add(end, specials_.matcher_.next_shorter(next.more));
+      else if (stands_alone(token, {begin, end}))
+        accept(token, {begin, end});
       else
-        take({begin, one.end});  // part of a word: no token, and no other name may use its bytes
+        take({begin, end});  // part of a word: no token, and no other name may use its bytes
     }
   }
 
@@ -99,26 +91,21 @@ class SpecialTokens::Search {
   }
 
  private:
-  static bool later(const Candidate& a, const Candidate& b) {
-    return a.first != b.first ? a.first > b.first : a.second > b.second;
-  }
-
   // Queues the longest name that may count, of `state` and its shorter ones.
   void add(size_t end, ByteMatcher::State state) {
     for (; state != ByteMatcher::kNone; state = specials_.matcher_.next_shorter(state)) {
       const int32_t token = specials_.matcher_.string_of(state);
       const size_t begin = end - specials_.tokens_[token].name.size();
       if (specials_.tokens_[token].trusted_only && !is_trusted({begin, end})) continue;
-      const uint64_t rank = static_cast<uint64_t>(token);
-      const bool longest = specials_.order_ == Order::kLongestFirst;
-      queue_.push_back({longest ? rank : begin, longest ? begin : rank, end, state});
+      // The tokens are ordered by length.
+      const auto rank = static_cast<uint32_t>(token);
+      if (specials_.order_ == Order::kLongestFirst) {
+        queue_.push({rank, begin, state});
+      } else {
+        queue_.push({0, uint64_t{begin} << 32 | rank, state});
+      }
       return;
     }
-  }
-  void add_shorter(const Candidate& one) {
-    const size_t before = queue_.size();
-    add(one.end, specials_.matcher_.next_shorter(one.state));
-    if (queue_.size() > before) std::push_heap(queue_.begin(), queue_.end(), later);
   }
 
   bool is_trusted(Range range) const {
@@ -162,7 +149,10 @@ class SpecialTokens::Search {
   const SpecialTokens& specials_;
   std::string_view text_;
   const std::vector<Range>& trusted_;
-  std::vector<Candidate> queue_;
+  // Names that are not yet decided on; the state of each also leads to the shorter names with the
+  // same end. By token and beginning (longest first), or by beginning and token.
+  using Candidates = OrderedQueue<uint64_t, ByteMatcher::State>;
+  Candidates queue_;
   std::vector<bool> taken_;  // [bytes of the text]
   std::vector<Accepted> accepted_;
 };

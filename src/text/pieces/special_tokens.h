@@ -43,7 +43,6 @@ class SpecialTokens {
   std::vector<Fragment> partition(std::string_view text, const std::vector<Range>& trusted) const;
 
  private:
-  struct Candidate;
   struct Accepted;
   class Search;
 
