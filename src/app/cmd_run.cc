@@ -114,7 +114,7 @@ Status run(const Arguments& arguments, const Settings& settings) {
   }
   MILL_TRY(const Mill mill, make_mill(settings));
   MILL_TRY(const std::unique_ptr<MountedModel> model,
-           MountedModel::mount(arguments.model, mill, settings, 1));
+           MountedModel::mount(arguments.model, mill, settings, part_of_one(settings)));
   if (!model->warning().empty()) print_dim(model->warning());
 
   // No SA_RESTART: Ctrl-C at the prompt ends the read.

@@ -11,11 +11,13 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <set>
+#include <optional>
 #include <vector>
 
-#include "app/mounted_model.h"
+#include "app/model_shelf.h"
+#include "app/mount_loader.h"
 #include "app/open_files.h"
+#include "app/progress.h"
 #include "app/version.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -61,6 +63,7 @@ net::HttpServerOptions server_options(const Settings& settings,
 gateway::Options gateway_options(const Settings& settings, const Mill& mill,
                                  std::shared_ptr<const net::HttpProbe> probe) {
   gateway::Options options{.version = "tokenmill " + version_number(), .probe = std::move(probe)};
+  options.admin_key = settings.text("admin-key");
   options.limits.json_depth = static_cast<int>(settings.integer("json-depth"));
   options.limits.prompt_tokens = static_cast<int32_t>(settings.integer("max-prompt-tokens"));
   options.delivery.keepalive = settings.duration("keepalive");
@@ -100,44 +103,65 @@ Status write_port_file(const std::filesystem::path& path, uint16_t port) {
   return {};
 }
 
-Result<std::vector<std::unique_ptr<MountedModel>>> mount_all(const Settings& settings,
-                                                             const Mill& mill) {
-  const std::vector<std::string>& names = settings.texts("model");
-  if (names.empty()) {
-    return fail(
-        Code::kInvalid,
-        "no model to serve: give --model with a catalogue name (tokenmill models list) or a path",
-        "model");
-  }
-  std::vector<std::unique_ptr<MountedModel>> models;
-  std::set<std::string> ids;
-  for (const std::string& name : names) {
-    MILL_TRY(std::unique_ptr<MountedModel> model,
-             MountedModel::mount(name, mill, settings, static_cast<int64_t>(names.size())));
-    if (!ids.insert(model->served().id).second) {
-      return fail(Code::kInvalid,
-                  fmt::format("two models are called '{}': give each once", model->served().id),
-                  "model");
-    }
-    if (!model->warning().empty())
-      log_warn("model").add("id", model->served().id).add("warning", model->warning());
-    models.push_back(std::move(model));
-  }
-  return models;
+ShelfOptions shelf_options(const Settings& settings) {
+  return {.load_deadline = settings.duration("load-deadline"),
+          .drain_deadline = settings.duration("drain-deadline"),
+          .kv_total = settings.bytes("kv-memory"),
+          .free_bytes = free_for_models,
+          .plan_of = [&settings](const gateway::ModelWish& wish) {
+            return model_plan_of(wish, settings, "");
+          }};
 }
 
-// Waits for a signal that ends the server; then lets running answers end.
-Status serve_until_signal(const Settings& settings, net::HttpServer& server,
-                          gateway::Gateway& door) {
-  const sigset_t signals = ending_signals();
+// The bar of the model that is being loaded, on a terminal.
+class LoadBar {
+ public:
+  void show(const ModelShelf& shelf) {
+    if (!on_terminal()) return;
+    for (const gateway::ModelStatus& status : shelf.status()) {
+      if (status.state != "loading" || status.progress <= 0) continue;
+      if (status.id != id_) bar_.emplace("loading " + status.id, Progress::Unit::kBytes);
+      id_ = status.id;
+      const auto bytes = static_cast<uint64_t>(status.file_bytes);
+      bar_->show(static_cast<uint64_t>(status.progress * static_cast<double>(bytes)), bytes);
+    }
+  }
+
+ private:
+  std::string id_;
+  std::optional<Progress> bar_;
+};
+
+// Waits for the models that are to be there from the start. Nothing: a signal came first, and is
+// now in `signal`.
+std::optional<Status> wait_for_preloads(const ModelShelf& shelf, const sigset_t& signals,
+                                        int& signal) {
+  constexpr timespec kGlance{.tv_sec = 0, .tv_nsec = 5'000'000};
+  LoadBar bar;
+  for (;;) {
+    if (std::optional<Status> ended = shelf.preloaded()) return ended;
+    signal = ::sigtimedwait(&signals, nullptr, &kGlance);
+    if (signal > 0) return std::nullopt;
+    bar.show(shelf);
+  }
+}
+
+int wait_for_signal(const sigset_t& signals) {
   int signal = 0;
   while (::sigwait(&signals, &signal) != 0) {
   }
+  return signal;
+}
+
+// Lets running answers end; loads are given up.
+Status drain(int signal, const Settings& settings, net::HttpServer& server, gateway::Gateway& door,
+             ModelShelf& shelf) {
   const Duration patience = settings.duration("drain-deadline");
   log_info("draining")
       .add("signal", signal == SIGTERM ? "SIGTERM" : "SIGINT")
       .add("deadline_s", to_seconds(patience));
   door.begin_drain();
+  shelf.close();
   const Status drained = server.drain(now() + patience);
   log_info("ended").add("all_answers_ended", drained.has_value());
   return drained;
@@ -152,41 +176,33 @@ Status serve(const Settings& settings) {
   const int64_t open_files = raise_open_file_limit();
   const std::string too_few = open_file_warning(open_files, settings.integer("max-connections"));
   if (!too_few.empty()) log_warn("open_files").add("limit", open_files).add("warning", too_few);
-
+  MILL_TRY(std::vector<ModelPlan> plans, model_plans(settings));
   MILL_TRY(const Mill mill, make_mill(settings));
   const auto probe = std::make_shared<net::HttpProbe>();
-  // Binding comes before the loading, so that a taken port is told at once; and the server ends
-  // first, as its handlers use all that stands above it.
-  std::vector<std::unique_ptr<MountedModel>> models;
-  std::unique_ptr<gateway::Gateway> door;
-  net::HttpHandler handler;
+  MountLoader loader(settings, mill);
+  ModelShelf shelf(std::move(plans), loader, shelf_options(settings));
+  gateway::Gateway door(shelf, gateway_options(settings, mill, probe));
+  // Made last, as its handlers use all that stands above it; and before the loading, so that a
+  // taken port is told at once. While models are loaded it answers, and /ready says 503.
   MILL_TRY(const std::unique_ptr<net::HttpServer> server,
-           net::HttpServer::listen(server_options(settings, probe),
-                                   [&handler](net::HttpExchange& http) { return handler(http); }));
-  MILL_TRY(models, mount_all(settings, mill));
-  std::vector<gateway::ServedModel> served;
-  for (const auto& model : models) served.push_back(model->served());
-  door =
-      std::make_unique<gateway::Gateway>(std::move(served), gateway_options(settings, mill, probe));
-  handler = door->handler();
+           net::HttpServer::listen(server_options(settings, probe), door.handler()));
+  shelf.preload();
   server->start();
 
+  int signal = 0;
+  const std::optional<Status> preloaded = wait_for_preloads(shelf, signals, signal);
+  if (!preloaded) return drain(signal, settings, *server, door, shelf);
+  if (!*preloaded) return *preloaded;
   const std::filesystem::path port_file = settings.path("port-file");
   if (!port_file.empty()) MILL_TRY_DO(write_port_file(port_file, server->port()));
-  for (const auto& model : models) {
-    const work::Load load = model->engine().load();
-    log_info("model")
-        .add("id", model->served().id)
-        .add("context_tokens", model->served().context_tokens)
-        .add("kv_bytes", load.kv_bytes_total);
-  }
   log_info("ready")
       .add("url", fmt::format("http://{}:{}", settings.text("host"), server->port()))
       .add("threads", mill.pool->size())
       .add("backend", mill.backend->name())
       .add("seconds", to_seconds(now() - start));
 
-  const Status ended = serve_until_signal(settings, *server, *door);
+  signal = wait_for_signal(signals);
+  const Status ended = drain(signal, settings, *server, door, shelf);
   std::error_code ignored;  // the port file may be gone already
   if (!port_file.empty()) std::filesystem::remove(port_file, ignored);
   return ended;

@@ -98,7 +98,7 @@ Result<Aim> aim_at_engine(const LoadArguments& arguments, const std::string& mod
   if (model.empty()) return fail(Code::kInvalid, "name the model to load, or give --http", "model");
   Aim aim{.where = "engine"};
   MILL_TRY(aim.mill, make_mill(settings));
-  MILL_TRY(aim.mounted, MountedModel::mount(model, *aim.mill, settings, 1));
+  MILL_TRY(aim.mounted, MountedModel::mount(model, *aim.mill, settings, part_of_one(settings)));
   const gateway::ServedModel& served = aim.mounted->served();
   const auto size = static_cast<int64_t>(served.tokenizer->size());
   load::WorkerTargetOptions options{
@@ -163,8 +163,8 @@ Status write_file(const std::string& path, std::string_view text, bool append) {
 }
 
 // One point: a warm-up that doesn't count, and the run.
-load::RunLog run_point(net::EventLoop& loop, const LoadPlan& plan, size_t point, load::Target& target,
-                    Energy& energy) {
+load::RunLog run_point(net::EventLoop& loop, const LoadPlan& plan, size_t point,
+                       load::Target& target, Energy& energy) {
   if (plan.warmup > 0) load::drive(loop, target, plan.warm_asks(point), plan.warm_up());
   load::Drive how = plan.how_at(point);
   int64_t ticks = 0;

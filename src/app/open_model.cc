@@ -1,13 +1,11 @@
 #include "app/open_model.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdio>
 
 #include "app/model_store.h"
 #include "app/model_text.h"
+#include "app/progress.h"
+#include "base/clock.h"
 #include "device/limits.h"
 
 namespace mill::app {
@@ -46,18 +44,18 @@ Result<Mill> make_mill(const Settings& settings) {
 }
 
 Result<std::unique_ptr<model::Decoder>> load_decoder(const ModelFile& model, const Mill& mill,
-                                                     model::DecoderLimits limits) {
-  const bool show = ::isatty(STDERR_FILENO) != 0;
+                                                     model::DecoderLimits limits,
+                                                     const model::OnProgress& progress) {
+  if (progress)
+    return model::Decoder::load(model.file, *mill.backend, *mill.pool, limits, progress);
+  const uint64_t bytes = model.file->bytes().size();
   const Instant start = now();
-  bool shown = false;
-  const auto progress = [&](double share) {
-    if (!show || to_seconds(now() - start) < 0.5) return;
-    shown = true;
-    std::fprintf(stderr, "\rloading %s: %3.0f %%", model.id.c_str(), share * 100);
-  };
-  auto decoder = model::Decoder::load(model.file, *mill.backend, *mill.pool, limits, progress);
-  if (shown) std::fputs("\r\033[K", stderr);
-  return decoder;
+  Progress bar("loading " + model.id, Progress::Unit::kBytes);
+  return model::Decoder::load(model.file, *mill.backend, *mill.pool, limits, [&](double share) {
+    const bool worth_it = on_terminal() && to_seconds(now() - start) > 0.5;
+    if (worth_it) bar.show(static_cast<uint64_t>(share * static_cast<double>(bytes)), bytes);
+    return true;
+  });
 }
 
 }  // namespace mill::app

@@ -42,8 +42,10 @@ struct Mill {
 };
 Result<Mill> make_mill(const Settings& settings);
 
-// Loads the weights; a progress bar on standard error when it is a terminal and loading takes long.
+// Loads the weights; without `progress`, a progress bar on standard error when it is a terminal and
+// loading takes long.
 Result<std::unique_ptr<model::Decoder>> load_decoder(const ModelFile& model, const Mill& mill,
-                                                     model::DecoderLimits limits);
+                                                     model::DecoderLimits limits,
+                                                     const model::OnProgress& progress = {});
 
 }  // namespace mill::app

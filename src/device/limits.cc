@@ -69,12 +69,36 @@ int64_t group_memory_limit(const fs::path& folder) {
   return limit >= kPracticallyNone ? kUnlimited : limit;
 }
 
+// The number behind `key` in a file of lines "key number"; 0 when there is none. `key` has what
+// stands between.
+int64_t number_behind(const fs::path& file, std::string_view key) {
+  std::ifstream in(file);
+  std::string line;
+  while (std::getline(in, line)) {
+    if (!line.starts_with(key)) continue;
+    const size_t digits = line.find_first_of("0123456789", key.size());
+    if (digits != std::string::npos)
+      return number_of(std::string_view(line).substr(digits)).value_or(0);
+  }
+  return 0;
+}
+
+// Of the pages of files that a group is charged with, those that can go at once: what was not used
+// lately, and half of the rest, as the kernel reckons MemAvailable.
+int64_t group_file_pages(const fs::path& folder, const std::string& prefix) {
+  const fs::path stat = folder / "memory.stat";
+  return number_behind(stat, prefix + "inactive_file ") +
+         number_behind(stat, prefix + "active_file ") / 2;
+}
+
 int64_t group_memory_left(const fs::path& folder) {
   const int64_t limit = group_memory_limit(folder);
   if (limit == kUnlimited) return kUnlimited;
   const int64_t used = std::max(number_in(folder / "memory.current", 0),
                                 number_in(folder / "memory.usage_in_bytes", 0));
-  return std::max<int64_t>(0, limit - used);
+  const bool v1 = fs::exists(folder / "memory.usage_in_bytes");
+  const int64_t can_go = std::min(used, group_file_pages(folder, v1 ? "total_" : ""));
+  return std::clamp<int64_t>(limit - used + can_go, 0, limit);
 }
 
 // Cores that a quota of microseconds per period is worth, rounded up.
@@ -108,16 +132,7 @@ int usable_cores() {
 }
 
 int64_t available_memory_bytes(const fs::path& root) {
-  int64_t available = 0;
-  std::ifstream meminfo(root / "proc/meminfo");
-  std::string line;
-  while (std::getline(meminfo, line)) {
-    constexpr std::string_view kKey = "MemAvailable:";
-    if (!line.starts_with(kKey)) continue;
-    const size_t digits = line.find_first_of("0123456789");
-    if (digits != std::string::npos)
-      available = number_of(std::string_view(line).substr(digits)).value_or(0) * 1024;
-  }
+  int64_t available = number_behind(root / "proc/meminfo", "MemAvailable:") * 1024;
   for (const fs::path& folder : group_folders(root, "memory"))
     available = std::min(available, group_memory_left(folder));
   return available;
@@ -135,6 +150,14 @@ GroupLimits group_limits(const fs::path& root) {
   if (cores != kUnlimited) limits.cores = cores;
   if (memory != kUnlimited) limits.memory_bytes = memory;
   return limits;
+}
+
+int64_t anonymous_memory_bytes(const fs::path& root) {
+  return number_behind(root / "proc/self/status", "RssAnon:") * 1024;
+}
+
+int64_t anonymous_memory_bytes() {
+  return anonymous_memory_bytes("/");
 }
 
 int64_t available_memory_bytes() {

@@ -292,7 +292,7 @@ Decoder::~Decoder() = default;
 
 Result<std::unique_ptr<Decoder>> Decoder::load(std::shared_ptr<const Gguf> file, const tensor::Backend& backend,
                                                tensor::ThreadPool& pool, DecoderLimits limits,
-                                               const std::function<void(double)>& progress) {
+                                               const OnProgress& progress) {
   MILL_TRY(DecoderConfig config, decoder_config_of(*file));
   MILL_TRY_DO(check_tensors(*file, config));
   MILL_TRY(DecoderWeights weights, pack_weights(*file, config, backend, pool, progress));

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -16,6 +15,7 @@
 #include "base/result.h"
 #include "model/config.h"
 #include "model/gguf.h"
+#include "model/on_progress.h"
 #include "tensor/backend.h"
 
 namespace mill::model {
@@ -47,12 +47,12 @@ struct DecoderLimits {
 
 class Decoder {
  public:
-  // Packs the weights with all threads of `pool`. `progress` (may be empty) is called with a growing share in [0, 1].
-  // Fails as decoder_config_of and check_tensors do, and with kOverloaded without memory. The backend and the pool must outlive
+  // Packs the weights with all threads of `pool`. Fails as decoder_config_of and
+  // check_tensors do, with kOverloaded without memory, and with kCancelled when `progress` said so. The backend and the pool must outlive
   // the decoder. The file is kept: embeddings are read from it, row by row; its other pages are dropped once packed.
   static Result<std::unique_ptr<Decoder>> load(std::shared_ptr<const Gguf> file, const tensor::Backend& backend,
                                                tensor::ThreadPool& pool, DecoderLimits limits,
-                                               const std::function<void(double)>& progress);
+                                               const OnProgress& progress);
   ~Decoder();
 
   const DecoderConfig& config() const;

@@ -11,10 +11,18 @@
 namespace mill::model {
 namespace {
 
-tensor::Weight stored(const Gguf& file, const std::string& name) {
+const GgufTensor& tensor_of(const Gguf& file, const std::string& name) {
   const GgufTensor* tensor = file.find(name);
   MILL_CHECK(tensor != nullptr);
-  return {tensor->dtype, tensor->rows(), tensor->cols(), tensor->data.data()};
+  return *tensor;
+}
+
+tensor::Weight weight_of(const GgufTensor& tensor) {
+  return {tensor.dtype, tensor.rows(), tensor.cols(), tensor.data.data()};
+}
+
+tensor::Weight stored(const Gguf& file, const std::string& name) {
+  return weight_of(tensor_of(file, name));
 }
 
 std::vector<float> vector_of(const Gguf& file, const std::string& name) {
@@ -26,6 +34,7 @@ std::vector<float> vector_of(const Gguf& file, const std::string& name) {
 
 // A matrix to pack, and where the packed one is noted.
 struct Job {
+  const GgufTensor* source;
   tensor::Weight from;
   tensor::PackedMatrix* to;
 };
@@ -56,16 +65,21 @@ void read_vectors(const Gguf& file, const DecoderConfig& config, DecoderWeights&
 
 std::vector<Job> jobs_of(const Gguf& file, const DecoderConfig& config, DecoderWeights& weights) {
   std::vector<Job> jobs;
+  const auto add = [&](const std::string& name, tensor::PackedMatrix* to) {
+    const GgufTensor& source = tensor_of(file, name);
+    jobs.push_back({&source, weight_of(source), to});
+  };
+  // The largest first: while it is packed it is held twice.
+  add(config.tied_head ? "token_embd.weight" : "output.weight", &weights.head);
   for (int32_t i = 0; i < config.layers; ++i) {
     LayerWeights& layer = weights.layers[static_cast<size_t>(i)];
     const std::pair<const char*, tensor::PackedMatrix*> parts[] = {
         {"attn_q", &layer.q},      {"attn_k", &layer.k}, {"attn_v", &layer.v},     {"attn_output", &layer.o},
         {"ffn_gate", &layer.gate}, {"ffn_up", &layer.up}, {"ffn_down", &layer.down}};
     for (const auto& [part, to] : parts) {
-      jobs.push_back({stored(file, fmt::format("blk.{}.{}.weight", i, part)), to});
+      add(fmt::format("blk.{}.{}.weight", i, part), to);
     }
   }
-  jobs.push_back({config.tied_head ? weights.embedding : stored(file, "output.weight"), &weights.head});
   return jobs;
 }
 
@@ -84,7 +98,7 @@ void note_forms(const tensor::Backend& backend, DecoderWeights& weights) {
 
 Result<DecoderWeights> pack_weights(const Gguf& file, const DecoderConfig& config,
                                     const tensor::Backend& backend, tensor::ThreadPool& pool,
-                                    const std::function<void(double)>& progress) {
+                                    const OnProgress& progress) {
   DecoderWeights weights;
   weights.layers.resize(static_cast<size_t>(config.layers));
   weights.embedding = stored(file, "token_embd.weight");
@@ -100,7 +114,9 @@ Result<DecoderWeights> pack_weights(const Gguf& file, const DecoderConfig& confi
       const tensor::PackedMatrix packed = backend.pack(team, job.from, room);
       if (team.index() == 0) *job.to = packed;
     });
-    if (progress) progress(static_cast<double>(weights.arena.used()) / static_cast<double>(total));
+    file.drop_pages(*job.source);
+    const double share = static_cast<double>(weights.arena.used()) / static_cast<double>(total);
+    if (progress && !progress(share)) return fail(Code::kCancelled, "the load was given up");
   }
   note_forms(backend, weights);
   return weights;

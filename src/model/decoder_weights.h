@@ -1,13 +1,13 @@
 // The weights of a decoder, packed for one backend.
 #pragma once
 
-#include <functional>
 #include <span>
 #include <vector>
 
 #include "base/result.h"
 #include "model/config.h"
 #include "model/gguf.h"
+#include "model/on_progress.h"
 #include "tensor/arena.h"
 #include "tensor/backend.h"
 
@@ -37,9 +37,11 @@ struct DecoderWeights {
   uint32_t ffn_forms = 0;        // down
 };
 
-// Requires: check_tensors(file, config) is well. Fails with kOverloaded without memory.
+// Requires: check_tensors(file, config) is well. Fails with kOverloaded without memory, kCancelled
+// when it was given up. What is packed leaves this process's share of the file's pages at once, so
+// that the weights are never held twice.
 Result<DecoderWeights> pack_weights(const Gguf& file, const DecoderConfig& config,
                                     const tensor::Backend& backend, tensor::ThreadPool& pool,
-                                    const std::function<void(double)>& progress);
+                                    const OnProgress& progress);
 
 }  // namespace mill::model

@@ -9,6 +9,8 @@
 #include <system_error>
 #include <utility>
 
+#include "base/check.h"
+
 namespace mill::model {
 namespace {
 
@@ -71,6 +73,16 @@ MappedFile::~MappedFile() {
 void MappedFile::drop_pages() const {
   if (!bytes_.empty())
     ::madvise(const_cast<std::byte*>(bytes_.data()), bytes_.size(), MADV_DONTNEED);
+}
+
+void MappedFile::drop_pages(std::span<const std::byte> part) const {
+  if (part.empty()) return;
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const auto offset = static_cast<size_t>(part.data() - bytes_.data());
+  MILL_CHECK(offset <= bytes_.size() && part.size() <= bytes_.size() - offset);
+  const size_t first = offset / page * page;
+  ::madvise(const_cast<std::byte*>(bytes_.data()) + first, offset + part.size() - first,
+            MADV_DONTNEED);
 }
 
 }  // namespace mill::model
