@@ -132,6 +132,29 @@ TEST(Disconnect, of_a_reader_that_stalls_comes_at_the_deadline) {
   EXPECT_EQ(mill.server->probe().writes_stalled, 1);
 }
 
+TEST(Deadline, at_any_token_ends_the_answer_with_an_error) {
+  for (size_t at = 0; at < 6; ++at) {
+    MillForTest::Setup setup;
+    setup.options.answer_time = 30ms;
+    MillForTest mill(holds_at(at), std::move(setup));
+    const net::RawResponse whole = mill.post("/v1/chat/completions", chat(R"(,"n":2)"));
+    EXPECT_EQ(whole.status, 504);
+    EXPECT_EQ(json::parse(whole.body).at("error").at("code"), "deadline_exceeded");
+
+    const net::RawResponse streamed = mill.post("/v1/chat/completions", chat(R"(,"stream":true)"));
+    EXPECT_EQ(mill.worker.generated(), static_cast<int64_t>(3 * at));
+    if (at == 0) {
+      EXPECT_EQ(streamed.status, 504) << "nothing had been sent yet";
+      continue;
+    }
+    EXPECT_EQ(streamed.status, 200);
+    EXPECT_TRUE(streamed.whole);
+    const std::vector<std::string> events = events_of(streamed.body);
+    EXPECT_EQ(events.size(), at + 2) << "the role, the tokens, the error";
+    EXPECT_EQ(json::parse(events.back()).at("error").at("code"), "deadline_exceeded");
+  }
+}
+
 TEST(Stream, brings_each_token_when_it_is_made) {
   MillForTest mill(holds_at(2));
   net::RawClient client = mill.client();

@@ -98,9 +98,11 @@ void ScriptedWorker::work(work::Order order, Script script, work::TokenSink sink
   if (order.score_prompt) score_prompt(order, sink);
   int64_t& made = finished.usage.completion_tokens;
   for (size_t i = 0;; ++i) {
-    if (script.hold_at == i && !hold(sink)) finished.reason = work::FinishReason::kCancelled;
+    if (script.hold_at == i && !hold(order, sink))
+      finished.reason =
+          now() >= order.deadline ? work::FinishReason::kDeadline : work::FinishReason::kCancelled;
     if (sink.cancelled() || stopping_) finished.reason = work::FinishReason::kCancelled;
-    if (finished.reason == work::FinishReason::kCancelled) break;
+    if (finished.reason != work::FinishReason::kStop) break;
     if (script.fault_at == i) {
       finished.reason = work::FinishReason::kFault;
       finished.fault = Error{Code::kInternal, "the script says: fail here", ""};
@@ -128,11 +130,12 @@ void ScriptedWorker::work(work::Order order, Script script, work::TokenSink sink
   sink.finish(std::move(finished));
 }
 
-// False: cancelled while it waited.
-bool ScriptedWorker::hold(const work::TokenSink& sink) {
+// False: cancelled, or past the order's deadline, while it waited.
+bool ScriptedWorker::hold(const work::Order& order, const work::TokenSink& sink) {
   std::unique_lock lock(mutex_);
-  while (!released_ && !sink.cancelled()) changed_.wait_for(lock, 1ms);
-  return released_ && !sink.cancelled();
+  const auto over = [&] { return sink.cancelled() || now() >= order.deadline; };
+  while (!released_ && !over()) changed_.wait_for(lock, 1ms);
+  return released_ && !over();
 }
 
 // Made-up numbers that a test can tell apart: each token's logprob follows from its id.

@@ -60,7 +60,7 @@ class ScriptedWorker final : public work::Worker {
 
  private:
   void work(work::Order order, Script script, work::TokenSink sink);
-  bool hold(const work::TokenSink& sink);
+  bool hold(const work::Order& order, const work::TokenSink& sink);
   work::Piece piece_of(const work::Order& order, TokenId token) const;
   void score_prompt(const work::Order& order, work::TokenSink& sink) const;
 
