@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Speed of tokenmill beside llama.cpp on the same files, from one interleaved run.
+"""Speed of tokenmill beside its peers on the same files, from one interleaved run.
 
-Each round runs `tokenmill bench --json` and llama_peer.py one after the other (and the other way
-round in the next round), so that both meet the same weather. With --floor R the exit code is 1 when
-a ratio is below R.
+Each round runs `tokenmill bench --json` and the peers one after the other (and the other way round
+in the next round), so that all meet the same weather. Peers: llama.cpp (llama_peer.py), with --ik
+DIR ik_llama.cpp (ik_peer.py), with --openvino PYTHON OpenVINO GenAI (openvino_peer.py). With
+--floor R the exit code is 1 when a ratio to llama.cpp is below R.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 
+CANNOT = 3  # the exit code of a peer that can't load the file
 QUIET = 0.1  # above this share of other work the table is marked
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "oracle"))
@@ -37,6 +39,8 @@ def busy(seconds=0.5):
 
 def measure(command):
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode == CANNOT:
+        return None
     if done.returncode == models.SKIP:
         sys.exit(models.SKIP)
     if done.returncode != 0:
@@ -54,10 +58,14 @@ def interleave(sides, rounds, note):
     """
     seen, disturbed = {name: {} for name in sides}, 0.0
     for number in range(rounds):
-        order = list(sides) if number % 2 == 0 else list(reversed(sides))
+        order = list(sides) if number % 2 == 0 else list(reversed(list(sides)))
         for name in order:
             disturbed = max(disturbed, busy())
-            for what, rate in measure(sides[name]).items():
+            rates = measure(sides[name])
+            if rates is None:
+                del sides[name], seen[name]
+                continue
+            for what, rate in rates.items():
                 seen[name].setdefault(what, []).append(rate)
             print(f"{note}: round {number + 1} of {rounds}, {name} done", file=sys.stderr)
     return seen, disturbed
@@ -81,6 +89,8 @@ def arguments():
     add("--gen", type=int, default=64)
     add("--batch", default="1,8,32")
     add("--floor", type=float, help="fail when a ratio of medians is below this")
+    add("--ik", help="the folder of ik_llama.cpp's programs: a peer more")
+    add("--openvino", help="a Python that has openvino-genai: a peer more")
     add("--through", default="", help="start every run through this, e.g. 'taskset -c 0,1'")
     add("--save", type=pathlib.Path, help="write every rate of every round as JSON")
     return parser.parse_args()
@@ -93,28 +103,36 @@ def commands(path, args):
     ours = [models.binary(args.mill), "bench", path, *shape]
     theirs = [sys.executable, HERE / "llama_peer.py", path, *shape]
     through = shlex.split(args.through)
-    return {
-        "tokenmill": [*through, *map(str, ours)],
-        "llama.cpp": [*through, *map(str, theirs)],
-    }
+    sides = {"tokenmill": ours, "llama.cpp": theirs}
+    if args.ik:
+        sides["ik_llama.cpp"] = [sys.executable, HERE / "ik_peer.py", path, *shape, "--programs", args.ik]
+    if args.openvino:
+        sides["OpenVINO"] = [args.openvino, HERE / "openvino_peer.py", path, *shape]
+    return {name: [*through, *map(str, command)] for name, command in sides.items()}
 
 
 def main():
     args = arguments()
     rows, raw, low, disturbed = [], {}, [], 0.0
+    columns = ["llama.cpp"] + ["ik_llama.cpp"] * bool(args.ik) + ["OpenVINO"] * bool(args.openvino)
     for name in args.model:
         seen, other = interleave(commands(models.path_of(name), args), args.rounds, name)
         disturbed = max(disturbed, other)
         raw[name] = seen
-        for what, theirs in seen["llama.cpp"].items():
-            ours = seen["tokenmill"][what]
-            ratio = statistics.median(ours) / statistics.median(theirs)
-            rows.append(f"| {name} | {what} | {cell(ours)} | {cell(theirs)} | {ratio:.2f} |")
+        peers = {peer: rates for peer, rates in seen.items() if peer != "tokenmill"}
+        for what, ours in seen["tokenmill"].items():
+            middle = statistics.median(ours)
+            ratio = middle / statistics.median(seen["llama.cpp"][what])
+            best = max(peers, key=lambda peer: statistics.median(peers[peer][what]))
+            of_best = middle / statistics.median(peers[best][what])
+            cells = [cell(peers[peer][what]) if peer in peers else "cannot load it" for peer in columns]
+            rows.append(f"| {name} | {what} | {cell(ours)} | {' | '.join(cells)} | {ratio:.2f} | {of_best:.2f} ({best}) |")
             if args.floor and ratio < args.floor:
                 low.append(f"{name}, {what}: {ratio:.2f} is below {args.floor}")
     print(f"Tokens per second, {args.threads} threads, {args.rounds} interleaved rounds.")
-    print("Median [min..max] of the rounds, and the ratio of the medians.\n")
-    print("| model | what | tokenmill | llama.cpp | ratio |\n| --- | --- | --- | --- | --- |")
+    print("Median [min..max] of the rounds, and the ratios of the medians.\n")
+    print(f"| model | what | tokenmill | {' | '.join(columns)} | to llama.cpp | to the best |")
+    print("| --- " * (5 + len(columns)) + "|")
     print("\n".join(rows))
     print(f"\nOther work took at most {disturbed * 100:.0f} % of the CPUs just before a run.")
     if disturbed > QUIET:
