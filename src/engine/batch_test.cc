@@ -7,25 +7,13 @@
 #include <numeric>
 #include <random>
 
-#include "engine/toy_forward.h"
-#include "engine/trial.h"
+#include "engine/toy_mill.h"
 
 namespace mill::engine {
 namespace {
 
 using work::FinishReason;
 using work::Order;
-
-// The toy model in a batch of its own.
-struct ToyMill : Trial {
-  explicit ToyMill(scheduler::PlannerLimits limits = {}, ToyForward::Options toy = {})
-      : Trial(std::make_shared<ToyForward>(std::move(toy)), with_blocks(limits)) {}
-
-  static scheduler::PlannerLimits with_blocks(scheduler::PlannerLimits limits) {
-    if (limits.blocks == 0) limits.blocks = 200;
-    return limits;
-  }
-};
 
 TEST(Batch, GreedyAnswersAreThoseOfTheModel) {
   ToyMill mill;
@@ -103,23 +91,6 @@ TEST(Batch, APromptIsScoredOverManyChunks) {
       EXPECT_EQ(answer.finished->usage.completion_tokens, max_tokens);
     }
   }
-}
-
-Order mixed(uint64_t i) {
-  Order order{.prompt = prompt_of(5 + static_cast<int64_t>(i * 37 % 90), i),
-              .sampling = {.temperature = i % 3 == 0 ? 0.0F : 1.1F,
-                           .top_p = i % 4 == 0 ? 0.9F : 1.0F,
-                           .top_k = i % 5 == 0 ? 10 : 0,
-                           .presence_penalty = i % 2 == 0 ? 0.5F : 0.0F,
-                           .frequency_penalty = i % 2 == 0 ? 0.2F : 0.0F,
-                           .seed = i,
-                           .choice = static_cast<uint32_t>(i % 2)},
-              .max_tokens = 60 + static_cast<int32_t>(i * 53 % 200)};
-  if (i % 6 == 0) {
-    order.score_prompt = true;
-    order.sampling.top_logprobs = 2;
-  }
-  return order;
 }
 
 TEST(Batch, PreemptedAnswersAreTheSameAndCountOnce) {
