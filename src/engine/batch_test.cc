@@ -243,59 +243,5 @@ TEST(Batch, EndAllEndsThoseWhoRunAndThoseWhoWait) {
   }
 }
 
-// Random life: what was delivered is always a beginning of the undisturbed answer, and whole where
-// nobody interfered.
-TEST(Batch, RandomLife) {
-  for (uint64_t seed = 1; seed <= 6; ++seed) {
-    SCOPED_TRACE("seed " + std::to_string(seed));
-    std::mt19937_64 random(seed);
-    ToyMill mill({.blocks = 12,
-                  .max_running = 6,
-                  .max_waiting = 30,
-                  .step_tokens = 48,
-                  .prefill_tokens = 20,
-                  .logit_rows = 6});
-    struct Live {
-      work::TokenStream stream;
-      uint64_t kind;
-      bool left;
-      Answer answer;
-    };
-    std::vector<Live> live;
-    int ended = 0;
-    for (int step = 0; step < 3000 || mill.batch.size() > 0; ++step) {
-      if (step < 3000 && random() % 8 == 0 && mill.batch.size() < 36) {
-        const uint64_t kind = random() % 40;
-        live.push_back({mill.submit(mixed(kind)), kind, false, {}});
-      }
-      if (!live.empty() && random() % 40 == 0) {
-        Live& one = live[random() % live.size()];
-        one.stream.cancel();
-        one.left = true;
-      }
-      mill.step();
-      std::erase_if(live, [&](Live& one) {
-        read(one.stream, one.answer);
-        if (!one.answer.finished) return false;
-        ++ended;
-        ToyMill alone;
-        const Tokens whole = alone.answer(mixed(one.kind)).tokens;
-        const Tokens& got = one.answer.tokens;
-        EXPECT_LE(got.size(), whole.size());
-        EXPECT_TRUE(std::equal(got.begin(), got.end(), whole.begin()));
-        EXPECT_EQ(one.answer.finished->usage.completion_tokens, std::ssize(got));
-        if (!one.left) {
-          EXPECT_EQ(got.size(), whole.size());
-        }
-        return true;
-      });
-      ASSERT_FALSE(::testing::Test::HasFailure());
-    }
-    EXPECT_TRUE(live.empty());
-    EXPECT_GT(ended, 20);
-    mill.expect_clean();
-  }
-}
-
 }  // namespace
 }  // namespace mill::engine

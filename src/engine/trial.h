@@ -19,6 +19,7 @@ using Tokens = std::vector<TokenId>;
 struct Answer {
   std::vector<work::Piece> scored;
   Tokens tokens;
+  std::vector<std::optional<float>> logprobs;  // of `tokens`
   std::optional<work::Finished> finished;
 };
 
@@ -36,6 +37,7 @@ inline void read(work::TokenStream& stream, Answer& answer) {
       answer.scored.push_back(piece);
     } else {
       answer.tokens.push_back(piece.token);
+      answer.logprobs.push_back(piece.logprob);
     }
   }
 }
