@@ -30,6 +30,23 @@ struct Scale {
   }
 };
 
+// The nearest of 1, 2 and 5 times a power of ten that is not above (-1) or not below (+1) `value`.
+double round_step(double value, int side) {
+  const double power = std::pow(10, std::floor(std::log10(value)));
+  constexpr double kSteps[] = {1, 2, 5, 10};
+  if (side > 0) {
+    for (const double step : kSteps) {
+      if (step * power >= value) return step * power;
+    }
+    return 10 * power;
+  }
+  double below = power;
+  for (const double step : kSteps) {
+    if (step * power <= value) below = step * power;
+  }
+  return below;
+}
+
 Scale scale_for(const Chart& chart, bool on_x) {
   Scale scale{.logarithmic = (on_x ? chart.x : chart.y).logarithmic};
   double low = std::numeric_limits<double>::infinity(), high = -low;
@@ -46,8 +63,9 @@ Scale scale_for(const Chart& chart, bool on_x) {
   }
   if (low > high) low = high = scale.logarithmic ? 1 : 0;
   if (scale.logarithmic) {
-    scale.low = low / 1.1;
-    scale.high = high * 1.1;
+    scale.low = round_step(low, -1);
+    scale.high = round_step(high, +1);
+    if (scale.low == scale.high) scale.high *= 2;
   } else {
     scale.low = std::min(0.0, low);
     scale.high = high > scale.low ? high + 0.05 * (high - scale.low) : scale.low + 1;

@@ -103,15 +103,19 @@ Curve in_flight_over_time(const RunLog& run) {
 std::string plot_sweep(const Report& report) {
   const bool open = !report.points.empty() && report.points.front().open_loop;
   const std::string load_name = open ? "requests per second, asked" : "clients";
+  const auto [least, most] =
+      std::minmax_element(report.points.begin(), report.points.end(),
+                          [](const Summary& a, const Summary& b) { return a.load < b.load; });
+  const bool wide = !report.points.empty() && least->load > 0 && most->load / least->load >= 16;
   const Pick load = [](const Summary& s) { return s.load; };
   const Pick rate = [](const Summary& s) { return s.per_second(s.completion_tokens); };
   const auto ms = [](double Spread::*which, Spread Summary::*of) -> Pick {
     return [=](const Summary& s) { return s.*of.*which * 1000; };
   };
   std::vector<Chart> charts{
-      {.title = "Throughput", .x = {load_name}, .y = {"tokens per second"}},
-      {.title = "Time to first token", .x = {load_name}, .y = {"ms", true}},
-      {.title = "Time per further token", .x = {load_name}, .y = {"ms", true}},
+      {.title = "Throughput", .x = {load_name, wide}, .y = {"tokens per second"}},
+      {.title = "Time to first token", .x = {load_name, wide}, .y = {"ms", true}},
+      {.title = "Time per further token", .x = {load_name, wide}, .y = {"ms", true}},
       {.title = "What throughput costs", .x = {"generated tokens per second"}, .y = {"ms", true}}};
   charts[0].curves = {over(report, "generated", load, rate)};
   charts[1].curves = {over(report, "p50", load, ms(&Spread::p50, &Summary::ttft)),
