@@ -31,6 +31,7 @@ def ask_all(args, path, folder, clients, *flags):
             input=args.input,
             output=args.output,
             deadline=args.deadline,
+            seed=1,
             vocabulary=load.VOCABULARY,
             save=saved,
         )
@@ -42,12 +43,13 @@ def rest(url):
     """What must be as before when nothing runs: requests that run or wait, and free KV blocks."""
     with mill.at(url) as server:
         found = server.metrics()
-    wanted = ("running", "waiting", "kv_blocks_free", "blocks_free")
-    return {
-        name: value
-        for name, value in found.items()
-        if name.partition("{")[0].removesuffix("_requests").endswith(wanted)
+    wanted = ("sequences_running", "sequences_waiting", "kv_blocks_free")
+    state = {
+        name: value for name, value in found.items() if name.partition("{")[0].endswith(wanted)
     }
+    if len(state) != len(wanted):
+        raise mill.Failed(f"/metrics tells nothing of {wanted}")
+    return state
 
 
 def settled(url, before, limit=5):

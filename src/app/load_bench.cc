@@ -53,10 +53,10 @@ R settle(net::EventLoop& loop, Task<R> task) {
 }
 
 Result<Aim> aim_at_http(net::EventLoop& loop, const LoadArguments& arguments,
-                        const std::string& model, const LoadPlan& plan) {
+                        const std::string& model, const LoadPlan& plan, const Settings& settings) {
   MILL_TRY(const net::HttpUrl url, net::parse_http_url(arguments.http));
   load::HttpTargetOptions options{.server = url,
-                                  .api_key = arguments.api_key,
+                                  .api_key = settings.text("api-key"),
                                   .model = model,
                                   .endpoint = arguments.endpoint == "chat"
                                                   ? load::Endpoint::kChat
@@ -182,17 +182,19 @@ load::RunLog run_point(net::EventLoop& loop, const LoadPlan& plan, size_t point,
 
 }  // namespace
 
-Status bench_load(const LoadArguments& arguments, const std::string& model,
-                  const Settings& settings) {
+Status bench_load(const LoadArguments& given, const std::string& model, const Settings& settings) {
+  LoadArguments arguments = given;
+  if (arguments.seed == 0) arguments.seed = static_cast<uint64_t>(unix_seconds());
   MILL_TRY(const LoadPlan plan, LoadPlan::make(arguments));
   raise_open_file_limit();
   net::EventLoop loop;  // outlives the target's connections
   MILL_TRY(Aim aim, arguments.http.empty() ? aim_at_engine(arguments, model, settings)
-                                           : aim_at_http(loop, arguments, model, plan));
+                                           : aim_at_http(loop, arguments, model, plan, settings));
   Energy energy(arguments.watts);
   load::Report report{.target = aim.where,
                       .model = aim.model,
                       .shape = plan.words,
+                      .seed = arguments.seed,
                       .slo = plan.slo,
                       .energy = energy.words()};
   load::RunLog last;

@@ -13,7 +13,7 @@
 namespace mill::app {
 
 struct LoadArguments {
-  std::string http, api_key, endpoint = "completions", prompt_as = "ids", body;
+  std::string http, endpoint = "completions", prompt_as = "ids", body;
   std::vector<int64_t> clients;
   std::vector<double> rates;
   std::string trace, prompts, process = "poisson";
@@ -24,7 +24,7 @@ struct LoadArguments {
   int64_t shared_prefix = 0, max_input = 0, max_output = 0, in_flight = 4096, vocabulary = 0;
   bool unique_salts = false, stop_at_end = false;
   double temperature = 0;
-  uint64_t seed = 1;
+  uint64_t seed = 0;  // 0: another one every time
   std::string slo_ttft = "0s", slo_tpot = "0s", slo_itl = "0s";
   double watts = 0;
   std::string svg, save;

@@ -25,7 +25,10 @@ void add_shape(CLI::App& command, LoadArguments& a) {
       ->check(tokens);
   command.add_option("--prompts", a.prompts,
                      "texts to ask (over --http): JSON lines of {\"prompt\", \"output_tokens\"}");
-  command.add_option("--seed", a.seed, "of lengths, prompts and arrivals")->capture_default_str();
+  command.add_option(
+      "--seed", a.seed,
+      "of lengths, prompts and arrivals; the report names it (0: another every time, "
+      "so that no cache knows the prompts)");
   command
       .add_option("--vocabulary", a.vocabulary,
                   "prompts are drawn from ids below this (0: as the target tells, else 32000)")
@@ -69,7 +72,6 @@ void add_load_flags(CLI::App& command, LoadArguments& a) {
   command.add_option("--http", a.http,
                      "a server to load instead of the engine: http://host:port, any that speaks "
                      "the OpenAI API");
-  command.add_option("--api-key", a.api_key, "sent to it as a bearer's");
   command.add_option("--endpoint", a.endpoint, "of it: completions or chat")
       ->check(CLI::IsMember({"completions", "chat"}));
   command

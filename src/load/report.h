@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@ struct Report {
   std::string target;  // "http://127.0.0.1:8080", or "engine"
   std::string model;
   std::string shape;  // of prompts, answers and arrivals, in words
+  uint64_t seed = 0;  // that makes the same requests again
   Slo slo;
   std::string energy;           // where joules come from, or why there are none and what to do
   std::vector<Summary> points;  // one, or a sweep in the order of the load

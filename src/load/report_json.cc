@@ -90,6 +90,7 @@ std::string report_json(const Report& report) {
   json::object object{{"target", report.target},
                       {"model", report.model},
                       {"shape", report.shape},
+                      {"seed", report.seed},
                       {"slo",
                        {{"ttft_seconds", report.slo.ttft_seconds},
                         {"tpot_seconds", report.slo.tpot_seconds},

@@ -106,7 +106,8 @@ void add_sweep(std::string& out, const Report& report) {
 }  // namespace
 
 std::string report_text(const Report& report) {
-  std::string out = fmt::format("{} at {}\n{}\n", report.model, report.target, report.shape);
+  std::string out = fmt::format("{} at {}\n{}, seed {}\n", report.model, report.target,
+                                report.shape, report.seed);
   for (const Summary& point : report.points) {
     fmt::format_to(std::back_inserter(out), "\n{}\n", load_of(point));
     add_point(out, report, point);

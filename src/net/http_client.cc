@@ -70,6 +70,7 @@ struct HttpClient::Connection {
   beast::tcp_stream stream;
   beast::flat_buffer buffer;
   bool reusable = false;
+  bool answered = false;  // some bytes of the last request's answer came
 };
 
 std::optional<std::string_view> HttpAnswer::header(std::string_view name) const {
@@ -126,10 +127,10 @@ Task<Result<std::unique_ptr<HttpClient::Connection>>> HttpClient::connect(Instan
 
 // One request and its answer over a connection; sets its `reusable`.
 Task<Result<HttpAnswer>> HttpClient::exchange(Connection& connection, const Call& call,
-                                              std::string head) {
+                                              const std::string& head) {
   error_code error, unsent;
   beast::tcp_stream& stream = connection.stream;
-  connection.reusable = false;
+  connection.reusable = connection.answered = false;
   stream.expires_at(soonest(call.deadline, limits_.stall_time));
   const std::array<asio::const_buffer, 2> request{asio::buffer(head), asio::buffer(call.body)};
   co_await asio::async_write(stream, request, asio::redirect_error(asio::use_awaitable, unsent));
@@ -145,6 +146,7 @@ Task<Result<HttpAnswer>> HttpClient::exchange(Connection& connection, const Call
     parser->skip(call.method == "HEAD");
     co_await http::async_read_header(stream, connection.buffer, *parser,
                                      asio::redirect_error(asio::use_awaitable, error));
+    connection.answered = connection.answered || !error || connection.buffer.size() > 0;
   } while (!error && parser->get().result_int() / 100 == 1);  // an interim answer
   if (error) co_return fail(read_error(unsent ? unsent : error));
 
@@ -185,10 +187,15 @@ Task<Result<HttpAnswer>> HttpClient::send(Call call) {
   head += "Content-Length: " + std::to_string(call.body.size()) + "\r\n\r\n";
 
   std::unique_ptr<Connection> connection = take_idle();
-  if (!connection) {
+  const bool kept = connection != nullptr;
+  if (!kept) {
     MILL_CO_TRY(connection, co_await connect(call.deadline));
   }
-  Result<HttpAnswer> answer = co_await exchange(*connection, call, std::move(head));
+  Result<HttpAnswer> answer = co_await exchange(*connection, call, head);
+  if (!answer && kept && !connection->answered && answer.error().code == Code::kIo) {
+    MILL_CO_TRY(connection, co_await connect(call.deadline));
+    answer = co_await exchange(*connection, call, head);
+  }
   if (answer && connection->reusable && idle_.size() < limits_.idle_connections) {
     connection->stream.expires_never();
     idle_.push_back(std::move(connection));

@@ -1,9 +1,9 @@
 // An HTTP/1.1 client for many requests at a time to one server: connections are kept and reused,
 // answers are read as they come, every wait has an end.
 //
-// Lives on one EventLoop (or strand), which outlives it: all its calls are made there. No TLS, no redirects, no
-// retries: what went wrong is the caller's to count. A host's name is looked up by the system, in
-// the system's own time.
+// Lives on one EventLoop (or strand), which outlives it: all its calls are made there. No TLS, no
+// redirects, no retries: what went wrong is the caller's to count. A host's name is looked up by
+// the system, in the system's own time.
 #pragma once
 
 #include <chrono>
@@ -67,7 +67,8 @@ class HttpClient {
  private:
   struct Connection;
   Task<Result<std::unique_ptr<Connection>>> connect(Instant deadline);
-  Task<Result<HttpAnswer>> exchange(Connection& connection, const Call& call, std::string head);
+  Task<Result<HttpAnswer>> exchange(Connection& connection, const Call& call,
+                                    const std::string& head);
   std::unique_ptr<Connection> take_idle();
 
   const HttpUrl server_;

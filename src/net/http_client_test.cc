@@ -149,6 +149,38 @@ TEST(HttpClient, opens_a_new_connection_when_the_idle_one_was_closed) {
   EXPECT_EQ(asker.client.connections_made(), 2);
 }
 
+TEST(HttpClient, asks_anew_when_a_kept_connection_ends_under_its_request) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener, 4), 0);
+  socklen_t size = sizeof address;
+  ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+  std::thread server([listener] {
+    constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    char request[4096];
+    for (int i = 0; i < 2; ++i) {
+      const int client = ::accept(listener, nullptr, nullptr);
+      EXPECT_GT(::recv(client, request, sizeof request, 0), 0);
+      ::send(client, kAnswer.data(), kAnswer.size(), MSG_NOSIGNAL);
+      if (i == 0) {
+        EXPECT_GT(::recv(client, request, sizeof request, 0), 0) << "asked, and not answered";
+      }
+      ::close(client);
+    }
+  });
+  Asker asker(at(ntohs(address.sin_port)));
+  EXPECT_TRUE(asker.ask({.target = "/"}));
+  const auto second = asker.ask({.method = "POST", .target = "/", .body = "x"});
+  server.join();
+  ::close(listener);
+  ASSERT_TRUE(second) << second.error().message;
+  EXPECT_EQ(second->body, "ok");
+  EXPECT_EQ(asker.client.connections_made(), 2);
+}
+
 // Sends a piece, then waits until `taken` says that the client has it.
 Task<void> drip(HttpExchange& http, std::atomic<int>& taken) {
   http.begin_stream({.status = 200, .content_type = "text/event-stream"});
