@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -11,18 +12,10 @@
 namespace mill::model {
 namespace {
 
-const GgufTensor& tensor_of(const Gguf& file, const std::string& name) {
+tensor::Weight stored(const Gguf& file, const std::string& name) {
   const GgufTensor* tensor = file.find(name);
   MILL_CHECK(tensor != nullptr);
-  return *tensor;
-}
-
-tensor::Weight weight_of(const GgufTensor& tensor) {
-  return {tensor.dtype, tensor.rows(), tensor.cols(), tensor.data.data()};
-}
-
-tensor::Weight stored(const Gguf& file, const std::string& name) {
-  return weight_of(tensor_of(file, name));
+  return {tensor->dtype, tensor->rows(), tensor->cols(), tensor->data.data()};
 }
 
 std::vector<float> vector_of(const Gguf& file, const std::string& name) {
@@ -34,7 +27,6 @@ std::vector<float> vector_of(const Gguf& file, const std::string& name) {
 
 // A matrix to pack, and where the packed one is noted.
 struct Job {
-  const GgufTensor* source;
   tensor::Weight from;
   tensor::PackedMatrix* to;
 };
@@ -44,7 +36,9 @@ void read_vectors(const Gguf& file, const DecoderConfig& config, DecoderWeights&
   if (file.find("rope_freqs.weight")) weights.rope_factors = vector_of(file, "rope_freqs.weight");
   for (int32_t i = 0; i < config.layers; ++i) {
     LayerWeights& layer = weights.layers[static_cast<size_t>(i)];
-    const auto read = [&](const char* part) { return vector_of(file, fmt::format("blk.{}.{}", i, part)); };
+    const auto read = [&](const char* part) {
+      return vector_of(file, fmt::format("blk.{}.{}", i, part));
+    };
     layer.attention_norm = read("attn_norm.weight");
     layer.ffn_norm = read("ffn_norm.weight");
     if (config.sandwich_norms) {
@@ -66,16 +60,15 @@ void read_vectors(const Gguf& file, const DecoderConfig& config, DecoderWeights&
 std::vector<Job> jobs_of(const Gguf& file, const DecoderConfig& config, DecoderWeights& weights) {
   std::vector<Job> jobs;
   const auto add = [&](const std::string& name, tensor::PackedMatrix* to) {
-    const GgufTensor& source = tensor_of(file, name);
-    jobs.push_back({&source, weight_of(source), to});
+    jobs.push_back({stored(file, name), to});
   };
-  // The largest first: while it is packed it is held twice.
   add(config.tied_head ? "token_embd.weight" : "output.weight", &weights.head);
   for (int32_t i = 0; i < config.layers; ++i) {
     LayerWeights& layer = weights.layers[static_cast<size_t>(i)];
     const std::pair<const char*, tensor::PackedMatrix*> parts[] = {
-        {"attn_q", &layer.q},      {"attn_k", &layer.k}, {"attn_v", &layer.v},     {"attn_output", &layer.o},
-        {"ffn_gate", &layer.gate}, {"ffn_up", &layer.up}, {"ffn_down", &layer.down}};
+        {"attn_q", &layer.q},      {"attn_k", &layer.k},      {"attn_v", &layer.v},
+        {"attn_output", &layer.o}, {"ffn_gate", &layer.gate}, {"ffn_up", &layer.up},
+        {"ffn_down", &layer.down}};
     for (const auto& [part, to] : parts) {
       add(fmt::format("blk.{}.{}.weight", i, part), to);
     }
@@ -94,7 +87,23 @@ void note_forms(const tensor::Backend& backend, DecoderWeights& weights) {
   }
 }
 
+// A matrix is packed in pieces of about this size. After each the file's pages of it are let go of,
+// and whoever shares the threads may have a turn.
+constexpr size_t kPieceBytes = size_t{2} << 20;
+// Every backend lays out a matrix in panels of rows, one panel after the other, and this is a
+// multiple of all their sizes: pieces that begin at one come out as in the whole (see the test).
+constexpr int64_t kPieceRows = 256;
+
 }  // namespace
+
+tensor::Weight piece_of(const tensor::Weight& whole, int64_t first_row) {
+  const size_t row = tensor::row_bytes(whole.dtype, whole.cols);
+  const auto fit = static_cast<int64_t>(kPieceBytes / row) / kPieceRows * kPieceRows;
+  tensor::Weight piece = whole;
+  piece.rows = std::min(std::max(fit, kPieceRows), whole.rows - first_row);
+  piece.data += static_cast<size_t>(first_row) * row;
+  return piece;
+}
 
 Result<DecoderWeights> pack_weights(const Gguf& file, const DecoderConfig& config,
                                     const tensor::Backend& backend, tensor::ThreadPool& pool,
@@ -109,14 +118,28 @@ Result<DecoderWeights> pack_weights(const Gguf& file, const DecoderConfig& confi
   for (const Job& job : jobs) total += tensor::Arena::rounded(backend.packed_bytes(job.from));
   MILL_TRY(weights.arena, tensor::Arena::reserve(total));
   for (const Job& job : jobs) {
+    const size_t before = weights.arena.used();
     const std::span<std::byte> room = weights.arena.take(backend.packed_bytes(job.from));
-    pool.run([&](tensor::Team& team) {
-      const tensor::PackedMatrix packed = backend.pack(team, job.from, room);
-      if (team.index() == 0) *job.to = packed;
-    });
-    file.drop_pages(*job.source);
-    const double share = static_cast<double>(weights.arena.used()) / static_cast<double>(total);
-    if (progress && !progress(share)) return fail(Code::kCancelled, "the load was given up");
+    size_t made = 0;
+    for (int64_t row = 0; row < job.from.rows;) {
+      const tensor::Weight piece = piece_of(job.from, row);
+      pool.run([&](tensor::Team& team) {
+        const tensor::PackedMatrix packed = backend.pack(team, piece, room.subspan(made));
+        if (team.index() == 0) *job.to = packed;
+      });
+      row += piece.rows;
+      made += job.to->bytes;
+      const size_t bytes =
+          static_cast<size_t>(piece.rows) * tensor::row_bytes(piece.dtype, piece.cols);
+      file.drop_pages(std::span(piece.data, bytes));
+      const size_t done = row < job.from.rows ? before + made : weights.arena.used();
+      const double share = static_cast<double>(done) / static_cast<double>(total);
+      if (progress && !progress(share)) return fail(Code::kCancelled, "the load was given up");
+    }
+    MILL_CHECK(made == room.size());
+    job.to->rows = job.from.rows;
+    job.to->data = room.data();
+    job.to->bytes = made;
   }
   note_forms(backend, weights);
   return weights;

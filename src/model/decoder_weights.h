@@ -18,9 +18,9 @@ struct LayerWeights {
   std::vector<float> attention_norm, ffn_norm;            // [dim]
   std::vector<float> attention_post_norm, ffn_post_norm;  // [dim], sandwich norms
   std::vector<float> q_norm, k_norm;                      // [head_dim]
-  std::vector<float> q_bias, k_bias, v_bias;              // [heads * head_dim], [kv_heads * head_dim]
-  tensor::PackedMatrix q, k, v, o;                        // o: [dim, heads * head_dim]
-  tensor::PackedMatrix gate, up, down;                    // [ffn_dim, dim], [dim, ffn_dim]
+  std::vector<float> q_bias, k_bias, v_bias;  // [heads * head_dim], [kv_heads * head_dim]
+  tensor::PackedMatrix q, k, v, o;            // o: [dim, heads * head_dim]
+  tensor::PackedMatrix gate, up, down;        // [ffn_dim, dim], [dim, ffn_dim]
 };
 
 struct DecoderWeights {
@@ -36,6 +36,10 @@ struct DecoderWeights {
   uint32_t attention_forms = 0;  // o
   uint32_t ffn_forms = 0;        // down
 };
+
+// The rows of a matrix that are packed at a time, from `first_row` on: what is packed piece by
+// piece into consecutive room is the matrix packed as a whole.
+tensor::Weight piece_of(const tensor::Weight& whole, int64_t first_row);
 
 // Requires: check_tensors(file, config) is well. Fails with kOverloaded without memory, kCancelled
 // when it was given up. What is packed leaves this process's share of the file's pages at once, so

@@ -124,8 +124,9 @@ class Gguf {
   // Takes the file's pages out of this process's resident memory (nothing happens after parse()).
   // Reading stays possible.
   void drop_pages() const { file_.drop_pages(); }
-  void drop_pages(const GgufTensor& tensor) const {
-    if (!file_.bytes().empty()) file_.drop_pages(tensor.data);
+  // The same for the pages that hold `part` of bytes().
+  void drop_pages(std::span<const std::byte> part) const {
+    if (!file_.bytes().empty()) file_.drop_pages(part);
   }
 
  private:

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -77,12 +78,15 @@ void MappedFile::drop_pages() const {
 
 void MappedFile::drop_pages(std::span<const std::byte> part) const {
   if (part.empty()) return;
-  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  // Linux maps the pages around one that is read, 64 KiB of them, whoever they belong to. It is
+  // also a multiple of every size of pages.
+  constexpr size_t kAround = 64 << 10;
   const auto offset = static_cast<size_t>(part.data() - bytes_.data());
   MILL_CHECK(offset <= bytes_.size() && part.size() <= bytes_.size() - offset);
-  const size_t first = offset / page * page;
-  ::madvise(const_cast<std::byte*>(bytes_.data()) + first, offset + part.size() - first,
-            MADV_DONTNEED);
+  const size_t first = offset / kAround * kAround;
+  const size_t last =
+      std::min((offset + part.size() + kAround - 1) / kAround * kAround, bytes_.size());
+  ::madvise(const_cast<std::byte*>(bytes_.data()) + first, last - first, MADV_DONTNEED);
 }
 
 }  // namespace mill::model

@@ -28,7 +28,7 @@ class MappedFile {
   // Takes all pages out of this process's resident memory; a later read brings them back from the
   // file.
   void drop_pages() const;
-  // The same for the pages that hold `part`.  Requires: `part` lies within bytes().
+  // The same for the pages that hold `part`, and some around them.  Requires: `part` lies within bytes().
   void drop_pages(std::span<const std::byte> part) const;
 
  private:
