@@ -1,6 +1,7 @@
 // Crowds that behave badly, against the whole server with a worker of no numbers: a storm of
-// clients that leave at any moment, and a thousand that stop reading. Afterwards everything is as
-// it was before: no answer runs, no connection, descriptor or body is held, the memory is back.
+// clients that leave at any moment, a thousand that stop reading, a thousand that send a byte now
+// and then. Afterwards everything is as it was before: no answer runs, no connection, descriptor or
+// body is held, the memory is back.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
@@ -174,15 +175,18 @@ TEST(Crowd, OfClientsThatLeaveAtAnyMomentLeavesNothingBehind) {
               mill.worker.cancelled(), static_cast<double>(grown) / 1e6);
 }
 
-TEST(Crowd, OfReadersThatStallCostsLittleAndIsCutOff) {
-  constexpr int kReaders = 1000;
+// Whether this process may have that many connections to itself; raises its limit.
+bool may_have(int connections) {
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &files);
-  if (files.rlim_cur < 2 * kReaders + 100) {
-    GTEST_SKIP() << "this process may have " << files.rlim_cur << " open files only";
-  }
+  return files.rlim_cur >= static_cast<rlim_t>(2 * connections + 100);
+}
+
+TEST(Crowd, OfReadersThatStallCostsLittleAndIsCutOff) {
+  constexpr int kReaders = 1000;
+  if (!may_have(kReaders)) GTEST_SKIP() << "this process may not have so many open files";
   net::HttpLimits limits;
   limits.write_stall = 3s;
   Mill mill(10ms, limits);
@@ -216,6 +220,52 @@ TEST(Crowd, OfReadersThatStallCostsLittleAndIsCutOff) {
   }
   std::printf("%d readers, at most %.1f KB each\n", kReaders,
               static_cast<double>(peak) / kReaders / 1e3);
+}
+
+TEST(Crowd, OfSlowSendersDelaysNobodyAndIsTurnedAway) {
+  constexpr int kSenders = 1000;
+  if (!may_have(kSenders)) GTEST_SKIP() << "this process may not have so many open files";
+  net::HttpLimits limits;
+  limits.header_time = 3s;
+  limits.body_time = 3s;
+  limits.linger_time = 100ms;
+  Mill mill(1ms, limits);
+  ASSERT_TRUE(stay(mill.server->port()));
+  ASSERT_TRUE(mill.comes_to_rest());
+  const int64_t descriptors = open_descriptors();
+
+  std::vector<net::RawClient> senders;
+  const std::string request = chat(3, false);
+  const size_t body = request.find("\r\n\r\n") + 4;
+  const Instant start = now();
+  for (int i = 0; i < kSenders; ++i) {
+    senders.emplace_back(mill.server->port());
+    // Half of them stop in the head, half in the body.
+    senders.back().send(std::string_view(request).substr(0, i % 2 == 0 ? 4 : body));
+  }
+  Duration slowest{};
+  for (size_t byte = 0; byte < 20; ++byte) {
+    for (size_t i = 0; i < senders.size(); ++i) {
+      const size_t at = (i % 2 == 0 ? 4 : body) + byte;
+      senders[i].send(std::string_view(request).substr(at, 1));
+    }
+    const Instant asked = now();
+    EXPECT_TRUE(stay(mill.server->port()));
+    slowest = std::max(slowest, now() - asked);
+    std::this_thread::sleep_for(20ms);
+  }
+  EXPECT_LT(slowest, kSanitized ? 5s : 1s);
+  int late = 0;
+  for (net::RawClient& sender : senders) late += sender.response().status == 408;
+  const Duration taken = now() - start;
+  EXPECT_EQ(late, kSenders);
+  EXPECT_LT(taken, 15s) << "a byte now and then must not buy time";
+  senders.clear();
+  EXPECT_TRUE(mill.comes_to_rest());
+  EXPECT_EQ(mill.probe->body_bytes, 0);
+  EXPECT_EQ(open_descriptors(), descriptors);
+  std::printf("%d slow senders gone after %.1f s; the slowest honest answer took %.0f ms\n",
+              kSenders, to_seconds(taken), to_seconds(slowest) * 1e3);
 }
 
 }  // namespace
