@@ -77,9 +77,9 @@ Result<std::unique_ptr<MountedModel>> MountedModel::mount(const std::string& mod
            load_decoder(file, mill, limits_of(settings), progress));
   const int64_t made_for = decoder->config().context_tokens;
   const int64_t vocabulary = decoder->config().vocabulary;
-  if (static_cast<int64_t>(mounted->text_.tokenizer.size()) > vocabulary) {
+  if (static_cast<int64_t>(mounted->text_->tokenizer.size()) > vocabulary) {
     return fail(Code::kCorrupt, fmt::format("{} has {} tokens and embeddings for {} only", file.id,
-                                            mounted->text_.tokenizer.size(), vocabulary));
+                                            mounted->text_->tokenizer.size(), vocabulary));
   }
   mounted->weight_bytes_ = static_cast<int64_t>(decoder->weight_bytes());
   MILL_TRY(std::unique_ptr<engine::Engine> engine,
@@ -88,22 +88,22 @@ Result<std::unique_ptr<MountedModel>> MountedModel::mount(const std::string& mod
   const auto context = static_cast<int32_t>(engine->context_tokens());
   mounted->worker_ = std::make_unique<EngineDoor>(std::move(engine));
 
-  const std::optional<text::ChatTemplate>& chat_template = mounted->text_.chat_template;
+  const std::optional<text::ChatTemplate>& chat_template = mounted->text_->chat_template;
   mounted->served_ = {.id = file.id,
-                      .tokenizer = &mounted->text_.tokenizer,
+                      .tokenizer = &mounted->text_->tokenizer,
                       .chat_template = chat_template ? &*chat_template : nullptr,
                       .worker = mounted->worker_.get(),
                       .context_tokens = context,
                       .created = unix_seconds(),
-                      .template_knows_developer = mounted->text_.template_knows_developer};
+                      .template_knows_developer = mounted->text_->template_knows_developer};
   mounted->note_warning(made_for, part.context);
   return mounted;
 }
 
 void MountedModel::note_warning(int64_t made_for, int64_t asked_for) {
-  if (!text_.template_refusal.empty()) {
+  if (!text_->template_refusal.empty()) {
     warning_ = fmt::format("{}: its chat template is refused, completions only: {}", served_.id,
-                           text_.template_refusal);
+                           text_->template_refusal);
   } else if (asked_for == 0 && served_.context_tokens < made_for) {
     warning_ = fmt::format(
         "{}: a context of {} tokens, not {}: the memory for keys and values holds no more "
@@ -119,7 +119,12 @@ int64_t MountedModel::memory_bytes() const {
 
 void MountedModel::end() {
   worker_->end();
-  ::malloc_trim(0);  // what the vocabulary, the template and the load left in the heap's pages
+}
+
+MountedModel::~MountedModel() {
+  worker_.reset();
+  text_.reset();
+  ::malloc_trim(0);  // a vocabulary is a million small pieces of the heap
 }
 
 }  // namespace mill::app

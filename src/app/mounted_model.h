@@ -40,6 +40,8 @@ class MountedModel final : public LoadedModel {
     std::shared_ptr<engine::TurnLane> turns;  // null: no other model uses the cores
   };
 
+  ~MountedModel() override;
+
   // Opens, loads and starts. The mill must outlive it. Without `progress`, a bar on the terminal.
   static Result<std::unique_ptr<MountedModel>> mount(const std::string& model, const Mill& mill,
                                                      const Settings& settings, const Part& part,
@@ -52,12 +54,13 @@ class MountedModel final : public LoadedModel {
   void end() override;
 
  private:
-  MountedModel(std::string id, ModelText text) : text_(std::move(text)) {
+  MountedModel(std::string id, ModelText text)
+      : text_(std::make_unique<ModelText>(std::move(text))) {
     served_.id = std::move(id);
   }
   void note_warning(int64_t made_for, int64_t asked_for);
 
-  ModelText text_;
+  std::unique_ptr<ModelText> text_;
   std::unique_ptr<EngineDoor> worker_;
   gateway::ServedModel served_;
   int64_t weight_bytes_ = 0;

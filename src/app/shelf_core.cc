@@ -401,22 +401,23 @@ void ModelShelf::Core::begin_drain(const ShelfSlotPtr& slot, bool forget) {
 
 void ModelShelf::Core::run_drain(const ShelfSlotPtr& slot) {
   const Instant start = now();
-  const std::shared_ptr<LoadedModel> model = [&] {  // let go of after the lock
-    std::lock_guard lock(mutex);
-    return slot->model;
-  }();
+  std::shared_ptr<LoadedModel> model;
   std::unique_lock lock(mutex);
+  model = slot->model;
   const bool quiet =
       changed.wait_until(lock, start + options.drain_deadline, [&] { return slot->active == 0; });
   lock.unlock();
   model->end();
+  lock.lock();
+  slot->model.reset();
+  slot->kv_held = 0;
+  lock.unlock();
+  model.reset();  // who is told that the model is gone finds its memory free
   log_info("unloaded")
       .add("id", slot->plan.id)
       .add("all_answers_ended", quiet)
       .add("seconds", to_seconds(now() - start));
   lock.lock();
-  slot->model.reset();
-  slot->kv_held = 0;
   slot->state = ShelfState::kUnloaded;
   --drains;
   ++drained;
