@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Many streams at once against one server: every answer as if it were alone, one client killed.
 
-1. Each of --streams prompts is asked alone, whole, at temperature 0: the answer that counts.
-2. All are asked at once, streamed, and one more client leaves after a few tokens. Every stream must
+1. Each of --distinct prompts is asked alone, whole, at temperature 0: the answer that counts.
+2. --streams of them are asked at once, streamed, and one more client leaves after a few tokens. Every stream must
    end with a finish reason, exact usage and [DONE], and its text must be the solo answer.
 3. The killed client's place must be free again: --after requests are answered in the end.
 Prints time to first token and the time between tokens. The exit code is 1 on any difference.
@@ -23,9 +23,9 @@ import models  # noqa: E402
 
 
 def bodies(model, args):
-    """One request body per stream: our prompts in turn, each made different by its number."""
+    """One request body per distinct prompt: our prompts in turn, each made different by its number."""
     prompts = json.loads((models.ROOT / "testdata" / "prompts.json").read_text())["prompts"]
-    texts = [f"{n + 1}. {prompts[n % len(prompts)]['text']}" for n in range(args.streams)]
+    texts = [f"{n + 1}. {prompts[n % len(prompts)]['text']}" for n in range(min(args.distinct or args.streams, args.streams))]
     common = {"model": model, "max_tokens": args.tokens, "temperature": 0}
     if args.completions:
         return "/v1/completions", [common | {"prompt": text} for text in texts]
@@ -112,6 +112,8 @@ def spread(values):
 def drive(server, args):
     path, asked = bodies(server.model(), args)
     solo = [server.post(path, body) for body in asked]
+    turns = -(-args.streams // len(asked))
+    asked, solo = (asked * turns)[: args.streams], (solo * turns)[: args.streams]
     clients = [Client(server, path, body) for body in asked]
     killed = Client(server, path, asked[0] | {"max_tokens": args.tokens * 4}, leave_after=5)
     begin = time.perf_counter()
@@ -156,6 +158,9 @@ def main():
         "model", nargs="?", default="smollm2", help="a short name or a GGUF file (smollm2)"
     )
     parser.add_argument("--streams", type=int, default=16)
+    parser.add_argument(
+        "--distinct", type=int, default=0, help="prompts; further streams ask them again (all)"
+    )
     parser.add_argument("--tokens", type=int, default=64, help="max_tokens of each (64)")
     parser.add_argument("--after", type=int, default=4, help="requests after the load (4)")
     parser.add_argument(
@@ -172,7 +177,11 @@ def main():
         mill.at(args.url)
         if args.url
         else mill.serve(
-            models.binary(args.mill), models.path_of(args.model), "--threads", str(args.threads)
+            models.binary(args.mill),
+            models.path_of(args.model),
+            *("--threads", str(args.threads)),
+            *("--queue-limit", str(max(256, args.streams))),
+            *("--max-connections", str(max(1024, 2 * args.streams))),
         )
     )
     with source as server:
