@@ -1,18 +1,26 @@
 #!/usr/bin/env python3
-"""The unmodified `openai` package for Python against a running server: every shape that it reads, strictly.
+"""The unmodified `openai` package for Python against the server: every shape that it reads, strictly.
 
-    openai_python.py --url http://127.0.0.1:8080 --model NAME [--scripted]
+    openai_python.py [smollm2] [--mill PROGRAM]               a server of its own with that model
+    openai_python.py --url http://127.0.0.1:8080 [--scripted]   one that runs already, and its first model
 
 --scripted: the server is mill_scripted_server, whose words are known. The last line is `N passed, N failed`; exit 77 without the package.
 """
 import argparse
+import asyncio
 import concurrent.futures
 import json
+import pathlib
 import socket
 import sys
 import time
 import urllib.parse
 import urllib.request
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "oracle")]
+import mill  # noqa: E402
+import models  # noqa: E402
 
 try:
     import openai
@@ -31,9 +39,11 @@ def check(function):
 
 
 class Server:
-    def __init__(self, url, model, scripted):
-        self.url, self.model, self.scripted = url, model, scripted
-        self.client = openai.OpenAI(base_url=url + "/v1", api_key="none", max_retries=0, timeout=120)
+    def __init__(self, url, scripted):
+        options = {"base_url": url + "/v1", "api_key": "none", "max_retries": 0, "timeout": 120}
+        self.url, self.scripted = url, scripted
+        self.client, self.many = openai.OpenAI(**options), openai.AsyncOpenAI(**options)
+        self.model = self.client.models.list().data[0].id
 
     def chat(self, content, **more):
         return self.client.chat.completions.create(model=self.model, messages=[{"role": "user", "content": content}], **more)
@@ -119,6 +129,13 @@ def reads_parts_and_roles(server):
                   {"role": "user", "content": [{"type": "text", "text": "hi"}, {"type": "text", "text": "there"}]},
                   {"role": "assistant", "content": "Hello."}, {"role": "user", "content": "hi", "name": "ann"}])
     assert answer.usage.completion_tokens <= 4
+    said = lambda messages: server.client.chat.completions.create(
+        model=server.model, messages=messages, max_tokens=8, temperature=0).choices[0].message.content
+    asked = {"role": "user", "content": "Name a river."}
+    assert said([{"role": "system", "content": "Be brief."}, asked]) == said([{"role": "developer", "content": "Be brief."}, asked])
+    assert said([asked]) == said([{"role": "user", "content": [{"type": "text", "text": "Name a river."}]}])
+    nobody = fails(openai.BadRequestError, lambda: said([{"role": "nobody", "content": "x"}]))
+    assert nobody.param.startswith("messages"), nobody.param
 
 
 @check
@@ -166,6 +183,9 @@ def stops_where_told(server):
 def repeats_itself_with_a_seed(server):
     texts = {server.chat("hi", max_tokens=12, temperature=1.5, seed=42).choices[0].message.content for _ in range(3)}
     assert len(texts) == 1, texts
+    if not server.scripted:
+        other = server.chat("hi", max_tokens=12, temperature=1.5, seed=43).choices[0].message.content
+        assert other not in texts, "two seeds, one text"
 
 
 @check
@@ -177,8 +197,13 @@ def honours_logit_bias(server):
         biased = server.chat("hi", max_tokens=1, temperature=0, logprobs=True, logit_bias={str(token): 100})
         entry = biased.choices[0].logprobs.content
         if entry and entry[0].token != first.token:
-            return
-    raise AssertionError("a bias of 100 changed nothing")
+            break
+    else:
+        raise AssertionError("a bias of 100 changed nothing")
+    free = server.chat("hi", max_tokens=24, temperature=0, logit_bias={"100": 30})
+    for more in ({"frequency_penalty": 2}, {"extra_body": {"repetition_penalty": 10}}):
+        held = server.chat("hi", max_tokens=24, temperature=0, logit_bias={"100": 30}, **more)
+        assert held.choices[0].message.content != free.choices[0].message.content, f"{more} changes nothing"
 
 
 @check
@@ -314,6 +339,28 @@ def serves_sixteen_streams_at_once(server):
 
 
 @check
+def keeps_different_streams_apart(server):
+    questions = [f"count to {n + 3} in words" for n in range(16)]
+    alone = [server.chat(q, max_tokens=24, temperature=0).choices[0].message.content for q in questions]
+
+    async def ask(question, leave=False):
+        stream = await server.many.chat.completions.create(
+            model=server.model, messages=[{"role": "user", "content": question}], max_tokens=24, temperature=0, stream=True)
+        said = ""
+        async for chunk in stream:
+            said += chunk.choices[0].delta.content or ""
+            if leave and said:
+                await stream.close()
+                break
+        return said
+
+    async def everybody():
+        return await asyncio.gather(*[ask(q) for q in questions], ask(questions[0], leave=True))
+
+    assert asyncio.run(everybody())[:-1] == alone
+
+
+@check
 def notices_a_client_that_is_killed(server):
     words = "forever" if server.scripted else "Count from 1 to 1000, in words."
     body = json.dumps({"model": server.model, "stream": True, "ignore_eos": True,
@@ -362,13 +409,7 @@ def says_it_is_well(server):
                 assert reply.status == 200 and (method == "GET") == bool(reply.read())
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", required=True)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--scripted", action="store_true")
-    arguments = parser.parse_args()
-    server = Server(arguments.url, arguments.model, arguments.scripted)
+def run(server):
     passed = failed = 0
     for function in CHECKS:
         try:
@@ -378,9 +419,24 @@ def main():
         except Exception as error:  # each check stands alone
             failed += 1
             print("FAIL", function.__name__, type(error).__name__, str(error)[:500])
+    print(f"openai {openai.__version__}")
     print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return failed
+
+
+@mill.ends_with_a_sentence
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", default="smollm2", help="a short name or a GGUF file (smollm2)")
+    parser.add_argument("--mill", help="the tokenmill program (build/release)")
+    parser.add_argument("--url", help="a server that runs already")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--scripted", action="store_true")
+    args = parser.parse_args()
+    with mill.at_or_serve(args, models.binary, None if args.url else models.path_of(args.file)) as server:
+        failed = run(Server(f"http://{server.host}:{server.port}", args.scripted))
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

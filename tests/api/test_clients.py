@@ -31,7 +31,7 @@ def main():
     try:
         url = f"http://127.0.0.1:{int(process.stdout.readline())}"
         clients = [("python", [os.environ.get("TOKENMILL_TEST_PYTHON", sys.executable), HERE / "openai_python.py", "--url", url,
-                               "--model", "org/tiny", "--scripted"])]
+                               "--scripted"])]
         folder, node = os.environ.get("TOKENMILL_TEST_NODE"), shutil.which("node")
         if folder and node:
             clients.append(("node", [node, HERE / "openai_node.mjs", url, "org/tiny", folder, "--scripted"]))
