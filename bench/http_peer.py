@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Tokens per second over HTTP beside llama-server, on the same file, with the same client.
 
-Each round starts a server, warms it, runs a closed loop of --clients at it and stops it, first the one
-program, then the other (and the other way round in the next round). Prompts are token ids, other ones
-in every round, so that nothing is shared and no cache helps; answers are as long as asked on both
-sides. llama-server gets as many slots as there are clients, room for all of them and no prompt cache
-in memory (it would only be written).
+Each round starts a server, warms it, runs a closed loop of --clients at it and stops it, first the
+one program, then the other (and the other way round in the next round). Prompts are token ids, other
+ones in every round, so that nothing is shared and no cache helps; answers are as long as asked on
+both sides. llama-server gets as many slots as there are clients, room for all of them and no prompt
+cache in memory (it would only be written).
 """
 
 import statistics
@@ -82,8 +82,8 @@ def main():
             seen[name].append(point)
             print(f"round {number + 1} of {args.rounds}, {name} done", file=sys.stderr)
     print(
-        f"{path.name}, {args.threads} threads, {args.clients} clients, prompts of {args.input} tokens, "
-        f"answers of {args.output}, {args.rounds} interleaved rounds: median [min..max].\n"
+        f"{path.name}, {args.threads} threads, {args.clients} clients, prompts of {args.input} "
+        f"tokens, answers of {args.output}, {args.rounds} interleaved rounds: median [min..max].\n"
     )
     print("| server | generated tokens/s | TTFT p50 ms | ITL p50 ms | ITL p99 ms |")
     print("| --- | --- | --- | --- | --- |")

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """How streams bear a long prompt that arrives among them.
 
---streams requests generate; when all do, a prompt of --prompt tokens comes, --rounds times, each time
-another one. The gaps between tokens of the streams while it is being computed are held against the
-gaps of the same streams before and after: p99 with and without it.
+--streams requests generate; when all do, a prompt of --prompt tokens comes, --rounds times, each
+time another one. The gaps between tokens of the streams while it is being computed are held against
+the gaps of the same streams before and after: p99 with and without it.
 """
 
 import pathlib

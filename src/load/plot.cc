@@ -11,6 +11,7 @@ namespace mill::load {
 namespace {
 
 constexpr double kWidth = 1120, kHeight = 800, kHead = 56;
+constexpr double kLeastMs = 0.1;      // what is shorter (parts that came together) is drawn here
 constexpr size_t kCurvePoints = 400;  // of a distribution; more would not be seen
 
 using Pick = std::function<double(const Summary&)>;
@@ -52,8 +53,8 @@ Curve distribution(std::string name, std::vector<double> samples) {
   const size_t shown = std::min(count, kCurvePoints);
   for (size_t i = 0; i < shown; ++i) {
     const size_t rank = shown < 2 ? 0 : i * (count - 1) / (shown - 1);
-    curve.points.push_back(
-        {samples[rank] * 1000, 100.0 * static_cast<double>(rank + 1) / static_cast<double>(count)});
+    curve.points.push_back({std::max(samples[rank] * 1000, kLeastMs),
+                            100.0 * static_cast<double>(rank + 1) / static_cast<double>(count)});
   }
   return curve;
 }
