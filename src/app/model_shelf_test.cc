@@ -193,7 +193,8 @@ TEST(ModelShelf, who_asks_while_a_load_is_given_up_gets_the_next_one) {
   net::RawClient unload = mill.send("DELETE", "/admin/models/a?keep=true&wait=true");
   EXPECT_EQ(first.response().status, 503);
   net::RawClient second = mill.begin_completion("a");
-  EXPECT_LE(unload.response().status, 202);  // by then it may be loading again
+  const int unloaded = unload.response().status;  // by then it may be loading again
+  EXPECT_TRUE(unloaded == 200 || unloaded == 202) << unloaded;
   mill.loader.release("a");
   EXPECT_EQ(second.response().status, 200);
 }
@@ -390,7 +391,8 @@ TEST(ModelShelf, a_load_is_given_up_at_any_moment) {
     std::this_thread::sleep_for(std::chrono::microseconds(20 * round));
     net::RawClient unload = mill.send("DELETE", "/admin/models/a?keep=true&wait=true");
     net::RawClient second = mill.begin_completion("a");
-    EXPECT_LE(unload.response().status, 202);
+    const int unloaded = unload.response().status;
+    EXPECT_TRUE(unloaded == 200 || unloaded == 202) << unloaded;
     mill.loader.release("a");
     const int status = first.response().status;
     EXPECT_TRUE(status == 200 || status == 503) << status;

@@ -227,14 +227,6 @@ void ModelShelf::Core::run_load(const ShelfSlotPtr& slot) {
   const Instant start = now();
   log_info("loading").add("id", slot->plan.id).add("model", slot->plan.model);
   Result<std::unique_ptr<LoadedModel>> loaded = load_now(slot);
-  {
-    std::unique_lock lock(mutex);
-    if (loaded && (closing || slot->unwanted)) {
-      lock.unlock();
-      (*loaded)->end();
-      loaded = fail(Code::kCancelled, "the load was given up");
-    }
-  }
   LogLine line = loaded ? log_info("loaded") : log_warn("load_failed");
   line.add("id", slot->plan.id).add("seconds", to_seconds(now() - start));
   if (!loaded) line.add("error", loaded.error().message);
@@ -261,7 +253,7 @@ void ModelShelf::Core::settle_load(const ShelfSlotPtr& slot,
   }
   if (!loaded && loaded.error().code == Code::kCancelled) {
     slot->state = ShelfState::kUnloaded;
-    end_preload(*slot, &loaded.error());
+    end_preload(*slot, nullptr);
     if (slot->forget) {
       take_off(slot);
     } else if (!slot->waiters.empty() && !closing) {
@@ -286,6 +278,10 @@ void ModelShelf::Core::settle_load(const ShelfSlotPtr& slot,
   slot->context_tokens = slot->model->served().context_tokens;
   slot->kv_held = slot->model->served().worker->load().kv_bytes_total;
   end_preload(*slot, nullptr);
+  if (slot->unwanted) {  // since the load could last be given up
+    begin_drain(slot, slot->forget);
+    return;
+  }
   for (std::shared_ptr<ShelfWaiter>& waiter : slot->waiters)
     mail.letters.emplace_back(std::move(waiter), lease(slot));
   slot->waiters.clear();
@@ -380,7 +376,7 @@ void ModelShelf::Core::remove(const ShelfSlotPtr& slot, bool forget, ShelfMail& 
       }
       std::erase(queue, slot);
       slot->state = ShelfState::kUnloaded;
-      end_preload(*slot, &gone);
+      end_preload(*slot, nullptr);
       if (forget) take_off(slot);
       return;
     case ShelfState::kReady:
