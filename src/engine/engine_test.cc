@@ -158,6 +158,61 @@ TEST(Engine, AFullQueueRefusesAndAFreedPlaceIsFreeAtOnce) {
   EXPECT_TRUE(engine->drain(kNever));
 }
 
+TEST(Engine, TellsHowLongANewOrderWaits) {
+  tensor::ThreadPool pool(1);
+  Gate gate;
+  gate.open = true;
+  const auto engine = start(pool, {.max_batch = 2, .queue = 10}, {.before = gate.hook()});
+  EXPECT_EQ(engine->load().drain_seconds, 0);
+  for (uint64_t i = 0; i < 20; ++i) {
+    auto stream = engine->submit(greedy(prompt_of(30, i), 10));
+    ASSERT_TRUE(stream.has_value());
+    read_all(*stream);
+  }
+  EXPECT_EQ(engine->load().drain_seconds, 0) << "nobody waits";
+  gate.open = false;
+  std::vector<work::TokenStream> streams;
+  const auto ask = [&] {
+    auto stream = engine->submit(greedy(prompt_of(30, streams.size()), 10));
+    ASSERT_TRUE(stream.has_value());
+    streams.push_back(std::move(*stream));
+  };
+  for (int i = 0; i < 6; ++i) ask();
+  gate.entered.acquire();
+  const double six = engine->load().drain_seconds;
+  EXPECT_GT(six, 0);
+  for (int i = 0; i < 6; ++i) ask();
+  EXPECT_GT(engine->load().drain_seconds, 1.5 * six) << "twice as many are ahead";
+  gate.let_all_pass();
+  for (auto& stream : streams) read_all(stream);
+  EXPECT_EQ(engine->load().drain_seconds, 0);
+}
+
+TEST(Engine, APromptIsSharedByThoseOfOneTenantAlone) {
+  tensor::ThreadPool pool(2);
+  const auto engine = start(pool);
+  const auto cached = [&](uint64_t tenant) {
+    Order order = greedy(prompt_of(200, 1), 5);
+    order.cache_salt = {tenant, 0};
+    auto stream = engine->submit(std::move(order));
+    EXPECT_TRUE(stream.has_value());
+    const Answer answer = read_all(*stream);
+    EXPECT_EQ(answer.tokens, ToyForward::greedy(prompt_of(200, 1), 5));
+    return answer.finished->usage.cached_tokens;
+  };
+  EXPECT_EQ(cached(1), 0);
+  EXPECT_EQ(cached(2), 0);
+  EXPECT_EQ(cached(1), 192);
+  EXPECT_EQ(cached(2), 192);
+  EXPECT_EQ(engine->load().cached_tokens, 384);
+  EXPECT_EQ(engine->load().cached_blocks, 12);
+  const auto off = start(pool, {.prefix_cache = false});
+  for (int i = 0; i < 2; ++i) {
+    auto stream = off->submit(greedy(prompt_of(200, 1), 5));
+    EXPECT_EQ(read_all(*stream).finished->usage.cached_tokens, 0);
+  }
+}
+
 TEST(Engine, RefusesWhatItCannotDo) {
   tensor::ThreadPool pool(1);
   const auto engine = start(pool, {.context = 64});
@@ -284,6 +339,8 @@ TEST(Engine, OptionsOutOfBoundsAreNamed) {
   EXPECT_EQ(field({.kv_bytes = 1 << 20, .step_tokens = 63}), "step_tokens");
   EXPECT_EQ(field({.kv_bytes = 1 << 20, .prefill_chunk = 0}), "prefill_chunk");
   EXPECT_EQ(field({.kv_bytes = 1 << 20, .context = -1}), "context");
+  EXPECT_EQ(field({.kv_bytes = 1 << 20, .itl_target = Duration(-1)}), "itl_target");
+  EXPECT_EQ(field({.kv_bytes = 1 << 20, .ttft_target = Duration(-1)}), "ttft_target");
 }
 
 }  // namespace

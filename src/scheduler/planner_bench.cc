@@ -143,7 +143,7 @@ int run(int count, char** words) {
   for (const Load& load : {Load{"prompts of 128, answers of 200", 128, 0, 200},
                            Load{"the same, 4 drafts each", 128, 0, 200, 4},
                            Load{"2,000 shared of 2,128", 2128, 2000, 200},
-                           Load{"too few blocks: preemptions", 128, 0, 200, 0, 0.4},
+                           Load{"too few blocks: some wait", 128, 0, 200, 0, 0.4},
                            Load{"prompts of 16, answers of 8", 16, 0, 8}}) {
     measure(options, load);
   }

@@ -80,6 +80,8 @@ StepPlanner::Room StepPlanner::room_for_prefills(Instant now) const {
   const bool target = limits_.itl_target > Duration::zero();
   const double limit = target ? to_seconds(limits_.itl_target) : limits_.stretch * without;
   room.timed = true;
+  room.tokens =
+      std::min(room.tokens, std::max<int64_t>(2 * last_prefill_, PlannerLimits::kFirstPrefill));
   room.seconds = limit * (1 + urgency(now)) - without;
   room.least = std::min<int64_t>(room.tokens, limits_.least_prefill);
   return room;
@@ -101,6 +103,7 @@ void StepPlanner::spend(Room& room, const Slice& slice) const {
 
 void StepPlanner::give_prefills(Instant now) {
   Room room = room_for_prefills(now);
+  const int64_t already = plan_.tokens;
   const size_t before = running_.size();
   auto prefills = static_cast<int64_t>(before - decodes_);
   for (size_t i = 0; room.tokens > 0 && (i < running_.size() || admit_next()); ++i) {
@@ -117,6 +120,7 @@ void StepPlanner::give_prefills(Instant now) {
     claim(at(id));
     if (given > 0) spend(room, plan_.slices.back());
   }
+  if (room.timed && plan_.tokens > already) last_prefill_ = plan_.tokens - already;
 }
 
 // Plans up to `tokens` tokens and `rows` logit rows of a running sequence; the number of tokens

@@ -58,10 +58,13 @@ struct PlannerLimits {
   // How long a step in which somebody decodes may take; prompts get what is left (measured()
   // teaches the planner what that is, until then prefill_tokens is the only limit). 0: no target,
   // then prompts make such a step at most `stretch` times as long as it were without them. In
-  // either case a step has room for least_prefill tokens of prompts, so that these go on.
+  // either case a step has room for least_prefill tokens of prompts, so that these go on, and for
+  // no more than twice as many as the last such step (or kFirstPrefill), should the time have been
+  // learned wrongly.
   Duration itl_target{};
   double stretch = 1.7;
-  int32_t least_prefill = 16;
+  int32_t least_prefill = 4;
+  static constexpr int32_t kFirstPrefill = 32;
   // How long a prompt may take from its arrival to its first token; 0: no target. The second half
   // of that time raises the limit above, up to twice.
   Duration ttft_target{};
@@ -273,11 +276,12 @@ class StepPlanner {
 
   // The step in the making.
   StepPlan plan_;
-  StepShape shape_;         // of plan_
-  bool planned_ = false;    // a plan waits for its commit
-  bool preempted_ = false;  // by this plan
-  size_t decodes_ = 0;      // so many leading slices are of sequences one token behind
-  int64_t slack_ = 0;       // blocks that admissions may still promise; see admission.cc
+  StepShape shape_;           // of plan_
+  bool planned_ = false;      // a plan waits for its commit
+  bool preempted_ = false;    // by this plan
+  int64_t last_prefill_ = 0;  // tokens of prompts in the last step that had a time limit for them
+  size_t decodes_ = 0;        // so many leading slices are of sequences one token behind
+  int64_t slack_ = 0;         // blocks that admissions may still promise; see admission.cc
   bool slack_known_ = false;
   std::vector<Hash128> claims_;  // names of the blocks that prompts of this step are filling
 

@@ -7,7 +7,7 @@
 namespace mill::scheduler {
 namespace {
 
-// A machine on which a step takes 2 ms, 50 us a token, 100 us a row, 20 ns a pair.
+// A machine on which a step takes 2 ms, 50 us a token, 100 us a row, 300 ns a read, 20 ns a pair.
 double truly(const StepShape& shape) {
   return 2e-3 + 50e-6 * static_cast<double>(shape.tokens) +
          100e-6 * static_cast<double>(shape.rows) + 20e-9 * static_cast<double>(shape.pairs);
@@ -24,12 +24,16 @@ StepShape with_prompt(StepShape shape, int64_t first, int64_t count) {
   return shape;
 }
 
-TEST(StepTime, CountsPairs) {
+TEST(StepTime, CountsReadsAndPairs) {
   StepShape shape;
   shape.add(3, 2, 1);  // tokens 3 and 4 look at 4 and 5 tokens
   EXPECT_EQ(shape.tokens, 2);
   EXPECT_EQ(shape.rows, 1);
+  EXPECT_EQ(shape.reads, 5);
   EXPECT_EQ(shape.pairs, 9);
+  shape.add(7, 1, 1);
+  EXPECT_EQ(shape.slices, 2);
+  EXPECT_EQ(shape.reads, 13);
 }
 
 TEST(StepTime, LearnsFromNoisySteps) {
@@ -72,6 +76,25 @@ TEST(StepTime, TellsHowManyTokensFit) {
   EXPECT_EQ(time.tokens_within(-1, 0), 0);
 }
 
+// Something else uses the machine now: all is slower alike, the proportions stay.
+TEST(StepTime, FollowsTheSpeedOfTheMachine) {
+  std::mt19937_64 random(4);
+  std::uniform_real_distribution<double> noise(0.9, 1.1);
+  StepTime time;
+  double slower = 1;
+  const auto teach = [&](const StepShape& shape) {
+    time.learn(shape, slower * truly(shape) * noise(random));
+  };
+  for (int i = 0; i < 300; ++i) teach(with_prompt(decodes(i % 16, 300), i % 5 * 300, 8 + i % 90));
+  for (int i = 0; i < 300; ++i) teach(decodes(15, 300 + i));
+  slower = 2.5;
+  for (int i = 0; i < 100; ++i) teach(decodes(15, 600 + i));
+  const StepShape base = decodes(15, 700);
+  const StepShape mixed = with_prompt(base, 1000, 60);
+  EXPECT_NEAR(time.seconds(base) / (slower * truly(base)), 1, 0.2);
+  EXPECT_NEAR(time.seconds(mixed) / time.seconds(base) / (truly(mixed) / truly(base)), 1, 0.15);
+}
+
 // Long stretches of the same step must not wash out what a prompt costs.
 TEST(StepTime, RemembersPromptsThroughAnHourOfDecodes) {
   std::mt19937_64 random(2);
@@ -86,7 +109,7 @@ TEST(StepTime, RemembersPromptsThroughAnHourOfDecodes) {
     time.learn(shape, truly(shape) * noise(random));
   }
   const StepShape mixed = with_prompt(decodes(15, 300), 1000, 100);
-  EXPECT_NEAR(time.seconds(mixed) / truly(mixed), 1.0, 0.35);
+  EXPECT_NEAR(time.seconds(mixed) / truly(mixed), 1.0, 0.15);
 }
 
 TEST(StepTime, OneDisturbedStepDoesNotCount) {
