@@ -56,6 +56,33 @@ TEST_F(Root, Version1) {
   EXPECT_EQ(usable_cores(root_, 6), 3);
 }
 
+TEST_F(Root, PagesOfFilesThatCanGoCountAsLeft) {
+  write("proc/self/cgroup", "0::/mill\n");
+  write("sys/fs/cgroup/mill/memory.max", "5000000\n");
+  write("sys/fs/cgroup/mill/memory.current", "4500000\n");
+  write("sys/fs/cgroup/mill/memory.stat",
+        "anon 500000\nfile 4000000\ninactive_anon 7\nactive_anon 9\ninactive_file 3000000\n"
+        "active_file 1000000\n");
+  EXPECT_EQ(available_memory_bytes(root_), 5000000 - 4500000 + 3000000 + 1000000 / 2);
+  write("sys/fs/cgroup/mill/memory.stat", "inactive_file 9000000000\n");  // never more than is used
+  EXPECT_EQ(available_memory_bytes(root_), 5000000);
+}
+
+TEST_F(Root, PagesOfFilesInVersion1AreThoseOfTheGroupsBelowToo) {
+  write("proc/self/cgroup", "4:memory:/box\n");
+  write("sys/fs/cgroup/memory/box/memory.limit_in_bytes", "9000000\n");
+  write("sys/fs/cgroup/memory/box/memory.usage_in_bytes", "8000000\n");
+  write("sys/fs/cgroup/memory/box/memory.stat", "inactive_file 1\ntotal_inactive_file 2000000\n");
+  EXPECT_EQ(available_memory_bytes(root_), 3000000);
+}
+
+TEST_F(Root, AnonymousMemoryIsTheProcesssOwn) {
+  EXPECT_EQ(anonymous_memory_bytes(root_), 0);
+  write("proc/self/status", "VmRSS:\t 900 kB\nRssAnon:\t     700 kB\nRssFile: 1 kB\n");
+  EXPECT_EQ(anonymous_memory_bytes(root_), 700 * 1024);
+  EXPECT_GT(anonymous_memory_bytes(), 0);
+}
+
 TEST_F(Root, NonsenseIsPassedOver) {
   write("proc/self/cgroup", "0\n:::\n0::/../../..\n\xFF\n");
   write("sys/fs/cgroup/cpu.max", "many 0\n");
