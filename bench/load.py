@@ -28,7 +28,8 @@ VOCABULARY = 32000  # prompts are drawn from ids that every model here has
 
 
 def parser(doc, model="smollm2", rounds=3):
-    """The options that every script has."""
+    """The options that every script has. A script that is told to end ends its servers too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     new = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
