@@ -182,6 +182,21 @@ def memory_comes_back_when_a_model_goes():
 
 
 @test
+def a_load_never_holds_the_weights_twice():
+    for name, file in models.FILES.items():
+        path = models.folder() / file
+        if not path.is_file():
+            print(f"     skipped: no {path}")
+            continue
+        with mill.serve(BINARY, path, "--kv-memory", KV) as server:
+            status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+            peak = next(int(l.split()[1]) * 1024 for l in status.splitlines() if "VmHWM" in l)
+        size = path.stat().st_size
+        print(f"     {name}: file {size / MIB:.0f} MiB, peak {peak / MIB:.0f}, {peak / size:.2f}")
+        need(peak < 1.3 * size, f"{name}: {peak / size:.2f} times the file at the peak of the load")
+
+
+@test
 def a_hundred_requests_bring_a_model_once():
     listed = f"- model: {SMOLLM2}\n  id: small\n- {{model: {GEMMA}, id: gemma, preload: false}}\n"
     with serving(listed=listed) as server:
