@@ -97,6 +97,22 @@ TEST(PlannerDrafts, TakeWhatIsLeftOfRowsTokensAndBlocks) {
   EXPECT_EQ(blocks.plan(kStart).slices[0].drafts, 2);
 }
 
+TEST(PlannerDrafts, ThoseWhoGuessShareWhatIsLeft) {
+  PlannerLimits few = limits();
+  few.logit_rows = 12;
+  StepPlanner planner(few);
+  std::vector<SequenceId> ids;
+  for (int i = 0; i < 4; ++i) ids.push_back(add(planner, 3, 9));
+  planner.plan(kStart);
+  play(planner);
+  for (const SequenceId id : {ids[0], ids[2], ids[3]}) planner.draft(id, Tokens(9, 5));
+  const StepPlan& plan = planner.plan(kStart);
+  EXPECT_EQ(slice_of(plan, ids[0])->drafts, 3);
+  EXPECT_EQ(slice_of(plan, ids[1])->drafts, 0);
+  EXPECT_EQ(slice_of(plan, ids[2])->drafts, 3);
+  EXPECT_EQ(slice_of(plan, ids[3])->drafts, 2);
+}
+
 TEST(PlannerDrafts, TakeNothingFromAPromptAndPreemptNobody) {
   PlannerLimits few = limits();
   few.step_tokens = 16;

@@ -209,39 +209,46 @@ void StepPlanner::claim(const Sequence& s) {
   if (k < s.chain.size() && s.logits_from > s.computed) claims_.push_back(s.chain[k]);
 }
 
-// Time that is left for drafts.
+// Time that is left for drafts: what a prompt would get. One alone makes nobody wait but itself.
 double StepPlanner::seconds_for_drafts() const {
   const bool target = limits_.itl_target > Duration::zero();
-  const bool prompts = plan_.slices.size() > decodes_;
-  if (!time_.known() || !(target || prompts)) return std::numeric_limits<double>::infinity();
+  if (!time_.known() || (!target && plan_.slices.size() == 1)) {
+    return std::numeric_limits<double>::infinity();
+  }
   StepShape whole;
   for (const Slice& slice : plan_.slices) whole.add(slice.first, slice.count, slice.logit_rows);
   const double limit =
       target ? to_seconds(limits_.itl_target) : limits_.stretch * time_.seconds(shape_);
-  return limit - time_.seconds(whole);
+  return std::max(limit - time_.seconds(whole), 0.0);
+}
+
+// Drafts that a slice has, for the tokens as they are now.
+int64_t StepPlanner::drafts_for(const Slice& slice) const {
+  const Sequence& s = at(slice.sequence);
+  if (slice.count != 1 || slice.logit_rows != 1 || !s.generates) return 0;
+  if (s.drafts.empty() || s.drafted_at != std::ssize(s.tokens)) return 0;
+  return std::ssize(s.drafts) - 1;
 }
 
 void StepPlanner::give_drafts() {
-  double seconds = std::numeric_limits<double>::infinity();
-  bool asked = false;
-  // A preemption may have taken slices from the front part: those that are left are told by size.
+  const auto asks = [&](const Slice& slice) { return drafts_for(slice) > 0; };
+  auto asking = std::count_if(plan_.slices.begin(), plan_.slices.end(), asks);
+  if (asking == 0) return;
+  double seconds = seconds_for_drafts();
   for (Slice& slice : plan_.slices) {
+    if (!asks(slice)) continue;
     Sequence& s = at(slice.sequence);
-    if (slice.count != 1 || !s.generates || s.drafts.size() < 2) continue;
-    if (s.drafted_at != static_cast<int64_t>(s.tokens.size()) || slice.logit_rows != 1) continue;
-    if (!asked) seconds = seconds_for_drafts();
-    asked = true;
     StepShape one;
     one.add(slice.first, 1, 1);
     const double each = time_.seconds(one) - time_.seconds({});
-    const auto held = static_cast<int64_t>(s.blocks.size());
+    const int64_t left =
+        std::min(limits_.step_tokens - plan_.tokens, limits_.logit_rows - plan_.logit_rows);
+    const int64_t room = (std::ssize(s.blocks) + pool_.free()) * limits_.block_tokens;
+    // As much as the others behind it, at least.
     int64_t drafts =
-        std::min({static_cast<int64_t>(s.drafts.size()) - 1, limits_.step_tokens - plan_.tokens,
-                  limits_.logit_rows - plan_.logit_rows,
-                  (held + pool_.free()) * limits_.block_tokens - slice.first - 1});
-    if (each * static_cast<double>(drafts) > seconds) {
-      drafts = static_cast<int64_t>(std::max(seconds, 0.0) / each);
-    }
+        std::min({drafts_for(slice), (left + asking - 1) / asking, room - slice.first - 1});
+    const double share = seconds / static_cast<double>(asking--);
+    if (each * static_cast<double>(drafts) > share) drafts = static_cast<int64_t>(share / each);
     if (drafts <= 0) continue;
     seconds -= each * static_cast<double>(drafts);
     acquire(s, slice.first + 1 + drafts);

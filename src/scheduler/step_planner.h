@@ -57,10 +57,10 @@ struct PlannerLimits {
 
   // How long a step in which somebody decodes may take; prompts get what is left (measured()
   // teaches the planner what that is, until then prefill_tokens is the only limit). 0: no target,
-  // then prompts make such a step at most `stretch` times as long as it were without them. In
-  // either case a step has room for least_prefill tokens of prompts, so that these go on, and for
-  // no more than twice as many as the last such step (or kFirstPrefill), should the time have been
-  // learned wrongly.
+  // then prompts, and drafts beside others, make such a step at most `stretch` times as long as it
+  // were without them. In either case a step has room for least_prefill tokens of prompts, so that
+  // these go on, and for no more than twice as many as the last such step (or kFirstPrefill),
+  // should the time have been learned wrongly.
   Duration itl_target{};
   double stretch = 1.7;
   int32_t least_prefill = 4;
@@ -235,6 +235,7 @@ class StepPlanner {
   void spend(Room& room, const Slice& slice) const;
   double urgency(Instant now) const;
   double seconds_for_drafts() const;
+  int64_t drafts_for(const Slice& slice) const;
   int64_t give(SequenceId id, int64_t tokens, int64_t rows);
   bool make_room(SequenceId id);
   void acquire(Sequence& sequence, int64_t upto_tokens);
