@@ -200,6 +200,12 @@ Result<std::vector<ModelPlan>> model_plans(const Settings& settings) {
         "or --models with a file that lists some",
         "model");
   }
+  if (plans.size() > kMostModels) {
+    return fail(Code::kInvalid,
+                fmt::format("there are {} models, and a server holds {} at most", plans.size(),
+                            kMostModels),
+                "models");
+  }
   return plans;
 }
 

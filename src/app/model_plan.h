@@ -13,6 +13,8 @@
 
 namespace mill::app {
 
+inline constexpr size_t kMostModels = 256;  // of one server, loaded or not
+
 struct ModelPlan {
   std::string model;     // a catalogue name or a path
   std::string id;        // what clients call it
@@ -33,7 +35,7 @@ Result<ModelPlan> model_plan_of(const gateway::ModelWish& fields, const Settings
                                 const std::string& where);
 
 // All that --model and the file of --models name, in this order. kInvalid when there is neither,
-// when two have one id (file:line), or as read_models_file.
+// when two have one id (file:line), when there are more than kMostModels, or as read_models_file.
 Result<std::vector<ModelPlan>> model_plans(const Settings& settings);
 
 // A list of entries. kNotFound, kPermission or kIo when the file can't be read; kInvalid with

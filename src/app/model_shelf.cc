@@ -135,6 +135,10 @@ Task<Result<gateway::ModelStatus>> ModelShelf::load(gateway::ModelWish wish, boo
     std::lock_guard lock(core_->mutex);
     if (core_->closing) co_return fail(closed());
     slot = core_->slot_of(plan.id);
+    if (!slot && core_->slots.size() >= kMostModels) {
+      co_return fail(Code::kOverloaded,
+                     fmt::format("there are {} models already: DELETE one", kMostModels), "id");
+    }
     if (!slot) slot = core_->take_in(plan, now());
     const bool at_rest = slot->state == ShelfState::kUnloaded || slot->state == ShelfState::kFailed;
     if (at_rest) {

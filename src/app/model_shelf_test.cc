@@ -156,6 +156,35 @@ TEST(ModelShelf, what_operators_ask_for_is_checked) {
   EXPECT_EQ(mill.complete("z").status, 200);
 }
 
+TEST(ModelShelf, there_is_an_end_to_how_many_it_holds) {
+  std::vector<ModelPlan> plans;
+  for (size_t i = 0; i < kMostModels; ++i) plans.push_back(plan_for_test(std::to_string(i)));
+  ShelfMill mill(std::move(plans));
+  EXPECT_EQ(mill.ask("POST", "/admin/models", R"({"model":"a"})").status, 503);
+  EXPECT_EQ(mill.ask("DELETE", "/admin/models/7").status, 200);
+  EXPECT_EQ(mill.ask("POST", "/admin/models", R"({"model":"a","wait":true})").status, 200);
+}
+
+TEST(ModelShelf, how_models_stand_is_json) {
+  ModelPlan half = leaving("half");
+  half.share = 0.5;
+  ShelfMill mill({half, plan_for_test("whole")});
+  EXPECT_EQ(mill.complete("half").status, 200);
+  const net::RawResponse listed = mill.ask("GET", "/admin/models");
+  EXPECT_EQ(listed.status, 200);
+  const json::value body = json::parse(listed.body);
+  const json::object& first = body.at("data").at(0).as_object();
+  EXPECT_EQ(first.at("id").as_string(), "half");
+  EXPECT_EQ(first.at("state").as_string(), "ready");
+  EXPECT_EQ(first.at("share").as_double(), 0.5);
+  EXPECT_EQ(first.at("idle_unload_seconds").to_number<double>(), 60);
+  EXPECT_EQ(first.at("memory_bytes").as_int64(), 1000);
+  EXPECT_EQ(first.at("load").at("running").as_int64(), 0);
+  const json::object& second = body.at("data").at(1).as_object();
+  EXPECT_EQ(second.at("share").to_number<double>(), 1);
+  EXPECT_FALSE(second.contains("memory_bytes"));
+}
+
 TEST(ModelShelf, two_operators_at_once_load_it_once) {
   ShelfMill mill({});
   mill.loader.set("a", {.hold = true});
@@ -349,9 +378,8 @@ TEST(ModelShelf, close_lets_nobody_wait) {
   mill.loader.set("a", {.hold = true});
   net::RawClient a = mill.begin_completion("a");
   net::RawClient b = mill.begin_completion("b");
-  ASSERT_TRUE(ShelfMill::soon([&] {
-    return mill.status("b").waiting == 1 && mill.loader.loads() == 1;
-  }));
+  ASSERT_TRUE(
+      ShelfMill::soon([&] { return mill.status("b").waiting == 1 && mill.loader.loads() == 1; }));
   mill.shelf->close();
   EXPECT_EQ(a.response().status, 503);
   EXPECT_EQ(b.response().status, 503);

@@ -22,40 +22,68 @@ Result<ModelAdmin*> admin_of(Stations at, const net::HttpExchange& http) {
   return fail(Code::kNotFound, "the models of this server are fixed");
 }
 
-json::object load_json(const work::Load& load) {
-  return {{"running", load.running},
-          {"waiting", load.waiting},
-          {"kv_blocks_total", load.kv_blocks_total},
-          {"kv_blocks_free", load.kv_blocks_free},
-          {"kv_bytes_total", load.kv_bytes_total},
-          {"generated_tokens", load.generated_tokens}};
+void add_name(std::string& out, std::string_view name) {
+  if (!out.ends_with('{')) out += ',';
+  append_json_string(out, name);
+  out += ':';
 }
 
-json::object json_of(const ModelStatus& status) {
-  json::object out{
-      {"id", status.id},       {"model", status.model},       {"state", status.state},
-      {"share", status.share}, {"requests", status.requests}, {"requests_waiting", status.waiting}};
-  if (status.state == "loading") out["progress"] = status.progress;
-  if (!status.reason.empty()) out["reason"] = status.reason;
-  if (!status.warning.empty()) out["warning"] = status.warning;
-  if (status.context_tokens > 0) out["context_length"] = status.context_tokens;
-  if (status.file_bytes > 0) out["file_bytes"] = status.file_bytes;
-  out["idle_unload_seconds"] =
-      status.idle_unload_seconds ? json::value(*status.idle_unload_seconds) : json::value(nullptr);
+void add(std::string& out, std::string_view name, std::string_view text) {
+  add_name(out, name);
+  append_json_string(out, text);
+}
+
+// Whole numbers without a fraction, others as people write them.
+void add(std::string& out, std::string_view name, double number) {
+  add_name(out, name);
+  fmt::format_to(std::back_inserter(out), "{}", number);
+}
+
+void add(std::string& out, std::string_view name, int64_t number) {
+  add_name(out, name);
+  fmt::format_to(std::back_inserter(out), "{}", number);
+}
+
+std::string json_of(const work::Load& load) {
+  std::string out = "{";
+  add(out, "running", load.running);
+  add(out, "waiting", load.waiting);
+  add(out, "kv_blocks_total", load.kv_blocks_total);
+  add(out, "kv_blocks_free", load.kv_blocks_free);
+  add(out, "kv_bytes_total", load.kv_bytes_total);
+  add(out, "generated_tokens", load.generated_tokens);
+  return out + '}';
+}
+
+std::string json_of(const ModelStatus& status) {
+  std::string out = "{";
+  add(out, "id", status.id);
+  add(out, "model", status.model);
+  add(out, "state", status.state);
+  add(out, "share", status.share);
+  add(out, "requests", status.requests);
+  add(out, "requests_waiting", status.waiting);
+  if (status.state == "loading") add(out, "progress", status.progress);
+  if (!status.reason.empty()) add(out, "reason", status.reason);
+  if (!status.warning.empty()) add(out, "warning", status.warning);
+  if (status.context_tokens > 0) add(out, "context_length", int64_t{status.context_tokens});
+  if (status.file_bytes > 0) add(out, "file_bytes", status.file_bytes);
+  if (status.idle_unload_seconds) add(out, "idle_unload_seconds", *status.idle_unload_seconds);
   if (status.memory_bytes > 0) {
-    out["memory_bytes"] = status.memory_bytes;
-    out["idle_seconds"] = status.idle_seconds;
-    out["load"] = load_json(status.load);
+    add(out, "memory_bytes", status.memory_bytes);
+    add(out, "idle_seconds", status.idle_seconds);
+    add_name(out, "load");
+    out += json_of(status.load);
   }
-  return out;
+  return out + '}';
 }
 
-Task<Status> send(Stations at, net::HttpExchange& http, int status, json::value body) {
+Task<Status> send(Stations at, net::HttpExchange& http, int status, std::string body) {
   net::HttpReply reply;
   reply.status = status;
   reply.content_type = "application/json";
   reply.headers = api_headers(http, at.options.delivery.cors_origin);
-  reply.body = json::serialize(body);
+  reply.body = std::move(body);
   Status sent = co_await http.reply(std::move(reply));
   co_return sent;
 }
@@ -119,9 +147,12 @@ Result<UnloadRequest> read_unload_request(const net::HttpRequest& http) {
 
 Task<Status> serve_admin_models(Stations at, net::HttpExchange& http, RequestRecord&) {
   MILL_CO_TRY(const ModelAdmin* admin, admin_of(at, http));
-  json::array models;
-  for (const ModelStatus& status : admin->status()) models.push_back(json_of(status));
-  json::value body = json::object{{"object", "list"}, {"data", std::move(models)}};
+  std::string body = R"({"object":"list","data":[)";
+  for (const ModelStatus& status : admin->status()) {
+    if (!body.ends_with('[')) body += ',';
+    body += json_of(status);
+  }
+  body += "]}";
   Status sent = co_await send(at, http, 200, std::move(body));
   co_return sent;
 }

@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -263,6 +264,21 @@ def admin_is_for_who_may():
         key = {"Authorization": "Bearer corn and rye"}
         need(call(server, "GET", "/admin/models", headers=key)[0] == 200, "the key does not open")
         need("corn and rye" not in server.log.read_text(), "the key is in the log")
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing; it only says which way it would go
+            outside = probe.getsockname()[0]
+        except OSError:
+            outside = "127.0.0.1"
+    if not outside.startswith("127."):
+        with serving("--host", "0.0.0.0") as server:
+            need(call(server, "GET", "/admin/models")[0] == 200, "the loopback was refused")
+            server.host = outside
+            local = {"Host": "localhost"}
+            need(call(server, "GET", "/admin/models", headers=local)[0] == 403, "a stranger got in")
+            server.host = "127.0.0.1"
+    else:
+        print("     skipped: this machine has no address but the loopback's")
     with serving() as server:
         page = {"Origin": "https://elsewhere.example"}
         need(call(server, "GET", "/admin/models", headers=page)[0] == 403, "a web page was let in")
