@@ -69,8 +69,8 @@ constexpr Setting kTable[] = {
     {"token-budget", Kind::kInteger, kServe | kBench, "512",
      "tokens in one step, prompts and answers together", 16, 65536},
     {"itl-target", Kind::kDuration, kServe | kBench, "0s",
-     "time between two tokens of an answer that prompts in the same step may not exceed; 0s: they "
-     "make a step 1.7 times as long at most",
+     "time between two tokens of an answer that prompts in the same step may not exceed; 0s: one "
+     "prompt beside many answers makes a step 1.7 times as long, more prompts longer",
      0, 60},
     {"ttft-target", Kind::kDuration, kServe | kBench, "0s",
      "time to the first token to aim at: prompts that are late get more of each step; 0s: none", 0,

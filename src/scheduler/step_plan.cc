@@ -78,7 +78,12 @@ StepPlanner::Room StepPlanner::room_for_prefills(Instant now) const {
   if (!time_.known()) return room;
   const double without = time_.seconds(shape_);
   const bool target = limits_.itl_target > Duration::zero();
-  const double limit = target ? to_seconds(limits_.itl_target) : limits_.stretch * without;
+  // Who waits for the first token counts as much as who waits for the next.
+  const auto open = static_cast<size_t>(limits_.max_running) - running_.size();
+  const size_t prompts = running_.size() - decodes_ + std::min(open, waiting_.size());
+  const double parts = static_cast<double>(prompts) / static_cast<double>(decodes_);
+  const double limit =
+      target ? to_seconds(limits_.itl_target) : (limits_.stretch + parts) * without;
   room.timed = true;
   room.tokens =
       std::min(room.tokens, std::max<int64_t>(2 * last_prefill_, PlannerLimits::kFirstPrefill));

@@ -56,13 +56,14 @@ struct PlannerLimits {
   int32_t logit_rows = 64;       // of one step; at least max_running
 
   // How long a step in which somebody decodes may take; prompts get what is left (measured()
-  // teaches the planner what that is, until then prefill_tokens is the only limit). 0: no target,
-  // then prompts, and drafts beside others, make such a step at most `stretch` times as long as it
-  // were without them. In either case a step has room for least_prefill tokens of prompts, so that
-  // these go on, and for no more than twice as many as the last such step (or kFirstPrefill),
-  // should the time have been learned wrongly.
+  // teaches the planner what that is, until then prefill_tokens is the only limit). 0: no target;
+  // then p prompts beside d that decode make a step at most `stretch` + p / d times as long as it
+  // were without them: one prompt hardly disturbs a crowd, and a crowd of prompts is not held up by
+  // one. In either case a step has room for least_prefill tokens of prompts, so that these go on,
+  // and for no more than twice as many as the last such step (or kFirstPrefill), should the time
+  // have been learned wrongly. Drafts beside others may stretch a step, too.
   Duration itl_target{};
-  double stretch = 1.7;
+  double stretch = 1.6;
   int32_t least_prefill = 4;
   static constexpr int32_t kFirstPrefill = 32;
   // How long a prompt may take from its arrival to its first token; 0: no target. The second half
