@@ -5,6 +5,7 @@
 #include "app/model_store.h"
 #include "app/model_text.h"
 #include "app/progress.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "device/limits.h"
 
@@ -40,12 +41,16 @@ Result<Mill> make_mill(const Settings& settings) {
   if (threads == 0) threads = std::max(1, device::usable_cores());
   mill.pool = std::make_unique<tensor::ThreadPool>(static_cast<int>(threads));
   MILL_TRY(mill.backend, tensor::make_backend(settings.text("backend")));
+  const std::optional<tensor::KvType> kv_type = tensor::kv_type_named(settings.text("kv-type"));
+  MILL_CHECK(kv_type.has_value());  // the table of settings knows the same names
+  mill.kv_type = *kv_type;
   return mill;
 }
 
 Result<std::unique_ptr<model::Decoder>> load_decoder(const ModelFile& model, const Mill& mill,
                                                      model::DecoderLimits limits,
                                                      const model::OnProgress& progress) {
+  limits.kv_type = mill.kv_type;
   if (progress)
     return model::Decoder::load(model.file, *mill.backend, *mill.pool, limits, progress);
   const uint64_t bytes = model.file->bytes().size();

@@ -39,11 +39,12 @@ Result<ModelText> open_model_text(const model::Gguf& file);
 struct Mill {
   std::unique_ptr<tensor::ThreadPool> pool;
   std::unique_ptr<tensor::Backend> backend;
+  tensor::KvType kv_type = tensor::KvType::kI8;  // of the caches of all models
 };
 Result<Mill> make_mill(const Settings& settings);
 
-// Loads the weights; without `progress`, a progress bar on standard error when it is a terminal and
-// loading takes long.
+// Loads the weights, for a cache of mill.kv_type; without `progress`, a progress bar on standard
+// error when it is a terminal and loading takes long.
 Result<std::unique_ptr<model::Decoder>> load_decoder(const ModelFile& model, const Mill& mill,
                                                      model::DecoderLimits limits,
                                                      const model::OnProgress& progress = {});

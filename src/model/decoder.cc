@@ -50,29 +50,26 @@ Rows first_rows(Rows all, int64_t rows) {
   return all;
 }
 
-const float* or_null(const std::vector<float>& values) { return values.empty() ? nullptr : values.data(); }
+const float* or_null(const std::vector<float>& values) {
+  return values.empty() ? nullptr : values.data();
+}
 
 }  // namespace
-
-size_t KvLayout::plane_bytes() const {
-  return static_cast<size_t>(kv_heads) * tensor::kBlockTokens * static_cast<size_t>(head_dim) *
-         tensor::bytes_of(type);
-}
 
 // The buffers of one forward, for the most rows a forward may have.
 struct Workspace {
   tensor::Arena arena;
-  Matrix hidden;                 // [batch, dim] the residual stream
-  Activations normed;            // [batch, dim]
-  Matrix q, k, v;                // [batch, heads * head_dim], [batch, kv_heads * head_dim]
-  Activations attended;          // [batch, heads * head_dim]
-  Matrix gate, up;               // [batch, ffn_dim]
-  Activations gated;             // [batch, ffn_dim]
-  Matrix sublayer;               // [batch, dim], only with sandwich norms
-  Matrix cos[2], sin[2];         // [batch, dims / 2] of the global and the local rope
-  Matrix last_hidden;            // [logit rows, dim]
-  Activations last_normed;       // [logit rows, dim]
-  Matrix logits;                 // [logit rows, vocabulary]
+  Matrix hidden;            // [batch, dim] the residual stream
+  Activations normed;       // [batch, dim]
+  Matrix q, k, v;           // [batch, heads * head_dim], [batch, kv_heads * head_dim]
+  Activations attended;     // [batch, heads * head_dim]
+  Matrix gate, up;          // [batch, ffn_dim]
+  Activations gated;        // [batch, ffn_dim]
+  Matrix sublayer;          // [batch, dim], only with sandwich norms
+  Matrix cos[2], sin[2];    // [batch, dims / 2] of the global and the local rope
+  Matrix last_hidden;       // [logit rows, dim]
+  Activations last_normed;  // [logit rows, dim]
+  Matrix logits;            // [logit rows, vocabulary]
 
   static Result<Workspace> make(const DecoderConfig& config, const DecoderWeights& weights,
                                 const DecoderLimits& limits);
@@ -86,9 +83,10 @@ Result<Workspace> Workspace::make(const DecoderConfig& config, const DecoderWeig
   const int64_t matrices = rows * (2 * config.dim + q_dim + 2 * kv_dim + 2 * config.ffn_dim +
                                    config.rope.dims + config.local_rope.dims) +
                            last * (config.dim + config.vocabulary);
-  const size_t bytes = static_cast<size_t>(matrices) * sizeof(float) + activation_bytes(rows, config.dim) +
-                       activation_bytes(rows, q_dim) + activation_bytes(rows, config.ffn_dim) +
-                       activation_bytes(last, config.dim) + 16 * 64;
+  const size_t bytes = static_cast<size_t>(matrices) * sizeof(float) +
+                       activation_bytes(rows, config.dim) + activation_bytes(rows, q_dim) +
+                       activation_bytes(rows, config.ffn_dim) + activation_bytes(last, config.dim) +
+                       16 * 64;
   Workspace made;
   MILL_TRY(made.arena, tensor::Arena::reserve(bytes));
   tensor::Arena& arena = made.arena;
@@ -114,11 +112,17 @@ Result<Workspace> Workspace::make(const DecoderConfig& config, const DecoderWeig
 }
 
 struct Decoder::Impl {
-  Impl(std::shared_ptr<const Gguf> f, DecoderConfig c, DecoderWeights w, DecoderLimits l, Workspace s,
-       const tensor::Backend& b, tensor::ThreadPool& p)
-      : file(std::move(f)), config(std::move(c)), weights(std::move(w)), limits(l), space(std::move(s)),
-        backend(b), pool(p),
-        rope{Rope(config.rope, weights.rope_factors), Rope(config.local_rope, weights.rope_factors)} {}
+  Impl(std::shared_ptr<const Gguf> f, DecoderConfig c, DecoderWeights w, DecoderLimits l,
+       Workspace s, const tensor::Backend& b, tensor::ThreadPool& p)
+      : file(std::move(f)),
+        config(std::move(c)),
+        weights(std::move(w)),
+        limits(l),
+        space(std::move(s)),
+        backend(b),
+        pool(p),
+        rope{Rope(config.rope, weights.rope_factors),
+             Rope(config.local_rope, weights.rope_factors)} {}
 
   std::shared_ptr<const Gguf> file;
   DecoderConfig config;
@@ -135,7 +139,7 @@ struct Decoder::Impl {
   std::vector<tensor::Slice> slices;
 
   KvLayout kv_layout() const {
-    return {backend.kv_type(), config.layers, config.heads.kv_heads, config.heads.head_dim};
+    return {limits.kv_type, config.layers, config.heads.kv_heads, config.heads.head_dim};
   }
 
   void run(Team& team, std::span<const SequenceSlice> sequences, std::byte* kv);
@@ -159,7 +163,8 @@ void Decoder::Impl::embed(Team& team, std::span<const SequenceSlice> sequences) 
       if (row < first || row >= last) continue;
       const auto token = static_cast<size_t>(sequence.tokens[i]);
       const std::span<float> to(space.hidden.row(row), dim);
-      tensor::dequantize_row(weights.embedding.dtype, weights.embedding.data + token * row_size, to);
+      tensor::dequantize_row(weights.embedding.dtype, weights.embedding.data + token * row_size,
+                             to);
       if (config.embedding_scale != 1.0F) {
         for (float& value : to) value *= config.embedding_scale;
       }
@@ -178,7 +183,8 @@ tensor::KvLayer Decoder::Impl::kv_layer(int32_t index, std::byte* kv) const {
 }
 
 // hidden += weight · x, through the sublayer's own norm where there is one.
-void Decoder::Impl::add_sublayer(Team& team, const Activations& x, const tensor::PackedMatrix& weight,
+void Decoder::Impl::add_sublayer(Team& team, const Activations& x,
+                                 const tensor::PackedMatrix& weight,
                                  const std::vector<float>& post_norm) {
   const Matrix hidden = first_rows(space.hidden, rows);
   if (post_norm.empty()) {
@@ -199,10 +205,12 @@ void Decoder::Impl::attention_sublayer(Team& team, int32_t index, std::byte* kv)
   const LayerWeights& layer = weights.layers[static_cast<size_t>(index)];
   const bool local = config.windowed[static_cast<size_t>(index)];
   const int kind = local ? 1 : 0;
-  const Matrix q = first_rows(space.q, rows), k = first_rows(space.k, rows), v = first_rows(space.v, rows);
+  const Matrix q = first_rows(space.q, rows), k = first_rows(space.k, rows),
+               v = first_rows(space.v, rows);
   const Activations normed = first_rows(space.normed, rows);
 
-  backend.rms_norm(team, first_rows(space.hidden, rows), layer.attention_norm.data(), config.norm_eps, normed);
+  backend.rms_norm(team, first_rows(space.hidden, rows), layer.attention_norm.data(),
+                   config.norm_eps, normed);
   team.wait();
   const Product products[] = {{.weight = &layer.q, .bias = or_null(layer.q_bias), .out = q},
                               {.weight = &layer.k, .bias = or_null(layer.k_bias), .out = k},
@@ -240,9 +248,11 @@ void Decoder::Impl::attention_sublayer(Team& team, int32_t index, std::byte* kv)
 void Decoder::Impl::ffn_sublayer(Team& team, const LayerWeights& layer) {
   const Activations normed = first_rows(space.normed, rows), gated = first_rows(space.gated, rows);
   const Matrix gate = first_rows(space.gate, rows), up = first_rows(space.up, rows);
-  backend.rms_norm(team, first_rows(space.hidden, rows), layer.ffn_norm.data(), config.norm_eps, normed);
+  backend.rms_norm(team, first_rows(space.hidden, rows), layer.ffn_norm.data(), config.norm_eps,
+                   normed);
   team.wait();
-  const Product products[] = {{.weight = &layer.gate, .out = gate}, {.weight = &layer.up, .out = up}};
+  const Product products[] = {{.weight = &layer.gate, .out = gate},
+                              {.weight = &layer.up, .out = up}};
   backend.products(team, normed, products);
   team.wait();
   backend.gated(team, config.gate, gate, up, gated);
@@ -258,13 +268,14 @@ void Decoder::Impl::head(Team& team, std::span<const SequenceSlice> sequences) {
   for (size_t i = 0; i < sequences.size(); ++i) {
     for (int64_t from = sequences[i].logits_from; from < slices[i].rows; ++from, ++to) {
       if (to < first || to >= last) continue;
-      std::copy_n(space.hidden.row(slices[i].first_row + from), config.dim, space.last_hidden.row(to));
+      std::copy_n(space.hidden.row(slices[i].first_row + from), config.dim,
+                  space.last_hidden.row(to));
     }
   }
   team.wait();
   const Activations normed = first_rows(space.last_normed, logit_rows);
-  backend.rms_norm(team, first_rows(space.last_hidden, logit_rows), weights.output_norm.data(), config.norm_eps,
-                   normed);
+  backend.rms_norm(team, first_rows(space.last_hidden, logit_rows), weights.output_norm.data(),
+                   config.norm_eps, normed);
   team.wait();
   const Matrix logits = first_rows(space.logits, logit_rows);
   const Product product{.weight = &weights.head, .out = logits};
@@ -290,7 +301,8 @@ void Decoder::Impl::run(Team& team, std::span<const SequenceSlice> sequences, st
 Decoder::Decoder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Decoder::~Decoder() = default;
 
-Result<std::unique_ptr<Decoder>> Decoder::load(std::shared_ptr<const Gguf> file, const tensor::Backend& backend,
+Result<std::unique_ptr<Decoder>> Decoder::load(std::shared_ptr<const Gguf> file,
+                                               const tensor::Backend& backend,
                                                tensor::ThreadPool& pool, DecoderLimits limits,
                                                const OnProgress& progress) {
   MILL_TRY(DecoderConfig config, decoder_config_of(*file));
@@ -298,14 +310,23 @@ Result<std::unique_ptr<Decoder>> Decoder::load(std::shared_ptr<const Gguf> file,
   MILL_TRY(DecoderWeights weights, pack_weights(*file, config, backend, pool, progress));
   MILL_TRY(Workspace space, Workspace::make(config, weights, limits));
   file->drop_pages();
-  return std::unique_ptr<Decoder>(new Decoder(std::make_unique<Impl>(
-      std::move(file), std::move(config), std::move(weights), limits, std::move(space), backend, pool)));
+  return std::unique_ptr<Decoder>(
+      new Decoder(std::make_unique<Impl>(std::move(file), std::move(config), std::move(weights),
+                                         limits, std::move(space), backend, pool)));
 }
 
-const DecoderConfig& Decoder::config() const { return impl_->config; }
-const DecoderLimits& Decoder::limits() const { return impl_->limits; }
-KvLayout Decoder::kv_layout() const { return impl_->kv_layout(); }
-size_t Decoder::weight_bytes() const { return impl_->weights.arena.used(); }
+const DecoderConfig& Decoder::config() const {
+  return impl_->config;
+}
+const DecoderLimits& Decoder::limits() const {
+  return impl_->limits;
+}
+KvLayout Decoder::kv_layout() const {
+  return impl_->kv_layout();
+}
+size_t Decoder::weight_bytes() const {
+  return impl_->weights.arena.used();
+}
 
 ConstMatrix Decoder::forward(std::span<const SequenceSlice> sequences, std::byte* kv) {
   Impl& impl = *impl_;
@@ -314,7 +335,10 @@ ConstMatrix Decoder::forward(std::span<const SequenceSlice> sequences, std::byte
   for (const SequenceSlice& sequence : sequences) {
     const auto count = static_cast<int64_t>(sequence.tokens.size());
     MILL_CHECK(count > 0 && sequence.logits_from >= 0 && sequence.logits_from <= count);
-    impl.slices.push_back({.first_row = impl.rows, .rows = count, .position = sequence.position, .blocks = sequence.blocks});
+    impl.slices.push_back({.first_row = impl.rows,
+                           .rows = count,
+                           .position = sequence.position,
+                           .blocks = sequence.blocks});
     impl.rows += count;
     impl.logit_rows += count - sequence.logits_from;
   }

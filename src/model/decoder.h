@@ -26,8 +26,9 @@ struct KvLayout {
   int32_t layers = 0;
   int32_t kv_heads = 0;
   int32_t head_dim = 0;
-  size_t plane_bytes()
-      const;  // keys or values of one layer: kv_heads * kBlockTokens * head_dim * bytes_of(type)
+  size_t plane_bytes() const {  // keys or values of one layer
+    return static_cast<size_t>(kv_heads) * tensor::kv_head_bytes(type, head_dim);
+  }
   size_t block_bytes() const { return plane_bytes() * 2 * static_cast<size_t>(layers); }
 };
 
@@ -41,16 +42,19 @@ struct SequenceSlice {
 };
 
 struct DecoderLimits {
-  int64_t batch_tokens = 512;  // rows of one forward
-  int64_t logit_rows = 64;     // rows with logits of one forward
+  int64_t batch_tokens = 512;                     // rows of one forward
+  int64_t logit_rows = 64;                        // rows with logits of one forward
+  tensor::KvType kv_type = tensor::KvType::kF32;  // what the cache may keep of a key or value
 };
 
 class Decoder {
  public:
   // Packs the weights with all threads of `pool`. Fails as decoder_config_of and
-  // check_tensors do, with kOverloaded without memory, and with kCancelled when `progress` said so. The backend and the pool must outlive
-  // the decoder. The file is kept: embeddings are read from it, row by row; its other pages are dropped once packed.
-  static Result<std::unique_ptr<Decoder>> load(std::shared_ptr<const Gguf> file, const tensor::Backend& backend,
+  // check_tensors do, with kOverloaded without memory, and with kCancelled when `progress` said so.
+  // The backend and the pool must outlive the decoder. The file is kept: embeddings are read from
+  // it, row by row; its other pages are dropped once packed.
+  static Result<std::unique_ptr<Decoder>> load(std::shared_ptr<const Gguf> file,
+                                               const tensor::Backend& backend,
                                                tensor::ThreadPool& pool, DecoderLimits limits,
                                                const OnProgress& progress);
   ~Decoder();

@@ -1,9 +1,10 @@
-// The operations of a decoder, on one instruction-set path. `reference` is the truth in plain f32; the others are checked against
-// it op by op over random shapes.
+// The operations of a decoder, on one instruction-set path. `reference` is the truth in plain f32;
+// the others are checked against it op by op over random shapes.
 //
-// Every operation is called by all members of a team with the same arguments; each does its share. None of them waits: where one
-// reads what another wrote, the caller calls team.wait() in between. The result for a row depends on that row alone: not on how
-// many rows there are, which others, or how many threads (so answers don't depend on who else is in the batch).
+// Every operation is called by all members of a team with the same arguments; each does its share.
+// None of them waits: where one reads what another wrote, the caller calls team.wait() in between.
+// The result for a row depends on that row alone: not on how many rows there are, which others, or
+// how many threads (so answers don't depend on who else is in the batch).
 #pragma once
 
 #include <cstddef>
@@ -15,12 +16,14 @@
 
 #include "base/result.h"
 #include "tensor/dtype.h"
+#include "tensor/kv_cache.h"
 #include "tensor/thread_pool.h"
 #include "tensor/view.h"
 
 namespace mill::tensor {
 
-// A weight matrix as it stands in a model file: [rows, cols] (outputs, inputs), row after row, each row_bytes(dtype, cols).
+// A weight matrix as it stands in a model file: [rows, cols] (outputs, inputs), row after row, each
+// row_bytes(dtype, cols).
 struct Weight {
   DType dtype = DType::kF32;
   int64_t rows = 0;
@@ -28,7 +31,8 @@ struct Weight {
   const std::byte* data = nullptr;
 };
 
-// The same matrix in the order a backend reads it. Made by Backend::pack; the bytes belong to whoever gave the room.
+// The same matrix in the order a backend reads it. Made by Backend::pack; the bytes belong to
+// whoever gave the room.
 struct PackedMatrix {
   int64_t rows = 0;
   int64_t cols = 0;
@@ -43,15 +47,16 @@ inline constexpr uint32_t kCodes = 2;   // int8 in groups of 32, with scale and 
 
 inline constexpr int64_t kGroup = 32;
 
-// The inputs of a product. Producers fill the forms whose pointer is set. For codes, cols is a multiple of kGroup.
+// The inputs of a product. Producers fill the forms whose pointer is set. For codes, cols is a
+// multiple of kGroup.
 struct Activations {
   int64_t rows = 0;
   int64_t cols = 0;
-  float* values = nullptr;   // [rows, cols] f32, or null
-  int8_t* codes = nullptr;   // [rows, cols] s8: value ≈ code * scale of its group, or null
-  float* scales = nullptr;   // [rows, cols / kGroup] f32
-  int32_t* sums = nullptr;   // [rows, cols / kGroup] of the group's codes; two s16: those of its
-                             // first 16 (low) and of its last 16
+  float* values = nullptr;  // [rows, cols] f32, or null
+  int8_t* codes = nullptr;  // [rows, cols] s8: value ≈ code * scale of its group, or null
+  float* scales = nullptr;  // [rows, cols / kGroup] f32
+  int32_t* sums = nullptr;  // [rows, cols / kGroup] of the group's codes; two s16: those of its
+                            // first 16 (low) and of its last 16
 };
 
 // One product of a set that shares its input: out[r, n] (+)= sum_k x[r, k] * w[n, k] (+ bias[n]).
@@ -64,25 +69,13 @@ struct Product {
 
 enum class Gate { kSilu, kGeluTanh };
 
-// The KV cache of one layer: blocks of kBlockTokens consecutive tokens of one sequence, scattered in one arena.
-// Block b's keys:   base + b * block_bytes + key_offset,   [kv_heads, kBlockTokens, head_dim] of `type`; values likewise.
-inline constexpr int32_t kBlockTokens = 32;
-enum class KvType { kF32, kF16 };
-constexpr size_t bytes_of(KvType type) { return type == KvType::kF32 ? 4 : 2; }
-struct KvLayer {
-  std::byte* base = nullptr;
-  size_t block_bytes = 0;
-  size_t key_offset = 0;
-  size_t value_offset = 0;
-  KvType type = KvType::kF16;
-};
-
 // Consecutive new tokens of one sequence in a batch.
 struct Slice {
-  int64_t first_row = 0;            // its rows in the batch are [first_row, first_row + rows)
+  int64_t first_row = 0;  // its rows in the batch are [first_row, first_row + rows)
   int64_t rows = 0;
-  int64_t position = 0;             // of the first row; the sequence's tokens before it are in the cache
-  std::span<const int32_t> blocks;  // block ids of the sequence; token p lies in blocks[p / kBlockTokens]
+  int64_t position = 0;  // of the first row; the sequence's tokens before it are in the cache
+  std::span<const int32_t>
+      blocks;  // block ids of the sequence; token p lies in blocks[p / kBlockTokens]
 };
 
 struct HeadShape {
@@ -91,7 +84,8 @@ struct HeadShape {
   int32_t head_dim = 0;
 };
 
-// Rotation of the first `dims` entries of each head: pairs (i, i + dims/2) when half_split, else (2i, 2i + 1).
+// Rotation of the first `dims` entries of each head: pairs (i, i + dims/2) when half_split, else
+// (2i, 2i + 1).
 struct Rotation {
   ConstMatrix cos;  // [rows of the batch, dims / 2] f32, row r for the position of batch row r
   ConstMatrix sin;  // the same
@@ -103,18 +97,19 @@ struct Rotation {
 struct StoreCall {
   HeadShape shape;
   std::span<const Slice> slices;
-  Matrix q;                       // [rows, heads * head_dim], normed and rotated in place
-  Matrix k;                       // [rows, kv_heads * head_dim], likewise, then stored
-  ConstMatrix v;                  // [rows, kv_heads * head_dim], stored
-  const float* q_norm = nullptr;  // [head_dim] RMS norm weight per head before the rotation, or null
+  Matrix q;       // [rows, heads * head_dim], normed and rotated in place
+  Matrix k;       // [rows, kv_heads * head_dim], likewise, then stored
+  ConstMatrix v;  // [rows, kv_heads * head_dim], stored
+  const float* q_norm =
+      nullptr;  // [head_dim] RMS norm weight per head before the rotation, or null
   const float* k_norm = nullptr;
   float eps = 0.0F;
   const Rotation* rotation = nullptr;  // null: positions are not encoded in this layer
   KvLayer kv;
 };
 
-// Causal attention of every row over its own sequence: softmax(cap(scale * q·k)) v, over the last `window` tokens (0: all), itself
-// included. cap(x) = softcap * tanh(x / softcap) when softcap > 0.
+// Causal attention of every row over its own sequence: softmax(cap(scale * q·k)) v, over the last
+// `window` tokens (0: all), itself included. cap(x) = softcap * tanh(x / softcap) when softcap > 0.
 struct AttentionCall {
   HeadShape shape;
   std::span<const Slice> slices;
@@ -130,9 +125,9 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;  // "reference", "scalar", "avx2", "avx512"
-  virtual KvType kv_type() const = 0;
 
-  // Packing. The room is aligned to 64 bytes. pack shares the work within the team, and so must be followed by a wait.
+  // Packing. The room is aligned to 64 bytes. pack shares the work within the team, and so must be
+  // followed by a wait.
   virtual size_t packed_bytes(const Weight& weight) const = 0;
   virtual PackedMatrix pack(Team& team, const Weight& weight, std::span<std::byte> room) const = 0;
   virtual uint32_t form_read_by(const PackedMatrix& weight) const = 0;  // kValues or kCodes
@@ -140,7 +135,8 @@ class Backend {
   // out = x / sqrt(mean(x²) + eps) * weight, per row.
   virtual void rms_norm(Team& team, ConstMatrix x, const float* weight, float eps,
                         const Activations& out) const = 0;
-  // sum[r] += x[r] / sqrt(mean(x[r]²) + eps) * weight: the norm behind a sublayer ("sandwich"), added to the residual.
+  // sum[r] += x[r] / sqrt(mean(x[r]²) + eps) * weight: the norm behind a sublayer ("sandwich"),
+  // added to the residual.
   virtual void add_rms_norm(Team& team, ConstMatrix x, const float* weight, float eps,
                             Matrix sum) const = 0;
   // out = gate(g) * u.
@@ -153,7 +149,8 @@ class Backend {
   virtual void attention(Team& team, const AttentionCall& call) const = 0;
 };
 
-// The backends of this binary that this machine can run, fastest first; the last is always "reference".
+// The backends of this binary that this machine can run, fastest first; the last is always
+// "reference".
 std::vector<std::string_view> backend_names();
 // By name, or the fastest for "auto". Fails with kUnsupported, naming those that can be had.
 Result<std::unique_ptr<Backend>> make_backend(std::string_view name);

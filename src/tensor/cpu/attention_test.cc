@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "tensor/cpu/test_support.h"
@@ -15,15 +16,9 @@ struct Shape {
 constexpr Shape kShapes[] = {{9, 3, 64}, {14, 2, 64}, {4, 1, 256},  {8, 4, 8},
                              {4, 4, 80}, {6, 2, 96},  {16, 2, 128}, {70, 1, 16}};
 
-std::vector<float> half_exact(Random& random, int64_t count) {
-  std::vector<float> made = uniform_values(random, count);
-  for (float& value : made) value = f16_to_f32(f32_to_f16(value));
-  return made;
-}
-
 // Sequences with their tokens in scattered blocks of an arena full of NaNs.
 struct World {
-  World(Random& random, const Backend& backend, Shape s, const std::vector<int64_t>& lengths)
+  World(Random& random, KvType type, Shape s, const std::vector<int64_t>& lengths)
       : shape{s.heads, s.kv_heads, s.head_dim} {
     for (const int64_t length : lengths) {
       tokens += length;
@@ -38,11 +33,10 @@ struct World {
     for (auto& of_sequence : blocks) {
       for (int32_t& id : of_sequence) id = ids[next++];
     }
-    const size_t plane =
-        static_cast<size_t>(kBlockTokens * s.kv_heads * s.head_dim) * bytes_of(backend.kv_type());
-    arena.assign((2 * plane + 192) * (ids.size() + 1), std::byte{0x7f});
+    const size_t plane = static_cast<size_t>(s.kv_heads) * kv_head_bytes(type, s.head_dim);
+    arena.assign((2 * plane + 128) * (ids.size() + 1) + 64, std::byte{0x7f});
     const size_t skew = (64 - reinterpret_cast<uintptr_t>(arena.data()) % 64) % 64;
-    kv = {arena.data() + skew, 2 * plane + 128, 64, 64 + plane, backend.kv_type()};
+    kv = {arena.data() + skew, 2 * plane + 128, 64, 64 + plane, type};
   }
 
   HeadShape shape;
@@ -58,8 +52,8 @@ struct Inputs {
 
 Inputs make_inputs(Random& random, int64_t rows, Shape s) {
   return {uniform_values(random, rows * s.heads * s.head_dim, 2),
-          half_exact(random, rows * s.kv_heads * s.head_dim),
-          half_exact(random, rows * s.kv_heads * s.head_dim)};
+          uniform_values(random, rows * s.kv_heads * s.head_dim),
+          uniform_values(random, rows * s.kv_heads * s.head_dim)};
 }
 
 void store_all(const Backend& backend, ThreadPool& pool, World& world,
@@ -87,6 +81,18 @@ AttentionCall attention_call(const World& world, std::span<const Slice> slices,
   return call;
 }
 
+// Calls test(shape, type) for all of them.
+template <class Test>
+void each_shape_and_type(const Test& test) {
+  for (const Shape shape : kShapes) {
+    for (const KvType type : kAllKvTypes) {
+      SCOPED_TRACE(testing::Message() << shape.heads << "/" << shape.kv_heads << " of "
+                                      << shape.head_dim << " " << name(type));
+      ASSERT_NO_FATAL_FAILURE(test(shape, type));
+    }
+  }
+}
+
 std::vector<Slice> whole_slices(const World& world, const std::vector<int64_t>& lengths) {
   std::vector<Slice> slices;
   int64_t row = 0;
@@ -98,65 +104,71 @@ std::vector<Slice> whole_slices(const World& world, const std::vector<int64_t>& 
   return slices;
 }
 
-TEST_P(Attending, IsTheReferences) {
+struct Variant {
+  int64_t window;
+  float softcap;
+};
+
+// Our attention beside the reference's, with keys and values of the same type.
+void expect_the_references(const Backend& backend, const Backend& reference, Shape shape,
+                           KvType type, Variant variant) {
   Random random(21);
   ThreadPool pool(2);
   const std::vector<int64_t> lengths = {1, 33, 70, 5};
-  struct Variant {
-    int64_t window;
-    float softcap;
-  };
-  for (const Shape shape : kShapes) {
-    for (const Variant variant : {Variant{0, 0}, Variant{7, 0}, Variant{40, 3}, Variant{0, 20}}) {
-      SCOPED_TRACE(testing::Message() << shape.heads << "/" << shape.kv_heads << " of "
-                                      << shape.head_dim << " window " << variant.window);
-      World ours(random, *backend, shape, lengths), theirs(random, *reference, shape, lengths);
-      const Inputs in = make_inputs(random, ours.tokens, shape);
-      const auto our_slices = whole_slices(ours, lengths);
-      const auto their_slices = whole_slices(theirs, lengths);
-      store_all(*backend, pool, ours, our_slices, in);
-      store_all(*reference, pool, theirs, their_slices, in);
-      const int64_t cols = int64_t{shape.heads} * shape.head_dim;
-      const bool codes = cols % kGroup == 0;
-      OwnActivations out(ours.tokens, cols, kValues | (codes ? kCodes : 0));
-      OwnActivations only_codes(ours.tokens, cols, codes ? kCodes : kValues);
-      OwnActivations expected(ours.tokens, cols, kValues);
-      for (auto [where, what, to] : {std::tuple{&ours, backend.get(), &out},
-                                     {&ours, backend.get(), &only_codes},
-                                     {&theirs, reference.get(), &expected}}) {
-        AttentionCall call =
-            attention_call(*where, where == &ours ? our_slices : their_slices, in.q, to->all);
-        call.window = variant.window;
-        call.softcap = variant.softcap;
-        pool.run([&, on = what](Team& team) { on->attention(team, call); });
-      }
-      // Values lie in [-1, 1]; scores within ±2 sqrt(head_dim), so that their roundings (head_dim
-      // of them, and of the cap) reach 1e-5 in the weights.
-      for (size_t i = 0; i < expected.values.size(); ++i) {
-        ASSERT_NEAR(out.values[i], expected.values[i], 2e-5F) << i;
-      }
-      if (!codes) continue;
-      ASSERT_EQ(only_codes.codes, out.codes);
-      ASSERT_EQ(only_codes.scales, out.scales);
-      ASSERT_EQ(only_codes.sums, out.sums);
-      for (size_t i = 0; i < out.values.size(); ++i) {
-        const auto row = static_cast<int64_t>(i) / cols;
-        ASSERT_NEAR(out.decoded(row, static_cast<int64_t>(i) % cols), out.values[i],
-                    out.scales[i / kGroup] * 0.50001F);
-      }
-    }
+  World ours(random, type, shape, lengths), theirs(random, type, shape, lengths);
+  const Inputs in = make_inputs(random, ours.tokens, shape);
+  const auto our_slices = whole_slices(ours, lengths);
+  const auto their_slices = whole_slices(theirs, lengths);
+  store_all(backend, pool, ours, our_slices, in);
+  store_all(reference, pool, theirs, their_slices, in);
+  const int64_t cols = int64_t{shape.heads} * shape.head_dim;
+  const bool codes = cols % kGroup == 0;
+  OwnActivations out(ours.tokens, cols, kValues | (codes ? kCodes : 0));
+  OwnActivations only_codes(ours.tokens, cols, codes ? kCodes : kValues);
+  OwnActivations expected(ours.tokens, cols, kValues);
+  for (auto [where, what, to] : {std::tuple{&ours, &backend, &out},
+                                 {&ours, &backend, &only_codes},
+                                 {&theirs, &reference, &expected}}) {
+    AttentionCall call =
+        attention_call(*where, where == &ours ? our_slices : their_slices, in.q, to->all);
+    call.window = variant.window;
+    call.softcap = variant.softcap;
+    pool.run([&, on = what](Team& team) { on->attention(team, call); });
   }
+  // Values lie in [-1, 1]; scores within ±2 sqrt(head_dim), so that their roundings (head_dim of
+  // them, and of the cap) reach 1e-5 in the weights. Over codes, queries and weights are rounded
+  // too: half of 1 / 16256 of the largest, in each product of a sum.
+  const float off = type == KvType::kI8 ? 2e-4F : 2e-5F;
+  for (size_t i = 0; i < expected.values.size(); ++i) {
+    ASSERT_NEAR(out.values[i], expected.values[i], off) << i;
+  }
+  if (!codes) return;
+  ASSERT_EQ(only_codes.codes, out.codes);
+  ASSERT_EQ(only_codes.scales, out.scales);
+  ASSERT_EQ(only_codes.sums, out.sums);
+  for (size_t i = 0; i < out.values.size(); ++i) {
+    const auto row = static_cast<int64_t>(i) / cols;
+    ASSERT_NEAR(out.decoded(row, static_cast<int64_t>(i) % cols), out.values[i],
+                out.scales[i / kGroup] * 0.50001F);
+  }
+}
+
+TEST_P(Attending, IsTheReferences) {
+  each_shape_and_type([&](Shape shape, KvType type) {
+    for (const Variant variant : {Variant{0, 0}, Variant{7, 0}, Variant{40, 3}, Variant{0, 20}}) {
+      SCOPED_TRACE(testing::Message() << "window " << variant.window);
+      ASSERT_NO_FATAL_FAILURE(expect_the_references(*backend, *reference, shape, type, variant));
+    }
+  });
 }
 
 // Whether a prompt comes in one piece or token by token, alone or with others: the same bits.
 TEST_P(Attending, OfARowIsTheSameBitsInAnyChunks) {
-  Random random(22);
   const std::vector<int64_t> lengths = {75, 34};
-  for (const Shape shape : kShapes) {
+  each_shape_and_type([&](Shape shape, KvType type) {
+    Random random(22);
     for (const int64_t window : {0, 20}) {
-      SCOPED_TRACE(testing::Message() << shape.heads << "/" << shape.kv_heads << " of "
-                                      << shape.head_dim << " window " << window);
-      World world(random, *backend, shape, lengths);
+      World world(random, type, shape, lengths);
       const Inputs in = make_inputs(random, world.tokens, shape);
       const int64_t cols = int64_t{shape.heads} * shape.head_dim;
       const auto whole = whole_slices(world, lengths);
@@ -180,7 +192,44 @@ TEST_P(Attending, OfARowIsTheSameBitsInAnyChunks) {
         ASSERT_EQ(std::memcmp(all.values.data(), single.values.data(), all.values.size() * 4), 0);
       }
     }
-  }
+  });
+}
+
+// What prefix caching lives on: a block holds the same bytes however its tokens came, and means
+// the same wherever it lies.
+TEST_P(Attending, BlocksDependOnTheirTokensAloneAndCanBeCopied) {
+  const std::vector<int64_t> lengths = {75};
+  each_shape_and_type([&](Shape shape, KvType type) {
+    Random random(25), same(25);
+    World world(random, type, shape, lengths), pieces(same, type, shape, lengths);
+    const Inputs in = make_inputs(random, world.tokens, shape);
+    auto whole = whole_slices(world, lengths);
+    ThreadPool pool(2);
+    store_all(*backend, pool, world, whole, in);
+    for (int64_t i = world.tokens - 1; i >= 0; --i) {
+      const Slice one{i, 1, i, whole[0].blocks};
+      store_all(*backend, pool, pieces, {&one, 1}, in);
+    }
+    ASSERT_EQ(std::memcmp(world.kv.base, pieces.kv.base, 4 * world.kv.block_bytes), 0);
+
+    const int64_t cols = int64_t{shape.heads} * shape.head_dim;
+    OwnActivations before(world.tokens, cols, kValues), after(world.tokens, cols, kValues);
+    const auto attend = [&](const OwnActivations& out) {
+      const AttentionCall call = attention_call(world, whole, in.q, out.all);
+      pool.run([&](Team& team) { backend->attention(team, call); });
+    };
+    attend(before);
+    std::vector<int32_t> moved = world.blocks[0];  // block 0 is free
+    const auto bytes = [&](int32_t id) {
+      return world.kv.base + static_cast<size_t>(id) * world.kv.block_bytes;
+    };
+    std::memcpy(bytes(0), bytes(moved[1]), world.kv.block_bytes);
+    std::memset(bytes(moved[1]), 0x7f, world.kv.block_bytes);
+    moved[1] = 0;
+    whole[0].blocks = moved;
+    attend(after);
+    ASSERT_EQ(after.values, before.values);
+  });
 }
 
 TEST_P(Attending, PreparesHeadsAsTheReference) {
@@ -193,7 +242,8 @@ TEST_P(Attending, PreparesHeadsAsTheReference) {
         const bool half_split = variant & 1, norms = variant & 2, partial = variant & 4;
         SCOPED_TRACE(testing::Message() << shape.heads << "/" << shape.kv_heads << " of "
                                         << shape.head_dim << " variant " << variant);
-        World ours(random, *backend, shape, lengths), theirs(random, *reference, shape, lengths);
+        World ours(random, KvType::kF16, shape, lengths);
+        World theirs(random, KvType::kF16, shape, lengths);
         const int64_t rows = ours.tokens;
         const int32_t dims = partial ? shape.head_dim / 2 : shape.head_dim;
         const std::vector<float> angles = uniform_values(random, rows * dims / 2, 3);
@@ -236,7 +286,7 @@ TEST_P(Attending, NumbersBeyondHalfPrecisionStayFinite) {
   ThreadPool pool(1);
   const std::vector<int64_t> lengths = {2};
   const Shape shape{1, 1, 64};
-  World world(random, *backend, shape, lengths);
+  World world(random, KvType::kF16, shape, lengths);
   Inputs in = make_inputs(random, 2, shape);
   in.v[3] = 1e9F;
   in.v[64 + 3] = 1e9F;
@@ -247,6 +297,30 @@ TEST_P(Attending, NumbersBeyondHalfPrecisionStayFinite) {
   pool.run([&](Team& team) { backend->attention(team, call); });
   for (const float value : out.values) ASSERT_TRUE(std::isfinite(value));
   EXPECT_NEAR(out.values[3], 65504, 1);
+}
+
+// A broken value must not be coded into a number that looks like one.
+TEST_P(Attending, NotANumberShowsThroughEveryType) {
+  Random random(26);
+  ThreadPool pool(1);
+  const std::vector<int64_t> lengths = {40};
+  const Shape shape{2, 1, 32};
+  for (const KvType type : kAllKvTypes) {
+    for (int broken = 0; broken < 3; ++broken) {
+      SCOPED_TRACE(testing::Message() << name(type) << ", " << broken);
+      World world(random, type, shape, lengths);
+      Inputs in = make_inputs(random, world.tokens, shape);
+      (broken == 0   ? in.q[39 * 64 + 5]
+       : broken == 1 ? in.k[20 * 32 + 5]
+                     : in.v[20 * 32 + 5]) = std::numeric_limits<float>::quiet_NaN();
+      const auto slices = whole_slices(world, lengths);
+      store_all(*backend, pool, world, slices, in);
+      OwnActivations out(world.tokens, 64, kValues);
+      const AttentionCall call = attention_call(world, slices, in.q, out.all);
+      pool.run([&](Team& team) { backend->attention(team, call); });
+      EXPECT_TRUE(std::isnan(out.values[39 * 64 + 5]));
+    }
+  }
 }
 
 }  // namespace

@@ -3,8 +3,7 @@
 #include "tensor/cpu/simd_avx2.h"
 
 namespace mill::tensor {
-const Kernels& avx2_kernels() {
-  static constexpr Kernels kKernels = fill_kernels<avx2::Simd>("avx2");
-  return kKernels;
+void fill_avx2_kernels(Kernels& kernels) {
+  fill_kernels<avx2::Simd>(kernels);
 }
 }  // namespace mill::tensor

@@ -3,8 +3,7 @@
 #include "tensor/cpu/simd_avx512.h"
 
 namespace mill::tensor {
-const Kernels& avx512_kernels() {
-  static constexpr Kernels kKernels = fill_kernels<avx512::Simd>("avx512");
-  return kKernels;
+void fill_avx512_kernels(Kernels& kernels) {
+  fill_kernels<avx512::Simd>(kernels);
 }
 }  // namespace mill::tensor

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "tensor/cpu/attention_split.h"
+#include "tensor/cpu/kv_order.h"
 #include "tensor/cpu/panel.h"
 
 namespace mill::tensor {
@@ -79,7 +80,6 @@ class CpuBackend final : public Backend {
   explicit CpuBackend(const Kernels& kernels) : kernels_(kernels) {}
 
   std::string_view name() const override { return kernels_.name; }
-  KvType kv_type() const override { return KvType::kF16; }
 
   size_t packed_bytes(const Weight& weight) const override {
     return static_cast<size_t>(panel_count(weight.rows) * panel_bytes(weight.dtype, weight.cols));
@@ -158,7 +158,6 @@ class CpuBackend final : public Backend {
   }
 
   void store_kv(Team& team, const StoreCall& call) const override {
-    MILL_CHECK(call.kv.type == KvType::kF16);
     const int64_t heads = call.shape.heads + call.shape.kv_heads;
     int64_t at = 0;
     int64_t rows = 0;
@@ -178,7 +177,6 @@ class CpuBackend final : public Backend {
   }
 
   void attention(Team& team, const AttentionCall& call) const override {
-    MILL_CHECK(call.kv.type == KvType::kF16);
     const AttentionSplit split(call, team.size());
     const int64_t floats = attend_scratch(call.shape.head_dim);
     const int64_t rows_bytes = split.rows() * call.out.cols * static_cast<int64_t>(sizeof(float));
@@ -240,7 +238,7 @@ class CpuBackend final : public Backend {
     kernels_.prepare_head(made);
   }
 
-  // Key and value of one head of row i of a slice, in the order that attention reads (kernels.h).
+  // Key and value of one head of row i of a slice, in the order of kv_order.h.
   void store(const StoreCall& call, const Slice& slice, int64_t i, int64_t head) const {
     const int64_t head_dim = call.shape.head_dim;
     const int64_t row = slice.first_row + i;
@@ -250,18 +248,11 @@ class CpuBackend final : public Backend {
         static_cast<size_t>(slice.blocks[static_cast<size_t>(position / kBlockTokens)]);
     std::byte* base = call.kv.base + block * call.kv.block_bytes;
     const int64_t token = position % kBlockTokens;
-    auto* keys =
-        reinterpret_cast<uint16_t*>(base + call.kv.key_offset) + head * head_dim * kBlockTokens;
-    auto* values =
-        reinterpret_cast<uint16_t*>(base + call.kv.value_offset) + head * head_dim * kBlockTokens;
-    kernels_.to_half(call.v.row(row) + head * head_dim, values + token * head_dim, head_dim);
-    constexpr int64_t kRun = 64;
-    uint16_t halves[kRun];
-    for (int64_t d = 0; d < head_dim; d += kRun) {
-      const int64_t count = std::min(kRun, head_dim - d);
-      kernels_.to_half(call.k.row(row) + head * head_dim + d, halves, count);
-      for (int64_t j = 0; j < count; ++j) keys[(d + j) * kBlockTokens + token] = halves[j];
-    }
+    const size_t of_head = static_cast<size_t>(head) * kv_head_bytes(call.kv.type, head_dim);
+    put_key(kernels_, call.kv.type, call.k.row(row) + head * head_dim, head_dim, token,
+            base + call.kv.key_offset + of_head);
+    put_value(kernels_, call.kv.type, call.v.row(row) + head * head_dim, head_dim, token,
+              base + call.kv.value_offset + of_head);
   }
 
   // `rows`: room for the item's rows of all heads, where values are not wanted.
@@ -271,13 +262,14 @@ class CpuBackend final : public Backend {
     const Slice& slice = *item.slice;
     const int64_t first_row = slice.first_row + item.first;
     const int64_t ratio = shape.heads / shape.kv_heads;
+    const auto kv_head_size = static_cast<int64_t>(kv_head_bytes(call.kv.type, shape.head_dim));
     float* out = call.out.values ? call.out.values + first_row * call.out.cols : rows;
     for (int64_t head = item.first_head; head < item.last_head;) {
       const int64_t kv_head = head / ratio;
       const int64_t end = std::min({item.last_head, (kv_head + 1) * ratio, head + kMostQueries});
       kernels_.attend({.kv = &call.kv,
                        .blocks = slice.blocks.data(),
-                       .kv_offset = kv_head * shape.head_dim * kBlockTokens * 2,
+                       .kv_offset = kv_head * kv_head_size,
                        .head_dim = shape.head_dim,
                        .position = slice.position + item.first,
                        .rows = item.rows,

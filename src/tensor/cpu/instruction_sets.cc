@@ -14,6 +14,15 @@ bool has_half_conversions() {
 }
 #endif
 
+using Fill = void (*)(Kernels&);
+Kernels table_of(const char* name, Fill fill_kernels, Fill fill_products) {
+  Kernels made;
+  made.name = name;
+  fill_kernels(made);
+  fill_products(made);
+  return made;
+}
+
 }  // namespace
 
 std::vector<const Kernels*> usable_kernels() {
@@ -27,11 +36,16 @@ std::vector<const Kernels*> usable_kernels() {
   if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512vnni")) {
-    usable.push_back(&avx512_kernels());
+    static const Kernels kAvx512 = table_of("avx512", fill_avx512_kernels, fill_avx512_products);
+    usable.push_back(&kAvx512);
   }
-  if (avx2) usable.push_back(&avx2_kernels());
+  if (avx2) {
+    static const Kernels kAvx2 = table_of("avx2", fill_avx2_kernels, fill_avx2_products);
+    usable.push_back(&kAvx2);
+  }
 #endif
-  usable.push_back(&scalar_kernels());
+  static const Kernels kScalar = table_of("scalar", fill_scalar_kernels, fill_scalar_products);
+  usable.push_back(&kScalar);
   return usable;
 }
 

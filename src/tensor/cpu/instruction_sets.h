@@ -7,9 +7,14 @@
 
 namespace mill::tensor {
 
-const Kernels& avx512_kernels();  // only in binaries for x86-64; the same of avx2
-const Kernels& avx2_kernels();
-const Kernels& scalar_kernels();
+// An instruction set's part of a table, in two translation units; avx512 and avx2 are only in
+// binaries for x86-64.
+void fill_avx512_kernels(Kernels& kernels);
+void fill_avx512_products(Kernels& kernels);
+void fill_avx2_kernels(Kernels& kernels);
+void fill_avx2_products(Kernels& kernels);
+void fill_scalar_kernels(Kernels& kernels);
+void fill_scalar_products(Kernels& kernels);
 
 // Of this machine, fastest first; the last is always "scalar".
 std::vector<const Kernels*> usable_kernels();

@@ -1,10 +1,11 @@
 // The inner loops of the CPU paths, as a table of functions per instruction set.
 //
-// An instruction set is one translation unit (avx512.cc, avx2.cc, scalar.cc), built with its own
-// compiler flags; it defines a vector type `Simd` in its own namespace and fills the table with the
-// templates of this folder. Nothing else may be compiled with those flags, so that no shared inline
-// function is ever emitted with instructions that the machine lacks: the templates are all
-// parameters of Simd, and cpu_backend.cc does the rest (splitting work, layouts) in plain code.
+// An instruction set is two translation units (avx512.cc and avx512_products.cc, and so on), built
+// with their own compiler flags; it defines a vector type `Simd` in its own namespace and fills the
+// table with the templates of this folder. Nothing else may be compiled with those flags, so that
+// no shared inline function is ever emitted with instructions that the machine lacks: the templates
+// are all parameters of Simd, and cpu_backend.cc does the rest (splitting work, layouts) in plain
+// code.
 //
 // Every function gives the same bits for a row whatever the other rows of the call are.
 #pragma once
@@ -74,10 +75,8 @@ struct HeadCall {
   bool half_split = false;
 };
 
-// Consecutive queries of one sequence on the heads of one KV head.
-//
-// Keys of a block lie [head_dim, kBlockTokens] f16 (a vector of tokens per dimension), values
-// [kBlockTokens, head_dim] f16.
+// Consecutive queries of one sequence on the heads of one KV head, whose keys and values lie in the
+// order of kv_order.h.
 struct AttendCall {
   const KvLayer* kv = nullptr;
   const int32_t* blocks = nullptr;  // of the sequence
@@ -97,9 +96,10 @@ struct AttendCall {
 };
 inline constexpr int64_t kMostQueries = 64;
 constexpr int64_t attend_scratch(int64_t head_dim) {
-  // Weights and sums of the queries, and one block's keys and values in f32.
-  const int64_t width = (head_dim + 15) / 16 * 16;
-  return kMostQueries * (width + kBlockTokens + 3) + 2 * kBlockTokens * width;
+  // Weights and sums of the queries; one block's keys and values in f32, or the codes of the
+  // queries; the codes of their weights.
+  const int64_t width = padded_head_dim(head_dim);
+  return kMostQueries * (width + 2 * kBlockTokens + 9) + 2 * kBlockTokens * width;
 }
 
 struct Kernels {
@@ -113,6 +113,11 @@ struct Kernels {
   void (*prepare_head)(const HeadCall&) = nullptr;
   // f32 to f16; a number beyond the range of f16 becomes the largest one.
   void (*to_half)(const float* from, uint16_t* to, int64_t count) = nullptr;
+  // The largest magnitude, or a NaN where there is one.
+  float (*highest)(const float* from, int64_t count) = nullptr;
+  // Numbers times `inverse` to the nearest integer; ties to even.  Requires: the results lie in
+  // [-128, 127]; `to` has room for `count` rounded up to 16.
+  void (*to_codes)(const float* from, float inverse, int8_t* to, int64_t count) = nullptr;
   void (*attend)(const AttendCall&) = nullptr;
 };
 

@@ -173,6 +173,25 @@ void to_half(const float* from, uint16_t* to, int64_t count) {
   }
 }
 
+// The largest magnitude, or a NaN where there is one: magnitudes compare as integers.
+template <class S>
+float highest(const float* from, int64_t count) {
+  typename S::I top = S::zero_int();
+  for (int64_t i = 0; i < count; i += S::kLanes) {
+    const int lanes = static_cast<int>(count - i < S::kLanes ? count - i : S::kLanes);
+    top = S::max_int(top, S::magnitude(load_lanes<S>(from + i, lanes)));
+  }
+  return std::bit_cast<float>(S::highest_int(top));
+}
+
+template <class S>
+void to_codes(const float* from, float inverse, int8_t* to, int64_t count) {
+  for (int64_t i = 0; i < count; i += S::kLanes) {
+    const int lanes = static_cast<int>(count - i < S::kLanes ? count - i : S::kLanes);
+    S::store_codes(to + i, S::to_int(S::mul(load_lanes<S>(from + i, lanes), S::set(inverse))));
+  }
+}
+
 // Pairs (2i, 2i + 1) of a head.
 template <class S>
 void rotate_neighbours(const HeadCall& call) {

@@ -3,8 +3,7 @@
 #include "tensor/cpu/simd_portable.h"
 
 namespace mill::tensor {
-const Kernels& scalar_kernels() {
-  static constexpr Kernels kKernels = fill_kernels<portable::Simd>("scalar");
-  return kKernels;
+void fill_scalar_kernels(Kernels& kernels) {
+  fill_kernels<portable::Simd>(kernels);
 }
 }  // namespace mill::tensor

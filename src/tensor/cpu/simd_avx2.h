@@ -28,6 +28,10 @@ struct Simd {
   static constexpr int kScoreRows = 3;  // queries of a tile in attention
   static constexpr int kMixRows = 3;
   static constexpr int kMixVectors = 4;
+  static constexpr int kCodeScoreRows = 2;  // the same over 8-bit codes
+  static constexpr int kCodeScoreVectors = 2;
+  static constexpr int kCodeMixRows = 2;
+  static constexpr int kCodeMixVectors = 2;
 
   MILL_INLINE F zero() { return _mm256_setzero_ps(); }
   MILL_INLINE F set(float x) { return _mm256_set1_ps(x); }
@@ -170,11 +174,6 @@ struct Simd {
   // kLanes numbers of another type, widened.
   MILL_INLINE F from_half(const void* p) {
     return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(p)));
-  }
-  MILL_INLINE F from_half_part(const void* p, int lanes) {
-    alignas(16) uint16_t copy[kLanes] = {};
-    std::memcpy(copy, p, static_cast<size_t>(lanes) * 2);
-    return from_half(copy);
   }
   MILL_INLINE F from_bfloat(const void* p) {
     const __m128i raw = _mm_loadu_si128(static_cast<const __m128i*>(p));

@@ -28,6 +28,10 @@ struct Simd {
   static constexpr int kScoreRows = 6;  // queries of a tile in attention
   static constexpr int kMixRows = 4;
   static constexpr int kMixVectors = 4;
+  static constexpr int kCodeScoreRows = 6;  // the same over 8-bit codes
+  static constexpr int kCodeScoreVectors = 2;
+  static constexpr int kCodeMixRows = 3;
+  static constexpr int kCodeMixVectors = 4;
 
   MILL_INLINE F zero() { return _mm512_setzero_ps(); }
   MILL_INLINE F set(float x) { return _mm512_set1_ps(x); }
@@ -129,9 +133,6 @@ struct Simd {
   // kLanes numbers of another type, widened.
   MILL_INLINE F from_half(const void* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
-  }
-  MILL_INLINE F from_half_part(const void* p, int lanes) {
-    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(lanes), p));
   }
   MILL_INLINE F from_bfloat(const void* p) {
     const __m256i raw = _mm256_loadu_si256(static_cast<const __m256i*>(p));

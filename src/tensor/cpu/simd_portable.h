@@ -28,6 +28,10 @@ struct Simd {
   static constexpr int kScoreRows = 1;  // queries of a tile in attention
   static constexpr int kMixRows = 2;
   static constexpr int kMixVectors = 4;
+  static constexpr int kCodeScoreRows = 1;  // the same over 8-bit codes
+  static constexpr int kCodeScoreVectors = 1;
+  static constexpr int kCodeMixRows = 1;
+  static constexpr int kCodeMixVectors = 1;
 
   template <class V>
   MILL_INLINE V take(const void* p) {
@@ -159,10 +163,9 @@ struct Simd {
   }
 
   // kLanes numbers of another type, widened.
-  MILL_INLINE F from_half(const void* p) { return from_half_part(p, kLanes); }
-  MILL_INLINE F from_half_part(const void* p, int lanes) {
+  MILL_INLINE F from_half(const void* p) {
     F value = {};
-    for (int i = 0; i < lanes; ++i) {
+    for (int i = 0; i < kLanes; ++i) {
       value[i] = f16_to_f32(take<uint16_t>(static_cast<const std::byte*>(p) + 2 * i));
     }
     return value;

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numbers>
 #include <vector>
 
 #include "base/check.h"
+#include "tensor/half.h"
 #include "tensor/reference/dequantize.h"
 
 namespace mill::tensor {
@@ -42,30 +44,97 @@ void rotate(float* head, const Rotation& rotation, int64_t row) {
 }
 
 // Norm (where there is one) and rotation of all heads of one row.
-void prepare_heads(float* row_data, int64_t heads, const StoreCall& call, const float* norm, int64_t row) {
+void prepare_heads(float* row_data, int64_t heads, const StoreCall& call, const float* norm,
+                   int64_t row) {
   const int64_t head_dim = call.shape.head_dim;
   for (int64_t h = 0; h < heads; ++h) {
     float* head = row_data + h * head_dim;
     if (norm) {
       const double inverse = inverse_rms(head, head_dim, call.eps);
-      for (int64_t i = 0; i < head_dim; ++i) head[i] = static_cast<float>(head[i] * inverse * norm[i]);
+      for (int64_t i = 0; i < head_dim; ++i)
+        head[i] = static_cast<float>(head[i] * inverse * norm[i]);
     }
     if (call.rotation) rotate(head, *call.rotation, row);
   }
 }
 
-// The key (or value, by `offset`) of token `position` for one head.
-float* cached(const KvLayer& kv, const HeadShape& shape, const Slice& slice, size_t offset, int64_t position,
-              int64_t kv_head) {
-  const auto block = static_cast<size_t>(slice.blocks[static_cast<size_t>(position / kBlockTokens)]);
-  auto* heads = reinterpret_cast<float*>(kv.base + block * kv.block_bytes + offset);
-  return heads + (kv_head * kBlockTokens + position % kBlockTokens) * shape.head_dim;
-}
+// One head's keys (or values) of a block: [kBlockTokens, head_dim] of the type; of codes,
+// [kBlockTokens, padded head_dim] s8 and then [kBlockTokens] scales in f32.
+class CachedHead {
+ public:
+  CachedHead(const KvLayer& kv, const HeadShape& shape, const Slice& slice, size_t offset,
+             int64_t position, int64_t kv_head)
+      : type_(kv.type), head_dim_(shape.head_dim), token_(position % kBlockTokens) {
+    const auto block =
+        static_cast<size_t>(slice.blocks[static_cast<size_t>(position / kBlockTokens)]);
+    head_ = kv.base + block * kv.block_bytes + offset +
+            static_cast<size_t>(kv_head) * kv_head_bytes(type_, head_dim_);
+  }
+
+  void put(const float* values) const {
+    if (type_ == KvType::kI8) return put_codes(values);
+    for (int64_t i = 0; i < head_dim_; ++i) {
+      if (type_ == KvType::kF32) std::memcpy(number(i), &values[i], 4);
+      const float within = std::clamp(values[i], -65504.0F, 65504.0F);
+      const uint16_t half = type_ == KvType::kF16 ? f32_to_f16(within) : f32_to_bf16(values[i]);
+      if (type_ != KvType::kF32) std::memcpy(number(i), &half, 2);
+    }
+  }
+
+  std::vector<float> take() const {
+    std::vector<float> values(static_cast<size_t>(head_dim_));
+    for (int64_t i = 0; i < head_dim_; ++i) values[static_cast<size_t>(i)] = take(i);
+    return values;
+  }
+
+ private:
+  size_t number_bytes() const { return type_ == KvType::kF32 ? 4 : type_ == KvType::kI8 ? 1 : 2; }
+  std::byte* number(int64_t i) const {
+    const int64_t width = type_ == KvType::kI8 ? padded_head_dim(head_dim_) : head_dim_;
+    return head_ + static_cast<size_t>(token_ * width + i) * number_bytes();
+  }
+  std::byte* scale() const {
+    return head_ + kBlockTokens * padded_head_dim(head_dim_) + token_ * 4;
+  }
+
+  void put_codes(const float* values) const {
+    float highest = 0;
+    for (int64_t i = 0; i < head_dim_; ++i) highest = std::max(highest, std::abs(values[i]));
+    const float inverse = highest > 1e-36F ? 127.0F / highest : 0.0F;
+    for (int64_t i = 0; i < head_dim_; ++i) {
+      *number(i) = static_cast<std::byte>(static_cast<int8_t>(std::nearbyint(values[i] * inverse)));
+    }
+    const float step = highest / 127.0F;
+    std::memcpy(scale(), &step, 4);
+  }
+
+  float take(int64_t i) const {
+    float value = 0;
+    uint16_t half = 0;
+    switch (type_) {
+      case KvType::kF32:
+        std::memcpy(&value, number(i), 4);
+        return value;
+      case KvType::kF16:
+      case KvType::kBF16:
+        std::memcpy(&half, number(i), 2);
+        return type_ == KvType::kF16 ? f16_to_f32(half) : bf16_to_f32(half);
+      case KvType::kI8:
+        break;
+    }
+    std::memcpy(&value, scale(), 4);
+    return value * static_cast<float>(static_cast<int8_t>(*number(i)));
+  }
+
+  KvType type_;
+  int64_t head_dim_;
+  int64_t token_;
+  std::byte* head_;
+};
 
 class ReferenceBackend final : public Backend {
  public:
   std::string_view name() const override { return "reference"; }
-  KvType kv_type() const override { return KvType::kF32; }
 
   size_t packed_bytes(const Weight& weight) const override {
     return static_cast<size_t>(weight.rows * weight.cols) * sizeof(float);
@@ -92,11 +161,13 @@ class ReferenceBackend final : public Backend {
     for (int64_t row = first; row < last; ++row) {
       const double inverse = inverse_rms(x.row(row), x.cols, eps);
       float* to = out.values + row * out.cols;
-      for (int64_t i = 0; i < x.cols; ++i) to[i] = static_cast<float>(x.row(row)[i] * inverse * weight[i]);
+      for (int64_t i = 0; i < x.cols; ++i)
+        to[i] = static_cast<float>(x.row(row)[i] * inverse * weight[i]);
     }
   }
 
-  void add_rms_norm(Team& team, ConstMatrix x, const float* weight, float eps, Matrix sum) const override {
+  void add_rms_norm(Team& team, ConstMatrix x, const float* weight, float eps,
+                    Matrix sum) const override {
     const auto [first, last] = team.share(x.rows);
     for (int64_t row = first; row < last; ++row) {
       const double inverse = inverse_rms(x.row(row), x.cols, eps);
@@ -106,7 +177,8 @@ class ReferenceBackend final : public Backend {
     }
   }
 
-  void gated(Team& team, Gate gate, ConstMatrix g, ConstMatrix u, const Activations& out) const override {
+  void gated(Team& team, Gate gate, ConstMatrix g, ConstMatrix u,
+             const Activations& out) const override {
     const auto [first, last] = team.share(g.rows);
     for (int64_t row = first; row < last; ++row) {
       float* to = out.values + row * out.cols;
@@ -114,7 +186,8 @@ class ReferenceBackend final : public Backend {
     }
   }
 
-  void products(Team& team, const Activations& x, std::span<const Product> products) const override {
+  void products(Team& team, const Activations& x,
+                std::span<const Product> products) const override {
     for (const Product& product : products) {
       const PackedMatrix& weight = *product.weight;
       const auto* values = reinterpret_cast<const float*>(weight.data);
@@ -141,10 +214,11 @@ class ReferenceBackend final : public Backend {
         prepare_heads(call.k.row(row), shape.kv_heads, call, call.k_norm, row);
         for (int64_t h = 0; h < shape.kv_heads; ++h) {
           const int64_t position = slice.position + i;
-          std::copy_n(call.k.row(row) + h * shape.head_dim, shape.head_dim,
-                      cached(call.kv, shape, slice, call.kv.key_offset, position, h));
-          std::copy_n(call.v.row(row) + h * shape.head_dim, shape.head_dim,
-                      cached(call.kv, shape, slice, call.kv.value_offset, position, h));
+          const auto head = [&](size_t offset) {
+            return CachedHead(call.kv, shape, slice, offset, position, h);
+          };
+          head(call.kv.key_offset).put(call.k.row(row) + h * shape.head_dim);
+          head(call.kv.value_offset).put(call.v.row(row) + h * shape.head_dim);
         }
       }
     }
@@ -172,8 +246,8 @@ class ReferenceBackend final : public Backend {
     const float* q = call.q.row(row) + head * shape.head_dim;
     std::vector<double> weights;
     for (int64_t p = from; p <= position; ++p) {
-      const float* key = cached(call.kv, shape, slice, call.kv.key_offset, p, kv_head);
-      double score = call.scale * dot(q, key, shape.head_dim);
+      const auto key = CachedHead(call.kv, shape, slice, call.kv.key_offset, p, kv_head).take();
+      double score = call.scale * dot(q, key.data(), shape.head_dim);
       if (call.softcap > 0) score = call.softcap * std::tanh(score / call.softcap);
       weights.push_back(score);
     }
@@ -183,7 +257,7 @@ class ReferenceBackend final : public Backend {
     std::vector<double> sum(static_cast<size_t>(shape.head_dim));
     for (int64_t p = from; p <= position; ++p) {
       const double weight = weights[static_cast<size_t>(p - from)] / total;
-      const float* value = cached(call.kv, shape, slice, call.kv.value_offset, p, kv_head);
+      const auto value = CachedHead(call.kv, shape, slice, call.kv.value_offset, p, kv_head).take();
       for (size_t d = 0; d < sum.size(); ++d) sum[d] += weight * value[d];
     }
     float* to = call.out.values + row * call.out.cols + head * shape.head_dim;
@@ -193,6 +267,8 @@ class ReferenceBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_reference_backend() { return std::make_unique<ReferenceBackend>(); }
+std::unique_ptr<Backend> make_reference_backend() {
+  return std::make_unique<ReferenceBackend>();
+}
 
 }  // namespace mill::tensor
