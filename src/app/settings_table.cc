@@ -49,7 +49,7 @@ constexpr Setting kTable[] = {
     {"kv-memory", Kind::kBytes, kServe | kRun | kBench, "0",
      "memory for keys and values; 0 means a share of what is free", 0, 4096 * kGiB},
 
-    {"kv-type", Kind::kChoice, kEngines, "f16",
+    {"kv-type", Kind::kChoice, kEngines, "int8",
      "what the keys and values of past tokens are kept as", 0, 0, "int8|bf16|f16|f32"},
 
     // The server.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "model/key_balance.h"
 #include "tensor/reference/dequantize.h"
 
 namespace mill::model {
@@ -103,6 +104,21 @@ tensor::Weight piece_of(const tensor::Weight& whole, int64_t first_row) {
   piece.rows = std::min(std::max(fit, kPieceRows), whole.rows - first_row);
   piece.data += static_cast<size_t>(first_row) * row;
   return piece;
+}
+
+void balance_keys(const Gguf& file, const DecoderConfig& config, DecoderWeights& weights) {
+  for (int32_t i = 0; i < config.layers; ++i) {
+    LayerWeights& layer = weights.layers[static_cast<size_t>(i)];
+    const bool local = config.windowed[static_cast<size_t>(i)];
+    layer.query_factors =
+        query_factors({.weight = stored(file, fmt::format("blk.{}.attn_k.weight", i)),
+                       .input_norm = layer.attention_norm,
+                       .bias = layer.k_bias,
+                       .head_norm = layer.k_norm},
+                      config.heads, local ? config.local_rope : config.rope);
+    layer.key_factors.clear();
+    for (const float factor : layer.query_factors) layer.key_factors.push_back(1.0F / factor);
+  }
 }
 
 Result<DecoderWeights> pack_weights(const Gguf& file, const DecoderConfig& config,

@@ -103,6 +103,10 @@ struct StoreCall {
   const float* q_norm =
       nullptr;  // [head_dim] RMS norm weight per head before the rotation, or null
   const float* k_norm = nullptr;
+  // [kv_heads, head_dim] multiplied onto a key, and onto the queries of its KV head, before the
+  // rotation, or null.
+  const float* q_factors = nullptr;
+  const float* k_factors = nullptr;
   float eps = 0.0F;
   const Rotation* rotation = nullptr;  // null: positions are not encoded in this layer
   KvLayer kv;

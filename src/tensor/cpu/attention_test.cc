@@ -238,8 +238,9 @@ TEST_P(Attending, PreparesHeadsAsTheReference) {
   for (const int threads : {1, 3}) {
     ThreadPool pool(threads);
     for (const Shape shape : kShapes) {
-      for (int variant = 0; variant < 8; ++variant) {
+      for (int variant = 0; variant < 16; ++variant) {
         const bool half_split = variant & 1, norms = variant & 2, partial = variant & 4;
+        const bool factors = variant & 8;
         SCOPED_TRACE(testing::Message() << shape.heads << "/" << shape.kv_heads << " of "
                                         << shape.head_dim << " variant " << variant);
         World ours(random, KvType::kF16, shape, lengths);
@@ -254,6 +255,8 @@ TEST_P(Attending, PreparesHeadsAsTheReference) {
         const Rotation rotation{matrix_of(std::as_const(cos), rows, dims / 2),
                                 matrix_of(std::as_const(sin), rows, dims / 2), dims, half_split};
         const std::vector<float> norm = uniform_values(random, shape.head_dim);
+        const std::vector<float> many =
+            uniform_values(random, (shape.kv_heads + 1) * int64_t{shape.head_dim});
         const Inputs in = make_inputs(random, rows, shape);
         Inputs mine = in, other = in;
         const auto run = [&](const Backend& on, World& world, Inputs& inputs) {
@@ -265,6 +268,7 @@ TEST_P(Attending, PreparesHeadsAsTheReference) {
           call.k = matrix_of(inputs.k, rows, int64_t{shape.kv_heads} * shape.head_dim);
           call.v = matrix_of(inputs.v, rows, call.k.cols);
           if (norms) call.q_norm = call.k_norm = norm.data();
+          if (factors) call.q_factors = many.data(), call.k_factors = many.data() + shape.head_dim;
           call.eps = 1e-6F;
           call.rotation = &rotation;
           call.kv = world.kv;

@@ -167,7 +167,9 @@ class CpuBackend final : public Backend {
       for (int64_t i = 0; i < slice.rows; ++i, at += heads) {
         for (int64_t h = std::max<int64_t>(first - at, 0); h < std::min(last - at, heads); ++h) {
           if (h < call.shape.heads) {
-            prepare(call, call.q, call.q_norm, slice.first_row + i, h);
+            const int64_t ratio = call.shape.heads / call.shape.kv_heads;
+            prepare(call, call.q, call.q_norm, slice.first_row + i, h,
+                    head_factors(call, call.q_factors, h / ratio));
           } else {
             store(call, slice, i, h - call.shape.heads);
           }
@@ -222,13 +224,18 @@ class CpuBackend final : public Backend {
     kernels_.product[weight.format](call);
   }
 
-  void prepare(const StoreCall& call, Matrix rows, const float* norm, int64_t row,
-               int64_t head) const {
+  static const float* head_factors(const StoreCall& call, const float* factors, int64_t kv_head) {
+    return factors ? factors + kv_head * call.shape.head_dim : nullptr;
+  }
+
+  void prepare(const StoreCall& call, Matrix rows, const float* norm, int64_t row, int64_t head,
+               const float* factors) const {
     const int64_t head_dim = call.shape.head_dim;
     HeadCall made{.head = rows.row(row) + head * head_dim,
                   .head_dim = head_dim,
                   .norm = norm,
-                  .eps = call.eps};
+                  .eps = call.eps,
+                  .factors = factors};
     if (call.rotation) {
       made.cos = call.rotation->cos.row(row);
       made.sin = call.rotation->sin.row(row);
@@ -242,7 +249,7 @@ class CpuBackend final : public Backend {
   void store(const StoreCall& call, const Slice& slice, int64_t i, int64_t head) const {
     const int64_t head_dim = call.shape.head_dim;
     const int64_t row = slice.first_row + i;
-    prepare(call, call.k, call.k_norm, row, head);
+    prepare(call, call.k, call.k_norm, row, head, head_factors(call, call.k_factors, head));
     const int64_t position = slice.position + i;
     const auto block =
         static_cast<size_t>(slice.blocks[static_cast<size_t>(position / kBlockTokens)]);

@@ -69,7 +69,8 @@ struct HeadCall {
   int64_t head_dim = 0;
   const float* norm = nullptr;  // [head_dim], or null
   float eps = 0;
-  const float* cos = nullptr;  // [dims / 2]; null: no rotation
+  const float* factors = nullptr;  // [head_dim] multiplied after the norm, or null
+  const float* cos = nullptr;      // [dims / 2]; null: no rotation
   const float* sin = nullptr;
   int64_t dims = 0;
   bool half_split = false;

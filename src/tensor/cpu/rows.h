@@ -231,6 +231,14 @@ void prepare_head(const HeadCall& call) {
                         .out = {.values = call.head}};
     norm<S>(head);
   }
+  if (call.factors) {
+    for (int64_t i = 0; i < call.head_dim; i += S::kLanes) {
+      const int64_t left = call.head_dim - i;
+      const int lanes = static_cast<int>(left < S::kLanes ? left : S::kLanes);
+      const typename S::F factor = load_lanes<S>(call.factors + i, lanes);
+      S::store_part(call.head + i, S::mul(load_lanes<S>(call.head + i, lanes), factor), lanes);
+    }
+  }
   if (!call.cos) return;
   if (call.half_split) {
     rotate_halves<S>(call);

@@ -43,9 +43,9 @@ void rotate(float* head, const Rotation& rotation, int64_t row) {
   }
 }
 
-// Norm (where there is one) and rotation of all heads of one row.
+// Norm and factors (where there are any) and rotation of all heads of one row.
 void prepare_heads(float* row_data, int64_t heads, const StoreCall& call, const float* norm,
-                   int64_t row) {
+                   const float* factors, int64_t row) {
   const int64_t head_dim = call.shape.head_dim;
   for (int64_t h = 0; h < heads; ++h) {
     float* head = row_data + h * head_dim;
@@ -53,6 +53,10 @@ void prepare_heads(float* row_data, int64_t heads, const StoreCall& call, const 
       const double inverse = inverse_rms(head, head_dim, call.eps);
       for (int64_t i = 0; i < head_dim; ++i)
         head[i] = static_cast<float>(head[i] * inverse * norm[i]);
+    }
+    if (factors) {
+      const float* of_head = factors + h / (heads / call.shape.kv_heads) * head_dim;
+      for (int64_t i = 0; i < head_dim; ++i) head[i] *= of_head[i];
     }
     if (call.rotation) rotate(head, *call.rotation, row);
   }
@@ -210,8 +214,8 @@ class ReferenceBackend final : public Backend {
       for (int64_t i = 0; i < slice.rows; ++i) {
         const int64_t row = slice.first_row + i;
         if (row < first || row >= last) continue;
-        prepare_heads(call.q.row(row), shape.heads, call, call.q_norm, row);
-        prepare_heads(call.k.row(row), shape.kv_heads, call, call.k_norm, row);
+        prepare_heads(call.q.row(row), shape.heads, call, call.q_norm, call.q_factors, row);
+        prepare_heads(call.k.row(row), shape.kv_heads, call, call.k_norm, call.k_factors, row);
         for (int64_t h = 0; h < shape.kv_heads; ++h) {
           const int64_t position = slice.position + i;
           const auto head = [&](size_t offset) {
