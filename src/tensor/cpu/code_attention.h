@@ -21,7 +21,6 @@ class CodeAttention : private Attention<S> {
     query_scales_ = room, room += kMostQueries;
     weight_scales_ = room, room += kMostQueries;
     query_sums_ = reinterpret_cast<int32_t*>(room), room += 2 * kMostQueries;
-    weight_sums_ = reinterpret_cast<int32_t*>(room), room += 2 * kMostQueries;
     weight_codes_ = reinterpret_cast<int8_t*>(room), room += kMostQueries * 2 * kBlockTokens / 4;
     query_codes_ = reinterpret_cast<int8_t*>(room);
   }
@@ -39,8 +38,9 @@ class CodeAttention : private Attention<S> {
   static constexpr int kVectors = Base::kVectors;
   static constexpr float kMost = 127 * 128;  // the largest 15-bit code
   static constexpr int kNumberBytes = S::kLanes * 4;
-  using Dots = typename S::template Dots<255, 1>;
-  static constexpr int kZero = 128 - Dots::kOffset;  // what a number's code 0 is in a product
+  using KeyDots = typename S::template Dots<255, 1>;
+  using ValueDots = typename S::template Dots<127, 1>;
+  static constexpr int kZero = 128 - KeyDots::kOffset;  // what a key's code 0 is in a product
 
   // A number times `inverse` as 128 * high + low.
   struct Parts {
@@ -49,6 +49,13 @@ class CodeAttention : private Attention<S> {
   static Parts split(F x, F inverse) {
     const F scaled = S::mul(x, inverse);
     const F high = S::round(S::mul(scaled, S::set(1.0F / 128)));
+    return {S::to_int(high), S::to_int(S::subtract_product(scaled, high, S::set(128)))};
+  }
+  // The same of a number that is not negative, with high and low in [0, 127].
+  static Parts split_positive(F x, F inverse) {
+    const F scaled = S::mul(x, inverse);
+    const F high =
+        S::round(S::subtract_product(S::set(-0.5F + 1.0F / 256), scaled, S::set(-1.0F / 128)));
     return {S::to_int(high), S::to_int(S::subtract_product(scaled, high, S::set(128)))};
   }
   static float inverse_of(float highest) { return highest > 1e-30F ? kMost / highest : 0.0F; }
@@ -104,11 +111,15 @@ class CodeAttention : private Attention<S> {
   template <int kRows>
   void score(const std::byte* keys, int64_t first, int v0) {
     constexpr int kWidth = S::kCodeScoreVectors;
-    Dots high[kRows][kWidth], low[kRows][kWidth];
+    I high[kRows][kWidth], low[kRows][kWidth];
     const int8_t* codes = query_code(first);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      start(query_sums_ + 2 * (first + r), high[r], low[r]);
+#pragma GCC unroll 8
+      for (int w = 0; w < kWidth; ++w) {
+        high[r][w] = S::set_int(-kZero * query_sums_[2 * (first + r)]);
+        low[r][w] = S::set_int(-kZero * query_sums_[2 * (first + r) + 1]);
+      }
     }
     for (int64_t d = 0; d < width_; d += 4) {
       typename S::B key[kWidth];
@@ -118,7 +129,13 @@ class CodeAttention : private Attention<S> {
       }
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
-        add(key, codes + 2 * r * width_ + d, codes + (2 * r + 1) * width_ + d, high[r], low[r]);
+        const I x = S::broadcast(codes + 2 * r * width_ + d);
+        const I y = S::broadcast(codes + (2 * r + 1) * width_ + d);
+#pragma GCC unroll 8
+        for (int w = 0; w < kWidth; ++w) {
+          high[r][w] = add_dot<KeyDots>(high[r][w], key[w], x);
+          low[r][w] = add_dot<KeyDots>(low[r][w], key[w], y);
+        }
       }
     }
     const auto* scales = reinterpret_cast<const float*>(keys + kBlockTokens * width_);
@@ -129,31 +146,18 @@ class CodeAttention : private Attention<S> {
       for (int w = 0; w < kWidth; ++w) {
         const int64_t lane = (v0 + w) * S::kLanes;
         const F scale = S::mul(S::load(scales + lane), query_scale);
-        const F dot = join(high[r][w].sum, low[r][w].sum);
+        const F dot = join(high[r][w], low[r][w]);
         S::store(this->weights_of(first + r) + lane, S::mul(dot, scale));
       }
     }
   }
 
-  template <int kWidth>
-  [[gnu::always_inline]] static void start(const int32_t* sums, Dots (&high)[kWidth],
-                                           Dots (&low)[kWidth]) {
-#pragma GCC unroll 8
-    for (int w = 0; w < kWidth; ++w) {
-      high[w].sum = S::set_int(-kZero * sums[0]);
-      low[w].sum = S::set_int(-kZero * sums[1]);
-    }
-  }
-  template <int kWidth>
-  [[gnu::always_inline]] static void add(const typename S::B (&numbers)[kWidth],
-                                         const int8_t* high_codes, const int8_t* low_codes,
-                                         Dots (&high)[kWidth], Dots (&low)[kWidth]) {
-    const I x = S::broadcast(high_codes), y = S::broadcast(low_codes);
-#pragma GCC unroll 8
-    for (int w = 0; w < kWidth; ++w) {
-      high[w].template add<0>(numbers[w], x);
-      low[w].template add<0>(numbers[w], y);
-    }
+  template <class Dots>
+  [[gnu::always_inline]] static I add_dot(I sum, typename S::B numbers, I codes) {
+    Dots dots;
+    dots.sum = sum;
+    dots.template add<0>(numbers, codes);
+    return dots.sum;
   }
 
   // The weights of one query for the tokens of a block, times the scales of the values.
@@ -168,16 +172,11 @@ class CodeAttention : private Attention<S> {
     const auto most = std::bit_cast<float>(S::highest_int(top));
     weight_scales_[i] = most / kMost;
     const F inverse = S::set(inverse_of(most));
-    I high_sum = S::zero_int(), low_sum = S::zero_int();
     for (int v = 0; v < kVectors; ++v) {
-      const Parts parts = split(products[v], inverse);
+      const Parts parts = split_positive(products[v], inverse);
       S::store_codes(weight_code(i) + v * S::kLanes, parts.high);
       S::store_codes(weight_code(i) + kBlockTokens + v * S::kLanes, parts.low);
-      high_sum = S::add_int(high_sum, parts.high);
-      low_sum = S::add_int(low_sum, parts.low);
     }
-    weight_sums_[2 * i] = S::sum_int(high_sum);
-    weight_sums_[2 * i + 1] = S::sum_int(low_sum);
   }
 
   template <int kRows>
@@ -197,22 +196,28 @@ class CodeAttention : private Attention<S> {
   // Adds weight * value to the sums of kRows queries, for kWidth vectors of dimensions from d.
   template <int kRows, int kWidth>
   void mix(const std::byte* values, int64_t tokens, int64_t first, int64_t d) {
-    Dots high[kRows][kWidth], low[kRows][kWidth];
+    I high[kRows][kWidth], low[kRows][kWidth];
     const int8_t* codes = weight_code(first);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      start(weight_sums_ + 2 * (first + r), high[r], low[r]);
+#pragma GCC unroll 8
+      for (int w = 0; w < kWidth; ++w) high[r][w] = low[r][w] = S::zero_int();
     }
     for (int64_t t = 0; t < tokens; t += 4) {
-      typename S::B value[kWidth];
+      I value[kWidth];
 #pragma GCC unroll 8
       for (int w = 0; w < kWidth; ++w) {
-        value[w] = S::load_bytes(values + t * width_ + d * 4 + w * kNumberBytes);
+        value[w] = S::ints_of(S::load_bytes(values + t * width_ + d * 4 + w * kNumberBytes));
       }
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
-        add(value, codes + 2 * r * kBlockTokens + t, codes + (2 * r + 1) * kBlockTokens + t,
-            high[r], low[r]);
+        const auto x = S::bytes_of(S::broadcast(codes + 2 * r * kBlockTokens + t));
+        const auto y = S::bytes_of(S::broadcast(codes + (2 * r + 1) * kBlockTokens + t));
+#pragma GCC unroll 8
+        for (int w = 0; w < kWidth; ++w) {
+          high[r][w] = add_dot<ValueDots>(high[r][w], x, value[w]);
+          low[r][w] = add_dot<ValueDots>(low[r][w], y, value[w]);
+        }
       }
     }
     float* sums = sums_ + first * width_ + d;
@@ -224,7 +229,7 @@ class CodeAttention : private Attention<S> {
       for (int w = 0; w < kWidth; ++w) {
         float* at = sums + r * width_ + w * S::kLanes;
         const F before = S::mul(S::load(at), correction);
-        S::store(at, S::add_product(before, join(high[r][w].sum, low[r][w].sum), scale));
+        S::store(at, S::add_product(before, join(high[r][w], low[r][w]), scale));
       }
     }
   }
@@ -232,7 +237,6 @@ class CodeAttention : private Attention<S> {
   float* query_scales_;   // [queries]
   float* weight_scales_;  // [queries]
   int32_t* query_sums_;   // [queries, 2] of the high and of the low codes
-  int32_t* weight_sums_;  // [queries, 2]
   int8_t* query_codes_;   // [queries, 2, width_]
   int8_t* weight_codes_;  // [queries, 2, kBlockTokens]
 };

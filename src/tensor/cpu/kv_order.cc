@@ -21,7 +21,7 @@ void convert(const Kernels& kernels, KvType type, const float* from, int64_t cou
   }
 }
 
-// Calls put(i, number) for each of the head's numbers as a code + 128, and writes the scale.
+// Calls put(i, code) for each of the head's numbers, and writes the scale.
 template <class Put>
 void encode(const Kernels& kernels, const float* from, int64_t head_dim, int64_t token,
             std::byte* head, const Put& put) {
@@ -31,7 +31,7 @@ void encode(const Kernels& kernels, const float* from, int64_t head_dim, int64_t
   for (int64_t d = 0; d < head_dim; d += kRun) {
     const int64_t count = std::min(kRun, head_dim - d);
     kernels.to_codes(from + d, inverse, codes, count);
-    for (int64_t i = 0; i < count; ++i) put(d + i, static_cast<std::byte>(codes[i] ^ 0x80));
+    for (int64_t i = 0; i < count; ++i) put(d + i, static_cast<std::byte>(codes[i]));
   }
   const float scale = highest / 127.0F;
   std::memcpy(head + kBlockTokens * padded_head_dim(head_dim) + token * 4, &scale, 4);
@@ -55,8 +55,8 @@ void put_key(const Kernels& kernels, KvType type, const float* from, int64_t hea
              int64_t token, std::byte* head) {
   if (type == KvType::kI8) {
     std::byte* at = head + token * 4;
-    return encode(kernels, from, head_dim, token, head, [at](int64_t d, std::byte number) {
-      at[d / 4 * (kBlockTokens * 4) + d % 4] = number;
+    return encode(kernels, from, head_dim, token, head, [at](int64_t d, std::byte code) {
+      at[d / 4 * (kBlockTokens * 4) + d % 4] = code ^ std::byte{0x80};
     });
   }
   if (type == KvType::kF32) {
@@ -71,7 +71,7 @@ void put_value(const Kernels& kernels, KvType type, const float* from, int64_t h
   if (type == KvType::kI8) {
     std::byte* at = head + token / 4 * padded_head_dim(head_dim) * 4 + token % 4;
     return encode(kernels, from, head_dim, token, head,
-                  [at](int64_t d, std::byte number) { at[d * 4] = number; });
+                  [at](int64_t d, std::byte code) { at[d * 4] = code; });
   }
   const int64_t size = type == KvType::kF32 ? 4 : 2;
   convert(kernels, type, from, head_dim, head + token * head_dim * size);

@@ -4,10 +4,9 @@
 // values:
 //   f32, f16, bf16   keys [head_dim][kBlockTokens], a vector of tokens per dimension;
 //                    values [kBlockTokens][head_dim]
-//   int8             with width = padded_head_dim(head_dim) and u8 numbers, code + 128:
-//                    keys [width / 4][kBlockTokens][4 dimensions],
-//                    values [kBlockTokens / 4][width][4 tokens]; behind either, f32
-//                    scale[kBlockTokens]
+//   int8             with width = padded_head_dim(head_dim): keys u8 (code + 128)
+//                    [width / 4][kBlockTokens][4 dimensions], values s8
+//                    [kBlockTokens / 4][width][4 tokens]; behind either, f32 scale[kBlockTokens]
 #pragma once
 
 #include "tensor/cpu/kernels.h"

@@ -146,6 +146,8 @@ struct Simd {
     }
   };
 
+  MILL_INLINE B bytes_of(I a) { return a; }
+  MILL_INLINE I ints_of(B a) { return a; }
   MILL_INLINE B load_bytes(const std::byte* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }

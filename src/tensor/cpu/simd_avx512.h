@@ -30,8 +30,8 @@ struct Simd {
   static constexpr int kMixVectors = 4;
   static constexpr int kCodeScoreRows = 6;  // the same over 8-bit codes
   static constexpr int kCodeScoreVectors = 2;
-  static constexpr int kCodeMixRows = 3;
-  static constexpr int kCodeMixVectors = 4;
+  static constexpr int kCodeMixRows = 4;
+  static constexpr int kCodeMixVectors = 2;
 
   MILL_INLINE F zero() { return _mm512_setzero_ps(); }
   MILL_INLINE F set(float x) { return _mm512_set1_ps(x); }
@@ -112,6 +112,8 @@ struct Simd {
     }
   };
 
+  MILL_INLINE B bytes_of(I a) { return a; }
+  MILL_INLINE I ints_of(B a) { return a; }
   MILL_INLINE B load_bytes(const std::byte* p) { return _mm512_loadu_si512(p); }
   MILL_INLINE void store_bytes(std::byte* p, B a) { _mm512_storeu_si512(p, a); }
   MILL_INLINE B low_nibbles(B a) { return _mm512_and_si512(a, _mm512_set1_epi8(15)); }

@@ -146,6 +146,8 @@ struct Simd {
     }
   };
 
+  MILL_INLINE B bytes_of(I a) { return take<B>(&a); }
+  MILL_INLINE I ints_of(B a) { return take<I>(&a); }
   MILL_INLINE B load_bytes(const std::byte* p) { return take<B>(p); }
   MILL_INLINE void store_bytes(std::byte* p, B a) { std::memcpy(p, &a, sizeof a); }
   MILL_INLINE B low_nibbles(B a) { return a & 15; }
