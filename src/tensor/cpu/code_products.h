@@ -138,7 +138,8 @@ class ExpandedGroup {
 
 // Vector v of a result row to its place, with bias and what is there already.
 template <class S>
-void write_vector(const PanelCall& call, int64_t row, int v, typename S::F value) {
+[[gnu::always_inline]] inline void write_vector(const PanelCall& call, int64_t row, int v,
+                                                typename S::F value) {
   const int64_t column = v * S::kLanes;
   const int64_t left = call.columns - column;
   if (left <= 0) return;

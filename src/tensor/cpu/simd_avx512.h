@@ -22,13 +22,13 @@ struct Simd {
   static constexpr int kCodeRows = 6;
   static constexpr int kCodeVectors = 2;
   static constexpr int64_t kExpandRows = kNever;
-  static constexpr int64_t kExpandRowsOfPieces = 24;
+  static constexpr int64_t kExpandRowsOfPieces = 48;
   static constexpr int kValueRows = 8;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 6;  // queries of a tile in attention
   static constexpr int kMixRows = 4;
   static constexpr int kMixVectors = 4;
-  static constexpr int kCodeScoreRows = 6;  // the same over 8-bit codes
+  static constexpr int kCodeScoreRows = 4;  // the same over 8-bit codes
   static constexpr int kCodeScoreVectors = 2;
   static constexpr int kCodeMixRows = 4;
   static constexpr int kCodeMixVectors = 2;
