@@ -98,6 +98,12 @@ class CodeAttention : private Attention<S> {
     }
   }
 
+  // What a sum of products begins with, so that the zero point of the keys costs nothing. The codes
+  // of a query with a NaN may have any sum.
+  static int32_t without_zero(int32_t query_sum) {
+    return static_cast<int32_t>(static_cast<uint32_t>(-kZero) * static_cast<uint32_t>(query_sum));
+  }
+
   template <int kRows>
   void score_rows(const std::byte* keys, int64_t first, int64_t rows) {
     if (rows == kRows) {
@@ -117,8 +123,8 @@ class CodeAttention : private Attention<S> {
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
       for (int w = 0; w < kWidth; ++w) {
-        high[r][w] = S::set_int(-kZero * query_sums_[2 * (first + r)]);
-        low[r][w] = S::set_int(-kZero * query_sums_[2 * (first + r) + 1]);
+        high[r][w] = S::set_int(without_zero(query_sums_[2 * (first + r)]));
+        low[r][w] = S::set_int(without_zero(query_sums_[2 * (first + r) + 1]));
       }
     }
     for (int64_t d = 0; d < width_; d += 4) {
