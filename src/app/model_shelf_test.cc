@@ -448,7 +448,8 @@ TEST(ModelShelf, any_mix_of_requests_loads_and_unloads) {
         const std::string id(1, static_cast<char>('a' + random() % 3));
         const std::string wait = random() % 2 ? "true" : "false";
         net::RawResponse response;
-        switch (random() % 8) {
+        const uint32_t what = random() % 8;
+        switch (what) {
           case 0:
             response = mill.ask("DELETE", "/admin/models/" + id + "?wait=" + wait);
             break;
@@ -470,7 +471,12 @@ TEST(ModelShelf, any_mix_of_requests_loads_and_unloads) {
         const bool known = response.status == 200 || response.status == 202 ||
                            response.status == 404 || response.status == 503 ||
                            response.status == 400 || response.status == 500;
-        if (!known || !response.whole) ++strange;
+        if (!known || !response.whole) {
+          ++strange;
+          ADD_FAILURE() << "request " << what << " of " << id << ", wait " << wait << ": status "
+                        << response.status << (response.whole ? "" : ", cut") << ' '
+                        << response.body;
+        }
       }
     });
   }

@@ -15,6 +15,12 @@ namespace {
 constexpr Duration kFirstRetry = std::chrono::seconds(1);
 constexpr int kMostDoublings = 6;  // of the time until requests try a failed load again
 
+// For those who wait until a model is unloaded: it is, or it won't be, as it was wanted again or
+// its load has failed.
+void end_waits_for_leaving(ShelfSlot& slot) {
+  for (const auto& channel : std::exchange(slot.leaving, {})) channel->push(true);
+}
+
 }  // namespace
 
 void ModelShelf::Core::begin_load(const ShelfSlotPtr& slot) {
@@ -68,7 +74,7 @@ void ModelShelf::Core::settle_load(const ShelfSlotPtr& slot,
     } else if (!slot->waiters.empty() && !closing) {
       begin_load(slot);
     }
-    for (const auto& channel : std::exchange(slot->leaving, {})) channel->push(true);
+    end_waits_for_leaving(*slot);
     return;
   }
   if (!loaded) {
@@ -77,6 +83,7 @@ void ModelShelf::Core::settle_load(const ShelfSlotPtr& slot,
     slot->retry_at = now() + kFirstRetry * (1 << std::min(slot->failures++, kMostDoublings));
     end_preload(*slot, &slot->failure);
     fail_waiters(*slot, slot->failure, mail);
+    end_waits_for_leaving(*slot);
     return;
   }
   slot->model = std::move(*loaded);
@@ -91,6 +98,7 @@ void ModelShelf::Core::settle_load(const ShelfSlotPtr& slot,
     begin_drain(slot, slot->forget);
     return;
   }
+  end_waits_for_leaving(*slot);
   for (std::shared_ptr<ShelfWaiter>& waiter : slot->waiters)
     mail.letters.emplace_back(std::move(waiter), lease(slot));
   slot->waiters.clear();
@@ -229,7 +237,7 @@ void ModelShelf::Core::run_drain(const ShelfSlotPtr& slot) {
   } else if (!slot->waiters.empty() && !closing) {
     begin_load(slot);
   }
-  for (const auto& channel : std::exchange(slot->leaving, {})) channel->push(true);
+  end_waits_for_leaving(*slot);
   changed.notify_all();
 }
 

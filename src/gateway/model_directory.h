@@ -66,7 +66,8 @@ class ModelAdmin {
   virtual Task<Result<ModelStatus>> load(ModelWish wish, bool wait) = 0;
 
   // Lets running answers end within the drain deadline, and then unloads; with `wait` returns when
-  // that is done. With `keep` the model stays known and comes back on demand, else it is forgotten.
+  // that is done, or when somebody has loaded it again meanwhile (the state tells). With `keep` the
+  // model stays known and comes back on demand, else it is forgotten.
   // Fails: kNotFound.
   virtual Task<Result<ModelStatus>> unload(std::string id, bool keep, bool wait) = 0;
 };
