@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "tensor/cpu/kernels.h"
+#include "tensor/cpu/long_dots.h"
 #include "tensor/cpu/panel.h"
 
 namespace mill::tensor::avx2 {
@@ -28,10 +29,10 @@ struct Simd {
   static constexpr int kScoreRows = 3;  // queries of a tile in attention
   static constexpr int kMixRows = 3;
   static constexpr int kMixVectors = 4;
-  static constexpr int kCodeScoreRows = 2;  // the same over 8-bit codes
-  static constexpr int kCodeScoreVectors = 2;
-  static constexpr int kCodeMixRows = 2;
-  static constexpr int kCodeMixVectors = 2;
+  static constexpr int kCodeScoreRows = 4;  // the same over 8-bit codes
+  static constexpr int kCodeScoreVectors = 1;
+  static constexpr int kCodeMixRows = 4;
+  static constexpr int kCodeMixVectors = 1;
 
   MILL_INLINE F zero() { return _mm256_setzero_ps(); }
   MILL_INLINE F set(float x) { return _mm256_set1_ps(x); }
@@ -145,6 +146,31 @@ struct Simd {
       }
     }
   };
+
+  using LongDots = Words<Simd>;
+  // Eight bytes, in every 64 bits.
+  MILL_INLINE I broadcast_eight(const void* p) {
+    int64_t x = 0;
+    std::memcpy(&x, p, sizeof x);
+    return _mm256_set1_epi64x(x);
+  }
+  // 2 * kLanes bytes to words.
+  MILL_INLINE I widen_unsigned(const std::byte* p) {
+    return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  MILL_INLINE I widen_signed(const std::byte* p) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  // The sums of neighbouring lanes of a, then those of b.
+  MILL_INLINE I add_neighbours(I a, I b) {
+    return _mm256_permute4x64_epi64(_mm256_hadd_epi32(a, b), 0xd8);
+  }
+  // kLanes numbers in s16.
+  MILL_INLINE void store_words(int8_t* p, I a) {
+    const __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), words);
+  }
 
   MILL_INLINE B bytes_of(I a) { return a; }
   MILL_INLINE I ints_of(B a) { return a; }

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "tensor/cpu/kernels.h"
+#include "tensor/cpu/long_dots.h"
 #include "tensor/cpu/panel.h"
 
 namespace mill::tensor::avx512 {
@@ -111,6 +112,8 @@ struct Simd {
       sum = _mm512_dpbusd_epi32(sum, w, x);
     }
   };
+
+  using LongDots = BytePairs<Simd>;
 
   MILL_INLINE B bytes_of(I a) { return a; }
   MILL_INLINE I ints_of(B a) { return a; }

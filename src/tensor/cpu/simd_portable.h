@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "tensor/cpu/kernels.h"
+#include "tensor/cpu/long_dots.h"
 #include "tensor/cpu/panel.h"
 #include "tensor/half.h"
 
@@ -145,6 +146,8 @@ struct Simd {
       sum += __builtin_shufflevector(pairs, pairs, 1, 3, 5, 7);
     }
   };
+
+  using LongDots = BytePairs<Simd>;
 
   MILL_INLINE B bytes_of(I a) { return take<B>(&a); }
   MILL_INLINE I ints_of(B a) { return take<I>(&a); }
