@@ -1,12 +1,13 @@
 # `make run` and `make test` are all most people need. Each sets up what is missing and is quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test bench asan tsan fuzz format tidy clean
+.PHONY: help setup build run test bench asan tsan soak fuzz format tidy clean
 
 help:
 	@echo "make run    build, fetch the default model, serve it on http://127.0.0.1:8080"
 	@echo "make test   build and run every test"
 	@echo "make build  build only       make bench   the speed table (needs llama-cpp-python)"
 	@echo "make asan   unit tests under AddressSanitizer and UBSan     make tsan   under ThreadSanitizer"
+	@echo "make soak   clients that leave, cancel and crowd at random: 10 minutes under each sanitizer (SECONDS_EACH=600)"
 	@echo "make fuzz   60 s of fuzzing the model loader                make format / make tidy / make clean"
 
 setup:
@@ -31,6 +32,15 @@ asan tsan:
 	@cmake --build --preset $@
 	@python3 tools/run_tests.py --build build/$@ --units-only
 
+SECONDS_EACH ?= 600
+soak:
+	@tools/setup.sh test
+	@for kind in asan tsan; do \
+	  cmake --preset $$kind -Wno-dev --log-level=WARNING && \
+	  cmake --build --preset $$kind --target mill_soak_test && \
+	  build/$$kind/tests/mill_soak_test --seconds $(SECONDS_EACH) || exit 1; \
+	done
+
 fuzz:
 	@tools/setup.sh fuzz
 	@tools/fuzz.sh 60
@@ -39,7 +49,7 @@ bench:
 	@tools/setup.sh build
 	@cmake --preset bench -Wno-dev --log-level=WARNING
 	@cmake --build --preset bench
-	@python3 bench/compare.py --binary build/bench/src/app/tokenmill
+	@python3 bench/compare.py --mill build/bench/src/app/tokenmill
 
 format:
 	@git ls-files 'src/*.h' 'src/*.cc' 'tests/*.cc' 'bench/*.cc' | xargs clang-format -i

@@ -19,8 +19,6 @@ namespace {
 using work::FinishReason;
 using work::Order;
 
-constexpr TokenId kPoison = 39;
-
 enum class End { kCancel, kDrop, kDeadline, kStop, kLength, kDrain };
 
 // One answer among others with the same beginning, ended at its token `at`.
@@ -99,20 +97,6 @@ TEST(BatchLife, TheContextEndsExactlyAtTheLastBlock) {
   }
 }
 
-// Beginnings of two families, some of them poisoned, for three tenants.
-Order wild(uint64_t kind) {
-  Order order = mixed(kind);
-  const Tokens family = prompt_of(120, 1000 + kind % 2);
-  order.prompt.insert(order.prompt.begin(), family.begin(),
-                      family.begin() + static_cast<int64_t>(kind * 29 % 120));
-  std::replace(order.prompt.begin(), order.prompt.end(), kPoison, 0);
-  if (kind % 33 == 10) order.prompt[order.prompt.size() / 2] = kPoison;
-  order.max_tokens = 20 + static_cast<int32_t>(kind * 31 % 60);
-  order.cache_salt = {kind % 3, 0};
-  order.priority = static_cast<int32_t>(kind % 5) - 2;
-  return order;
-}
-
 uint64_t from_outside(const char* name, uint64_t fallback) {
   const char* given = std::getenv(name);
   return given != nullptr ? std::strtoull(given, nullptr, 10) : fallback;
@@ -120,8 +104,6 @@ uint64_t from_outside(const char* name, uint64_t fallback) {
 
 class Life {
  public:
-  static constexpr uint64_t kKinds = 66;
-
   explicit Life(uint64_t seed)
       : random_(seed),
         mill_({.blocks = 16,
@@ -132,7 +114,7 @@ class Life {
                .logit_rows = 12,
                .priority_worth = std::chrono::milliseconds(30)},
               toy(), crib_.drafters()) {
-    for (uint64_t kind = 0; kind < kKinds; ++kind) {
+    for (uint64_t kind = 0; kind < kWildKinds; ++kind) {
       ToyMill alone({}, toy());
       whole_.push_back(alone.answer(wild(kind)));
       ToyMill never({}, {.vocabulary = 400});  // what a guesser says who knows no poison
@@ -187,7 +169,7 @@ class Life {
   bool chance(uint64_t one_in) { return random_() % one_in == 0; }
 
   void arrive() {
-    const uint64_t kind = random_() % kKinds;
+    const uint64_t kind = random_() % kWildKinds;
     Order order = wild(kind);
     if (chance(10)) order.deadline = mill_.clock + std::chrono::milliseconds(random_() % 100);
     live_.push_back({mill_.submit(std::move(order)), kind, false, {}});

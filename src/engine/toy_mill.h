@@ -2,6 +2,7 @@
 // knows the answer and is wrong where it is told to.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -41,6 +42,23 @@ inline work::Order mixed(uint64_t i) {
     order.score_prompt = true;
     order.sampling.top_logprobs = 2;
   }
+  return order;
+}
+
+constexpr uint64_t kWildKinds = 66;
+constexpr TokenId kPoison = 39;  // see ToyOptions
+
+// Beginnings of two families, some of them poisoned, for three tenants; kWildKinds of them.
+inline work::Order wild(uint64_t kind) {
+  work::Order order = mixed(kind);
+  const Tokens family = prompt_of(120, 1000 + kind % 2);
+  order.prompt.insert(order.prompt.begin(), family.begin(),
+                      family.begin() + static_cast<int64_t>(kind * 29 % 120));
+  std::replace(order.prompt.begin(), order.prompt.end(), kPoison, 0);
+  if (kind % 33 == 10) order.prompt[order.prompt.size() / 2] = kPoison;
+  order.max_tokens = 20 + static_cast<int32_t>(kind * 31 % 60);
+  order.cache_salt = {kind % 3, 0};
+  order.priority = static_cast<int32_t>(kind % 5) - 2;
   return order;
 }
 
