@@ -137,6 +137,7 @@ struct Decoder::Impl {
   int64_t rows = 0;
   int64_t logit_rows = 0;
   std::vector<tensor::Slice> slices;
+  StepProfile* profile = nullptr;  // thread 0's; null: nobody asks
 
   KvLayout kv_layout() const {
     return {limits.kv_type, config.layers, config.heads.kv_heads, config.heads.head_dim};
@@ -147,9 +148,20 @@ struct Decoder::Impl {
   void attention_sublayer(Team& team, int32_t index, std::byte* kv);
   void ffn_sublayer(Team& team, const LayerWeights& layer);
   void add_sublayer(Team& team, const Activations& x, const tensor::PackedMatrix& weight,
-                    const std::vector<float>& post_norm);
+                    const std::vector<float>& post_norm, Station station);
   void head(Team& team, std::span<const SequenceSlice> sequences);
   tensor::KvLayer kv_layer(int32_t index, std::byte* kv) const;
+
+  // This thread's share of a station is done.
+  void mark(const Team& team, Station station) const {
+    if (profile && team.index() == 0) profile->end_of(station);
+  }
+  // And so are the others'.
+  void meet(Team& team, Station station) const {
+    mark(team, station);
+    team.wait();
+    mark(team, Station::kWaiting);
+  }
 };
 
 // Rows of the embedding, and the angles of their positions.
@@ -185,20 +197,20 @@ tensor::KvLayer Decoder::Impl::kv_layer(int32_t index, std::byte* kv) const {
 // hidden += weight · x, through the sublayer's own norm where there is one.
 void Decoder::Impl::add_sublayer(Team& team, const Activations& x,
                                  const tensor::PackedMatrix& weight,
-                                 const std::vector<float>& post_norm) {
+                                 const std::vector<float>& post_norm, Station station) {
   const Matrix hidden = first_rows(space.hidden, rows);
   if (post_norm.empty()) {
     const Product product{.weight = &weight, .out = hidden, .accumulate = true};
     backend.products(team, x, {&product, 1});
-    team.wait();
+    meet(team, station);
     return;
   }
   const Matrix out = first_rows(space.sublayer, rows);
   const Product product{.weight = &weight, .out = out};
   backend.products(team, x, {&product, 1});
-  team.wait();
+  meet(team, station);
   backend.add_rms_norm(team, out, post_norm.data(), config.norm_eps, hidden);
-  team.wait();
+  meet(team, Station::kNorms);
 }
 
 void Decoder::Impl::attention_sublayer(Team& team, int32_t index, std::byte* kv) {
@@ -211,12 +223,12 @@ void Decoder::Impl::attention_sublayer(Team& team, int32_t index, std::byte* kv)
 
   backend.rms_norm(team, first_rows(space.hidden, rows), layer.attention_norm.data(),
                    config.norm_eps, normed);
-  team.wait();
+  meet(team, Station::kNorms);
   const Product products[] = {{.weight = &layer.q, .bias = or_null(layer.q_bias), .out = q},
                               {.weight = &layer.k, .bias = or_null(layer.k_bias), .out = k},
                               {.weight = &layer.v, .bias = or_null(layer.v_bias), .out = v}};
   backend.products(team, normed, products);
-  team.wait();
+  meet(team, Station::kQkv);
   const tensor::Rotation rotation{.cos = first_rows(space.cos[kind], rows),
                                   .sin = first_rows(space.sin[kind], rows),
                                   .dims = rope[kind].dims(),
@@ -233,7 +245,7 @@ void Decoder::Impl::attention_sublayer(Team& team, int32_t index, std::byte* kv)
                           .eps = config.norm_eps,
                           .rotation = &rotation,
                           .kv = kv_layer(index, kv)});
-  team.wait();
+  meet(team, Station::kKvStore);
   const Activations attended = first_rows(space.attended, rows);
   backend.attention(team, {.shape = config.heads,
                            .slices = slices,
@@ -243,8 +255,8 @@ void Decoder::Impl::attention_sublayer(Team& team, int32_t index, std::byte* kv)
                            .window = local ? config.window : 0,
                            .kv = kv_layer(index, kv),
                            .out = attended});
-  team.wait();
-  add_sublayer(team, attended, layer.o, layer.attention_post_norm);
+  meet(team, Station::kAttention);
+  add_sublayer(team, attended, layer.o, layer.attention_post_norm, Station::kAttentionOut);
 }
 
 void Decoder::Impl::ffn_sublayer(Team& team, const LayerWeights& layer) {
@@ -252,14 +264,14 @@ void Decoder::Impl::ffn_sublayer(Team& team, const LayerWeights& layer) {
   const Matrix gate = first_rows(space.gate, rows), up = first_rows(space.up, rows);
   backend.rms_norm(team, first_rows(space.hidden, rows), layer.ffn_norm.data(), config.norm_eps,
                    normed);
-  team.wait();
+  meet(team, Station::kNorms);
   const Product products[] = {{.weight = &layer.gate, .out = gate},
                               {.weight = &layer.up, .out = up}};
   backend.products(team, normed, products);
-  team.wait();
+  meet(team, Station::kGateUp);
   backend.gated(team, config.gate, gate, up, gated);
-  team.wait();
-  add_sublayer(team, gated, layer.down, layer.ffn_post_norm);
+  meet(team, Station::kGate);
+  add_sublayer(team, gated, layer.down, layer.ffn_post_norm, Station::kDown);
 }
 
 // Logits of the wanted rows.
@@ -274,25 +286,26 @@ void Decoder::Impl::head(Team& team, std::span<const SequenceSlice> sequences) {
                   space.last_hidden.row(to));
     }
   }
-  team.wait();
+  meet(team, Station::kNorms);
   const Activations normed = first_rows(space.last_normed, logit_rows);
   backend.rms_norm(team, first_rows(space.last_hidden, logit_rows), weights.output_norm.data(),
                    config.norm_eps, normed);
-  team.wait();
+  meet(team, Station::kNorms);
   const Matrix logits = first_rows(space.logits, logit_rows);
   const Product product{.weight = &weights.head, .out = logits};
   backend.products(team, normed, {&product, 1});
-  if (config.final_softcap <= 0) return;
-  team.wait();
+  if (config.final_softcap <= 0) return mark(team, Station::kHead);
+  meet(team, Station::kHead);
   for (int64_t row = first; row < last; ++row) {
     const std::span<float> values(logits.row(row), static_cast<size_t>(logits.cols));
     for (float& x : values) x = config.final_softcap * std::tanh(x / config.final_softcap);
   }
+  mark(team, Station::kHead);
 }
 
 void Decoder::Impl::run(Team& team, std::span<const SequenceSlice> sequences, std::byte* kv) {
   embed(team, sequences);
-  team.wait();
+  meet(team, Station::kEmbedding);
   for (int32_t index = 0; index < config.layers; ++index) {
     attention_sublayer(team, index, kv);
     ffn_sublayer(team, weights.layers[static_cast<size_t>(index)]);
@@ -331,8 +344,11 @@ size_t Decoder::weight_bytes() const {
   return impl_->weights.arena.used();
 }
 
-ConstMatrix Decoder::forward(std::span<const SequenceSlice> sequences, std::byte* kv) {
+ConstMatrix Decoder::forward(std::span<const SequenceSlice> sequences, std::byte* kv,
+                             StepProfile* profile) {
   Impl& impl = *impl_;
+  impl.profile = profile;
+  if (profile) profile->start();
   impl.rows = impl.logit_rows = 0;
   impl.slices.clear();
   for (const SequenceSlice& sequence : sequences) {
@@ -347,6 +363,7 @@ ConstMatrix Decoder::forward(std::span<const SequenceSlice> sequences, std::byte
   }
   MILL_CHECK(impl.rows <= impl.limits.batch_tokens && impl.logit_rows <= impl.limits.logit_rows);
   impl.pool.run([&](Team& team) { impl.run(team, sequences, kv); });
+  if (profile) profile->end_of(Station::kWaiting);
   return first_rows(impl.space.logits, impl.logit_rows);
 }
 

@@ -16,6 +16,7 @@
 #include "model/config.h"
 #include "model/gguf.h"
 #include "model/on_progress.h"
+#include "model/step_profile.h"
 #include "tensor/backend.h"
 
 namespace mill::model {
@@ -67,8 +68,10 @@ class Decoder {
   // Computes the slices, writes their keys and values to the arena at `kv` (block b at kv + b *
   // block_bytes), and returns the wanted logits, [sum of wanted rows, vocabulary] f32, slice after
   // slice; valid until the next forward. Requires: the sums of tokens and of logit rows are within
-  // limits(); token ids are within the vocabulary.
-  tensor::ConstMatrix forward(std::span<const SequenceSlice> slices, std::byte* kv);
+  // limits(); token ids are within the vocabulary. Adds to `profile` where the time went, unless it
+  // is null.
+  tensor::ConstMatrix forward(std::span<const SequenceSlice> slices, std::byte* kv,
+                              StepProfile* profile = nullptr);
 
  private:
   struct Impl;
