@@ -23,21 +23,23 @@ sys.path.insert(0, str(HERE.parent / "tests" / "oracle"))
 import models  # noqa: E402
 
 
+def cpu_ticks():
+    """(all, idle or waiting for a disk) of all CPUs since the start of the machine."""
+    fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    values = [int(field) for field in fields]
+    return sum(values), values[3] + values[4]
+
+
 def busy(seconds=0.5):
     """The share of all CPUs that other work takes now: 0 on a quiet machine."""
-
-    def ticks():
-        fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
-        values = [int(field) for field in fields]
-        return sum(values), values[3] + values[4]  # all, idle and waiting for a disk
-
-    all_before, idle_before = ticks()
+    all_before, idle_before = cpu_ticks()
     time.sleep(seconds)
-    all_after, idle_after = ticks()
+    all_after, idle_after = cpu_ticks()
     return 1 - (idle_after - idle_before) / max(1, all_after - all_before)
 
 
-def measure(command):
+def report_of(command):
+    """What a program measured; None where it can't load the file."""
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode == CANNOT:
         return None
@@ -45,9 +47,14 @@ def measure(command):
         sys.exit(models.SKIP)
     if done.returncode != 0:
         sys.exit(f"{shlex.join(command)} ended with {done.returncode}")
-    report = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def rates_of(report):
+    """{what: tokens per second}"""
     rates = {f"prefill {row['tokens']}": row["tokens_per_second"] for row in report["prefill"]}
-    rates |= {f"decode, batch {row['batch']}": row["tokens_per_second"] for row in report["decode"]}
+    for row in report["decode"]:
+        rates[f"decode, batch {row['batch']}"] = row["tokens_per_second"]
     return rates
 
 
@@ -61,11 +68,11 @@ def interleave(sides, rounds, note):
         order = list(sides) if number % 2 == 0 else list(reversed(list(sides)))
         for name in order:
             disturbed = max(disturbed, busy())
-            rates = measure(sides[name])
-            if rates is None:
+            report = report_of(sides[name])
+            if report is None:
                 del sides[name], seen[name]
                 continue
-            for what, rate in rates.items():
+            for what, rate in rates_of(report).items():
                 seen[name].setdefault(what, []).append(rate)
             print(f"{note}: round {number + 1} of {rounds}, {name} done", file=sys.stderr)
     return seen, disturbed
@@ -87,6 +94,7 @@ def arguments():
     add("--threads", type=int, default=2)
     add("--prompt", type=int, default=512)
     add("--gen", type=int, default=64)
+    add("--context", type=int, default=128, help="tokens of a sequence before its steps (128)")
     add("--batch", default="1,8,32")
     add("--floor", type=float, help="fail when a ratio of medians is below this")
     add("--ik", help="the folder of ik_llama.cpp's programs: a peer more")
@@ -99,13 +107,14 @@ def arguments():
 def commands(path, args):
     """{side: command}"""
     shape = ["--prompt", args.prompt, "--gen", args.gen, "--batch", args.batch]
-    shape += ["--threads", args.threads, "--json"]
+    shape += ["--context", args.context, "--threads", args.threads, "--json"]
     ours = [models.binary(args.mill), "bench", path, *shape]
     theirs = [sys.executable, HERE / "llama_peer.py", path, *shape]
     through = shlex.split(args.through)
     sides = {"tokenmill": ours, "llama.cpp": theirs}
     if args.ik:
-        sides["ik_llama.cpp"] = [sys.executable, HERE / "ik_peer.py", path, *shape, "--programs", args.ik]
+        ik = [sys.executable, HERE / "ik_peer.py", path, *shape, "--programs", args.ik]
+        sides["ik_llama.cpp"] = ik
     if args.openvino:
         sides["OpenVINO"] = [args.openvino, HERE / "openvino_peer.py", path, *shape]
     return {name: [*through, *map(str, command)] for name, command in sides.items()}

@@ -36,10 +36,12 @@ def main():
         sys.exit(77)
     programs = pathlib.Path(args.programs)
     common = ["-m", args.model, "-t", args.threads]
-    rows = json.loads(run([programs / "llama-bench", *common, "-p", args.prompt, "-n", 0, "-r", 3, "-rtr", 1, "-o", "json"]))
-    out = {"engine": f"ik_llama.cpp {rows[0]['build_commit']}", "model": args.model, "threads": args.threads}
-    out["prefill"] = [{"tokens": args.prompt, "tokens_per_second": rows[0]["avg_ts"]}]
-    out["decode"] = []
+    out = {"engine": "ik_llama.cpp", "model": args.model, "threads": args.threads, "prefill": [], "decode": []}
+    if args.prompt:
+        bench = [programs / "llama-bench", *common, "-p", args.prompt, "-n", 0, "-r", 3, "-rtr", 1, "-o", "json"]
+        row = json.loads(run(bench))[0]
+        out["engine"] += " " + row["build_commit"]
+        out["prefill"].append({"tokens": args.prompt, "tokens_per_second": row["avg_ts"]})
     for batch in map(int, args.batch.split(",")):
         room = batch * (args.context + args.gen + 64)
         text = run([programs / "llama-batched-bench", *common, "-c", max(room, 1024), "-b", 2048, "-ub", 512, "-rtr",

@@ -3,8 +3,9 @@
 
 Prefill: one prompt of --prompt tokens in one batch, tokens per second.
 Decode: --batch sequences with --context tokens each, then --gen steps of one llama_decode for all
-of them; generated tokens per second, from the median step. Logits of every sequence are computed at
-every step; nothing is sampled. Weight repacking, KV cache (f16) and flash attention are llama.cpp's
+of them; generated tokens per second, from the median step. The context is computed once and copied
+to the other sequences, which have a cache of their own each (as `tokenmill bench` does it). Logits
+of every sequence are computed at every step; nothing is sampled. Weight repacking, KV cache (f16) and flash attention are llama.cpp's
 defaults.
 The JSON has the shape that `tokenmill bench --json` prints.
 """
@@ -42,10 +43,13 @@ def prefill(path, tokens, threads, repeat):
 def decode(path, batch, context, steps, threads):
     room = (context + steps + 255) // 256 * 256  # per sequence, the granule of llama.cpp's cache
     with llama.Peer(path, context=room * batch, sequences=batch, threads=threads) as peer:
-        for sequence in range(batch):
-            prompt = some_tokens(peer.np, context, peer.n_vocab, sequence + 2)
-            peer.fill(prompt, range(context), sequence)
+        prompt = some_tokens(peer.np, context, peer.n_vocab, 2)
+        for start in range(0, context, peer.limit):
+            part = prompt[start : start + peer.limit]
+            peer.fill(part, range(start, start + len(part)))
             peer.run()
+        for sequence in range(1, batch):
+            peer.copy_sequence(0, sequence)
         sequences = list(range(batch))
         ids = some_tokens(peer.np, steps * batch, peer.n_vocab, 1).reshape(steps, batch)
         seconds = []
@@ -62,7 +66,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", help="a GGUF file")
-    parser.add_argument("--prompt", type=int, default=512, help="tokens of the prefill (512)")
+    parser.add_argument("--prompt", type=int, default=512, help="tokens of the prefill (512; 0: none)")
     parser.add_argument("--gen", type=int, default=64, help="decode steps (64)")
     parser.add_argument(
         "--context", type=int, default=128, help="tokens in each sequence before the steps (128)"
@@ -77,9 +81,10 @@ def main():
     )
     args = parser.parse_args()
     out = {"engine": llama.version(), "model": args.model, "threads": args.threads}
-    rate = prefill(args.model, args.prompt, args.threads, args.repeat)
-    out["prefill"] = [{"tokens": args.prompt, "tokens_per_second": round(rate, 2)}]
-    out["decode"] = []
+    out["prefill"], out["decode"] = [], []
+    if args.prompt:
+        rate = prefill(args.model, args.prompt, args.threads, args.repeat)
+        out["prefill"].append({"tokens": args.prompt, "tokens_per_second": round(rate, 2)})
     for batch in (int(part) for part in args.batch.split(",")):
         rate = decode(args.model, batch, args.context, args.gen, args.threads)
         out["decode"].append(

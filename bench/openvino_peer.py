@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 
-LATE = 3
+CANNOT = 3  # the exit code that compare.py knows
 
 
 def inputs(np, openvino, genai, rows, tokens, seed):
@@ -39,17 +39,18 @@ def main():
         pipeline = genai.LLMPipeline(args.model, "CPU", INFERENCE_NUM_THREADS=args.threads)
     except Exception as refusal:  # noqa: BLE001: whatever it says, it can't
         print(f"OpenVINO can't load {args.model}: {str(refusal).splitlines()[-1][:200]}", file=sys.stderr)
-        sys.exit(LATE)
+        sys.exit(CANNOT)
     config = genai.GenerationConfig()
     config.ignore_eos, config.do_sample, config.max_new_tokens = True, False, 1
-    rates = []
-    for seed in range(args.repeat + 1):
-        metrics = pipeline.generate(inputs(np, openvino, genai, 1, args.prompt, seed), config).perf_metrics
-        rates.append(args.prompt / (metrics.get_ttft().mean / 1000))
     out = {"engine": f"openvino-genai {genai.__version__}", "model": args.model, "threads": args.threads}
-    out["prefill"] = [{"tokens": args.prompt, "tokens_per_second": sorted(rates[1:])[args.repeat // 2]}]
+    out["prefill"], out["decode"] = [], []
+    if args.prompt:
+        rates = []
+        for seed in range(args.repeat + 1):
+            metrics = pipeline.generate(inputs(np, openvino, genai, 1, args.prompt, seed), config).perf_metrics
+            rates.append(args.prompt / (metrics.get_ttft().mean / 1000))
+        out["prefill"].append({"tokens": args.prompt, "tokens_per_second": sorted(rates[1:])[args.repeat // 2]})
     config.max_new_tokens = args.gen
-    out["decode"] = []
     for batch in map(int, args.batch.split(",")):
         metrics = pipeline.generate(inputs(np, openvino, genai, batch, args.context, 100 + batch), config).perf_metrics
         out["decode"].append({"batch": batch, "context": args.context, "tokens_per_second": metrics.get_throughput().mean})

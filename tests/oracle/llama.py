@@ -127,6 +127,11 @@ class Peer:
     def clear(self):
         self.lib.llama_memory_clear(self.lib.llama_get_memory(self.context), True)
 
+    def copy_sequence(self, source, target):
+        """Gives the sequence `target` a copy of all that `source` has in the cache."""
+        memory = self.lib.llama_get_memory(self.context)
+        self.lib.llama_memory_seq_cp(memory, source, target, -1, -1)
+
     def fill(self, tokens, positions, sequences=0, outputs="last"):
         """Fills the batch. `outputs`: "last", "all", or a flag for every token."""
         count = len(tokens)

@@ -3,6 +3,8 @@
 
   make_models.py f32 MODEL OUT.gguf   the same weights, dequantized to F32: the truth of kl.py
   make_models.py types MODEL FOLDER   MODEL requantized into every type that tokenmill reads
+  make_models.py requant              smollm2 requantized to Q4_0 and Q8_0, beside it: what bench/
+                                      calls smollm2-q4_0 and smollm2-q8_0
   make_models.py synthetic FOLDER     small models of random weights: every architecture and RoPE
                                       kind in F32, and one llama in every type, its rows of 256 and
                                       512 so that K-quants are what they are called
@@ -224,6 +226,7 @@ def main():
     verb = verbs.add_parser("types")
     verb.add_argument("model")
     verb.add_argument("folder", type=pathlib.Path)
+    verbs.add_parser("requant")
     verb = verbs.add_parser("synthetic")
     verb.add_argument("folder", type=pathlib.Path)
     args = parser.parse_args()
@@ -231,6 +234,12 @@ def main():
         made = {"F32": quantize(models.path_of(args.model), args.out, "F32")}
     elif args.verb == "types":
         made = make_types(models.path_of(args.model), args.folder, pathlib.Path(args.model).stem)
+    elif args.verb == "requant":
+        source = models.path_of("smollm2")
+        made = {
+            name: quantize(source, models.folder() / models.REQUANTIZED[name], name[8:].upper())
+            for name in models.REQUANTIZED
+        }
     else:
         made = make_synthetic(args.folder)
     for name, path in made.items():

@@ -13,6 +13,12 @@ FILES = {
     "gemma3": "gemma-3-270m-q4_k_m.gguf",
 }
 
+# Made from smollm2 by `make_models.py requant`, for the speed tables.
+REQUANTIZED = {
+    "smollm2-q4_0": "SmolLM2-135M-Instruct.Q4_0.gguf",
+    "smollm2-q8_0": "SmolLM2-135M-Instruct.Q8_0.gguf",
+}
+
 # How a chat prompt is written for each model; {user} is the question.
 CHATML = "<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n"
 CHAT = {
@@ -34,7 +40,8 @@ def skip(sentence):
 
 def path_of(name):
     """The file of a short name, or the path itself; ends with SKIP where it is absent."""
-    path = folder() / FILES[name] if name in FILES else pathlib.Path(name)
+    known = FILES | REQUANTIZED
+    path = folder() / known[name] if name in known else pathlib.Path(name)
     if not path.is_file():
         skip(f"no model file {path} (set TOKENMILL_TEST_MODELS to the folder that holds it)")
     return path
