@@ -146,11 +146,7 @@ void expect_the_references(const Backend& backend, const Backend& reference, Sha
   ASSERT_EQ(only_codes.codes, out.codes);
   ASSERT_EQ(only_codes.scales, out.scales);
   ASSERT_EQ(only_codes.sums, out.sums);
-  for (size_t i = 0; i < out.values.size(); ++i) {
-    const auto row = static_cast<int64_t>(i) / cols;
-    ASSERT_NEAR(out.decoded(row, static_cast<int64_t>(i) % cols), out.values[i],
-                out.scales[i / kGroup] * 0.50001F);
-  }
+  expect_codes_of(out.values, out);
 }
 
 TEST_P(Attending, IsTheReferences) {

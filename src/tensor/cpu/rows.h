@@ -1,9 +1,8 @@
-// Norms, gates and the coding of activations: what happens to a row between two products.
+// Norms and gates: what happens to a row between two products.
 // Templates over the vector type of an instruction set; see kernels.h.
 #pragma once
 
-#include <bit>
-
+#include "tensor/cpu/coding.h"
 #include "tensor/cpu/kernels.h"
 
 namespace mill::tensor {
@@ -78,37 +77,6 @@ float inverse_rms(const float* x, int64_t count, float eps) {
   return 1.0F / __builtin_sqrtf(square_sum<S>(x, count) / static_cast<float>(count) + eps);
 }
 
-// A group of 32 values as codes: scale = largest magnitude / 127, code = value / scale to nearest,
-// ties to even. `sum` gets the sums of the two halves of the group, as two s16 (the first half
-// low). Values below 1e-36 all count as 0. A NaN or infinity makes the scale one.
-template <class S>
-void encode_group(const typename S::F (&x)[32 / S::kLanes], int8_t* codes, float* scale,
-                  int32_t* sum) {
-  constexpr int kVectors = 32 / S::kLanes;
-  using I = typename S::I;
-  // Magnitudes compare as integers, so that a NaN is the highest.
-  I top = S::magnitude(x[0]);
-#pragma GCC unroll 8
-  for (int v = 1; v < kVectors; ++v) top = S::max_int(top, S::magnitude(x[v]));
-  const auto highest = std::bit_cast<float>(S::highest_int(top));
-  *scale = highest / 127.0F;
-  const float inverse = highest > 1e-36F ? 127.0F / highest : 0.0F;
-  int32_t halves[2];
-#pragma GCC unroll 2
-  for (int half = 0; half < 2; ++half) {
-    I half_sum = S::zero_int();
-#pragma GCC unroll 8
-    for (int v = half * kVectors / 2; v < (half + 1) * kVectors / 2; ++v) {
-      const I code = S::to_int(S::mul(x[v], S::set(inverse)));
-      S::store_codes(codes + v * S::kLanes, code);
-      half_sum = S::add_int(half_sum, code);
-    }
-    halves[half] = S::sum_int(half_sum);
-  }
-  *sum = static_cast<int32_t>((static_cast<uint32_t>(halves[0]) & 0xffffU) |
-                              static_cast<uint32_t>(halves[1]) << 16);
-}
-
 // Columns [first, last) of a row, value(i, lanes) being columns [i, i + lanes), to the wanted
 // forms.
 template <class S, class Value>
@@ -170,25 +138,6 @@ void to_half(const float* from, uint16_t* to, int64_t count) {
     const int lanes = static_cast<int>(count - i < S::kLanes ? count - i : S::kLanes);
     const typename S::F value = load_lanes<S>(from + i, lanes);
     S::to_half_part(to + i, S::min(S::set(kMost), S::max(S::set(-kMost), value)), lanes);
-  }
-}
-
-// The largest magnitude, or a NaN where there is one: magnitudes compare as integers.
-template <class S>
-float highest(const float* from, int64_t count) {
-  typename S::I top = S::zero_int();
-  for (int64_t i = 0; i < count; i += S::kLanes) {
-    const int lanes = static_cast<int>(count - i < S::kLanes ? count - i : S::kLanes);
-    top = S::max_int(top, S::magnitude(load_lanes<S>(from + i, lanes)));
-  }
-  return std::bit_cast<float>(S::highest_int(top));
-}
-
-template <class S>
-void to_codes(const float* from, float inverse, int8_t* to, int64_t count) {
-  for (int64_t i = 0; i < count; i += S::kLanes) {
-    const int lanes = static_cast<int>(count - i < S::kLanes ? count - i : S::kLanes);
-    S::store_codes(to + i, S::to_int(S::mul(load_lanes<S>(from + i, lanes), S::set(inverse))));
   }
 }
 

@@ -10,26 +10,6 @@ namespace {
 class Rows : public EachPath {};
 MILL_EACH_PATH(Rows);
 
-// The codes say what the values say, to half a step.
-void expect_codes_of(const std::vector<float>& values, const OwnActivations& x) {
-  for (size_t group = 0; group < x.scales.size(); ++group) {
-    float highest = 0;
-    int sums[2] = {0, 0};
-    for (size_t i = 0; i < kGroup; ++i) {
-      const float value = values[group * kGroup + i];
-      const int code = x.codes[group * kGroup + i];
-      highest = std::max(highest, std::abs(value));
-      sums[i / 16] += code;
-      ASSERT_LE(std::abs(code), 127);
-      ASSERT_LE(std::abs(value - static_cast<float>(code) * x.scales[group]),
-                x.scales[group] * 0.50001F);
-    }
-    ASSERT_EQ(x.scales[group], highest / 127);
-    ASSERT_EQ(static_cast<int16_t>(x.sums[group] & 0xffff), sums[0]);
-    ASSERT_EQ(static_cast<int16_t>(x.sums[group] >> 16), sums[1]);
-  }
-}
-
 TEST_P(Rows, NormIsTheReferences) {
   Random random(11);
   for (const int threads : {1, 2, 3}) {

@@ -108,6 +108,26 @@ struct Simd {
     return _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
   }
   MILL_INLINE I add_int(I a, I b) { return _mm256_add_epi32(a, b); }
+  // Lanes as two s16 words each. Numbers that are no words lose their high bits.
+  MILL_INLINE I join_words(I low, I high) {
+    return _mm256_blend_epi16(low, _mm256_slli_epi32(high, 16), 0xaa);
+  }
+  MILL_INLINE I low_words(I a) { return _mm256_srai_epi32(_mm256_slli_epi32(a, 16), 16); }
+  MILL_INLINE I high_words(I a) { return _mm256_srai_epi32(a, 16); }
+  MILL_INLINE I add_words(I a, I b) { return _mm256_add_epi16(a, b); }
+  // (a * b + 2^14) / 2^15, rounded down.  Requires: b is not -2^15.
+  MILL_INLINE I scale_words(I a, I b) { return _mm256_mulhrs_epi16(a, b); }
+  // (a + 128) / 256, rounded down, and what that leaves of a.  Requires: a < 2^15 - 128.
+  MILL_INLINE I round_words(I a) {
+    return _mm256_srai_epi16(_mm256_add_epi16(a, _mm256_set1_epi16(128)), 8);
+  }
+  MILL_INLINE I low_bytes(I a) { return _mm256_srai_epi16(_mm256_slli_epi16(a, 8), 8); }
+  // The sum of the low words (low) and that of the high ones, each modulo 2^16.
+  MILL_INLINE int32_t sum_words(I a) {
+    const __m128i four = _mm_add_epi16(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    const __m128i two = _mm_add_epi16(four, _mm_shuffle_epi32(four, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi16(two, _mm_shuffle_epi32(two, 0xb1)));
+  }
   MILL_INLINE int32_t sum_int(I a) {
     const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
     const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));

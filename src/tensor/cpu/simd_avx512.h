@@ -94,6 +94,29 @@ struct Simd {
   MILL_INLINE I max_int(I a, I b) { return _mm512_max_epi32(a, b); }
   MILL_INLINE int32_t highest_int(I a) { return _mm512_reduce_max_epi32(a); }
   MILL_INLINE I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
+  // Lanes as two s16 words each. Numbers that are no words lose their high bits.
+  MILL_INLINE I join_words(I low, I high) {
+    return _mm512_mask_blend_epi16(0xaaaaaaaaU, low, _mm512_slli_epi32(high, 16));
+  }
+  MILL_INLINE I low_words(I a) { return _mm512_srai_epi32(_mm512_slli_epi32(a, 16), 16); }
+  MILL_INLINE I high_words(I a) { return _mm512_srai_epi32(a, 16); }
+  MILL_INLINE I add_words(I a, I b) { return _mm512_add_epi16(a, b); }
+  // (a * b + 2^14) / 2^15, rounded down.  Requires: b is not -2^15.
+  MILL_INLINE I scale_words(I a, I b) { return _mm512_mulhrs_epi16(a, b); }
+  // (a + 128) / 256, rounded down, and what that leaves of a.  Requires: a < 2^15 - 128.
+  MILL_INLINE I round_words(I a) {
+    return _mm512_srai_epi16(_mm512_add_epi16(a, _mm512_set1_epi16(128)), 8);
+  }
+  MILL_INLINE I low_bytes(I a) { return _mm512_srai_epi16(_mm512_slli_epi16(a, 8), 8); }
+  // The sum of the low words (low) and that of the high ones, each modulo 2^16.
+  MILL_INLINE int32_t sum_words(I a) {
+    const __m256i eight =
+        _mm256_add_epi16(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
+    const __m128i four =
+        _mm_add_epi16(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    const __m128i two = _mm_add_epi16(four, _mm_shuffle_epi32(four, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi16(two, _mm_shuffle_epi32(two, 0xb1)));
+  }
   MILL_INLINE int32_t sum_int(I a) { return _mm512_reduce_add_epi32(a); }
   // kLanes numbers in [-128, 127] to bytes.
   MILL_INLINE void store_codes(int8_t* p, I a) {

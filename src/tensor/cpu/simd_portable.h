@@ -114,9 +114,35 @@ struct Simd {
     return top;
   }
   MILL_INLINE I add_int(I a, I b) { return take_bits(bits_of(a) + bits_of(b)); }
+  // Lanes as two s16 words each. Numbers that are no words lose their high bits.
+  MILL_INLINE I join_words(I low, I high) {
+    return take_bits((bits_of(low) & 0xffffU) | bits_of(high) << 16);
+  }
+  MILL_INLINE I low_words(I a) { return take_bits(bits_of(a) << 16) >> 16; }
+  MILL_INLINE I high_words(I a) { return a >> 16; }
+  MILL_INLINE I add_words(I a, I b) {
+    return join_words(add_int(low_words(a), low_words(b)), add_int(high_words(a), high_words(b)));
+  }
+  // (a * b + 2^14) / 2^15, rounded down.  Requires: b is not -2^15.
+  MILL_INLINE I scale_words(I a, I b) {
+    return join_words((low_words(a) * low_words(b) + (1 << 14)) >> 15,
+                      (high_words(a) * high_words(b) + (1 << 14)) >> 15);
+  }
+  // (a + 128) / 256, rounded down, and what that leaves of a.  Requires: a < 2^15 - 128.
+  MILL_INLINE I round_words(I a) {
+    return join_words((low_words(a) + 128) >> 8, (high_words(a) + 128) >> 8);
+  }
+  MILL_INLINE I low_bytes(I a) {
+    return join_words(take_bits(bits_of(a) << 24) >> 24, take_bits(bits_of(a) << 8) >> 24);
+  }
   MILL_INLINE int32_t sum_int(I a) {
     const U bits = bits_of(a);
     return static_cast<int32_t>(bits[0] + bits[1] + bits[2] + bits[3]);
+  }
+  // The sum of the low words (low) and that of the high ones, each modulo 2^16.
+  MILL_INLINE int32_t sum_words(I a) {
+    const I low = set_int(sum_int(low_words(a))), high = set_int(sum_int(high_words(a)));
+    return join_words(low, high)[0];
   }
   // kLanes numbers in [-128, 127] to bytes.
   MILL_INLINE void store_codes(int8_t* p, I a) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -157,10 +158,6 @@ struct OwnActivations {
     }
     return part;
   }
-  float decoded(int64_t row, int64_t col) const {
-    const auto at = static_cast<size_t>(row * all.cols + col);
-    return static_cast<float>(codes[at]) * scales[at / kGroup];
-  }
 
   std::vector<float> values;
   std::vector<int8_t> codes;
@@ -168,6 +165,38 @@ struct OwnActivations {
   std::vector<int32_t> sums;
   Activations all;
 };
+
+// What coding.h promises of the codes of `values`: by one of four scales they are the nearest
+// codes, to a word's rounding; the scale is the best for these codes; together they are no farther
+// from the values than the plain way, the largest as 127, is.
+inline void expect_codes_of(const std::vector<float>& values, const OwnActivations& x) {
+  for (size_t group = 0; group < x.scales.size(); ++group) {
+    const float* value = values.data() + group * kGroup;
+    const int8_t* code = x.codes.data() + group * kGroup;
+    double highest = 0;
+    for (size_t i = 0; i < kGroup; ++i) highest = std::max<double>(highest, std::abs(value[i]));
+    int sums[2] = {0, 0};
+    double xq = 0, qq = 0, off = 0, plain_off = 0, farthest[4] = {};
+    for (size_t i = 0; i < kGroup; ++i) {
+      ASSERT_LE(std::abs(code[i]), 127);
+      sums[i / 16] += code[i];
+      xq += double{value[i]} * code[i];
+      qq += double{code[i] * 1.0} * code[i];
+      const double plain = std::nearbyint(value[i] * 127 / highest) * highest / 127;
+      plain_off += (value[i] - plain) * (value[i] - plain);
+      const double ours = double{x.scales[group]} * code[i];
+      off += (value[i] - ours) * (value[i] - ours);
+      for (int k = 0; k < 4; ++k) {
+        farthest[k] = std::max(farthest[k], std::abs(value[i] * (127 - k) / highest - code[i]));
+      }
+    }
+    ASSERT_LE(*std::min_element(farthest, farthest + 4), 0.51);
+    ASSERT_NEAR(x.scales[group], xq / qq, xq / qq * 2e-4);
+    ASSERT_LE(off, plain_off * 1.01 + highest * highest * 1e-6);
+    ASSERT_EQ(static_cast<int16_t>(x.sums[group] & 0xffff), sums[0]);
+    ASSERT_EQ(static_cast<int16_t>(x.sums[group] >> 16), sums[1]);
+  }
+}
 
 inline Matrix matrix_of(std::vector<float>& values, int64_t rows, int64_t cols) {
   return {values.data(), rows, cols, cols};
