@@ -1,0 +1,544 @@
+#include "ledger/book.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "ledger/verify.h"
+
+namespace mill::ledger {
+namespace {
+
+constexpr int64_t kReadAtATime = 10'000;  // entries
+
+int64_t system_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// What begins something new; the rest reports or ends what is there.
+bool is_new_business(Kind kind) {
+  return kind != Kind::kProgress && kind != Kind::kSettle && kind != Kind::kVoid && kind != Kind::kExpire;
+}
+
+bool ends_hold(Kind kind) {
+  return kind == Kind::kSettle || kind == Kind::kVoid || kind == Kind::kExpire;
+}
+
+// The end of a hold that nobody will end: at its last progress, or free.
+Entry end_of(const OpenHold& hold, Reason reason, Kind free) {
+  Entry entry;
+  entry.hold = hold.id;
+  entry.reason = reason;
+  entry.actor = "system";
+  entry.flags = kFlagRecovered;
+  entry.kind = hold.progress_seq > 0 ? Kind::kSettle : free;
+  if (hold.progress_seq > 0) {
+    entry.amount = hold.progress;
+    entry.tokens = hold.tokens;
+    entry.delivered_bytes = hold.delivered_bytes;
+  }
+  return entry;
+}
+
+// Random bytes of the system, some at a time.
+class RandomBytes {
+ public:
+  void fill(std::span<uint8_t, 10> to) {
+    if (at_ + to.size() > pool_.size()) {
+      size_t have = 0;
+      while (have < pool_.size()) {
+        const ssize_t got = getrandom(pool_.data() + have, pool_.size() - have, 0);
+        MILL_CHECK(got > 0);
+        have += static_cast<size_t>(got);
+      }
+      at_ = 0;
+    }
+    std::copy_n(pool_.begin() + static_cast<std::ptrdiff_t>(at_), to.size(), to.begin());
+    at_ += to.size();
+  }
+
+ private:
+  std::array<uint8_t, 2560> pool_{};
+  size_t at_ = pool_.size();
+};
+
+}  // namespace
+
+struct Book::Core {
+  Core(std::unique_ptr<Journal> of, BookOptions given) : options(std::move(given)), journal(std::move(of)) {
+    if (!options.unix_ns) options.unix_ns = system_ns;
+    if (!options.monotonic) options.monotonic = [] { return now(); };
+    accounts = Accounts(options.remembered, [this](const HoldId& id) { return recall(id); });
+  }
+
+  // A coroutine that waits: its timer is cancelled on its own strand.
+  struct Sleeper {
+    int64_t seq;
+    std::shared_ptr<boost::asio::steady_timer> timer;
+  };
+  struct PendingCheckpoint {
+    int64_t seq = 0;
+    std::string bytes;
+  };
+
+  Status restore();
+  Status replay(const Entry& entry);
+  Status recover();
+  Result<Ticket> post(Entry entry);
+  Result<std::optional<Resolved>> recall(const HoldId& id);
+  void write();
+  bool commit(std::vector<Entry>& batch);
+  bool append_once(const std::vector<Entry>& batch);
+  void made_durable(std::span<const Entry> batch);
+  void stop_for_good(std::string why);
+  void save_due_checkpoint();
+  void wake(int64_t upto);
+  Status broken() const { return fail(Code::kIo, "the books are closed: " + message); }
+
+  BookOptions options;
+  std::unique_ptr<Journal> journal;
+
+  mutable std::mutex mutex;  // of all below down to the next lock
+  Accounts accounts;
+  std::unordered_map<HoldId, Instant> leases;
+  std::vector<Entry> queue;
+  std::condition_variable work, done;
+  std::vector<Sleeper> sleepers;
+  BookHealth::State state = BookHealth::State::kOk;
+  std::string message;
+  int64_t durable_seq = 0;
+  int64_t commits = 0, failed_commits = 0;
+  size_t in_flight = 0;
+  bool stopping = false;
+  RandomBytes random;
+  int64_t last_id_ms = -1;
+  PendingCheckpoint pending;
+  int64_t checkpoint_seq = 0;
+
+  std::mutex listening;  // before `mutex`; held while entries become durable
+  std::vector<Listener> listeners;
+
+  Chain chain;  // of the writer's thread, like what follows
+  Hash256 last_hash{};
+  std::thread writer;
+};
+
+Result<std::optional<Resolved>> Book::Core::recall(const HoldId& id) {
+  // While a tail is replayed, what comes later has not happened yet.
+  MILL_TRY(const std::vector<Entry> entries, journal->find(id, accounts.seq() + 1));
+  std::optional<Resolved> found;
+  for (const Entry& entry : entries) {
+    if (entry.kind == Kind::kReversal) {
+      if (found) found->reversed += entry.amount;
+    } else {
+      const bool charged = entry.kind != Kind::kVoid && entry.kind != Kind::kExpire;
+      found = Resolved{entry.kind, entry.seq, entry.payer, entry.currency, charged ? entry.amount : 0, 0};
+    }
+  }
+  return found;
+}
+
+Status Book::Core::restore() {
+  MILL_TRY(const std::optional<Checkpoint> checkpoint, journal->load_checkpoint(kBooksCheckpoint));
+  MILL_TRY(const Head head, journal->head());
+  Range tail;
+  if (checkpoint && checkpoint->seq <= head.seq && checkpoint->seq > 0) {
+    Hash256 there{};
+    MILL_TRY_DO(journal->scan({.from_seq = checkpoint->seq, .to_seq = checkpoint->seq}, [&](const Entry& entry) -> Status {
+      there = entry.hash;
+      return {};
+    }));
+    if (there == checkpoint->entry_hash && accounts.restore(checkpoint->bytes) && accounts.seq() == checkpoint->seq) {
+      tail.from_seq = checkpoint->seq + 1;
+      last_hash = there;
+      checkpoint_seq = checkpoint->seq;
+    }
+  }
+  if (tail.from_seq == 1) accounts = Accounts(options.remembered, [this](const HoldId& id) { return recall(id); });
+  // Some at a time, as what applies them may look into the journal itself.
+  while (tail.from_seq <= head.seq) {
+    std::vector<Entry> some;
+    tail.to_seq = tail.from_seq + kReadAtATime - 1;
+    MILL_TRY_DO(journal->scan(tail, [&](const Entry& entry) -> Status {
+      some.push_back(entry);
+      return {};
+    }));
+    for (const Entry& entry : some) MILL_TRY_DO(replay(entry));
+    tail.from_seq = tail.to_seq + 1;
+  }
+  if (accounts.seq() != head.seq || last_hash != head.hash) {
+    return fail(Code::kCorrupt, fmt::format("entries after {} are missing", accounts.seq()));
+  }
+  durable_seq = head.seq;
+  accounts.may_forget(durable_seq);
+  return {};
+}
+
+Status Book::Core::replay(const Entry& entry) {
+  if (chain.hash(last_hash, entry) != entry.hash) {
+    return fail(Code::kCorrupt, fmt::format("entry {} was changed: its hash does not match", entry.seq));
+  }
+  accounts.may_forget(entry.seq - 1);
+  const Result<Applied> applied = accounts.apply(entry);
+  if (!applied || applied->existed) {
+    return fail(Code::kCorrupt, fmt::format("entry {} breaks the books: {}", entry.seq,
+                                            applied ? "it repeats an earlier one" : applied.error().message));
+  }
+  last_hash = entry.hash;
+  return {};
+}
+
+// What a dead process left open: nobody will come back for it.
+Status Book::Core::recover() {
+  for (const OpenHold& hold : accounts.open_holds()) {
+    MILL_TRY_DO(post(end_of(hold, Reason::kRecovered, Kind::kVoid)));
+  }
+  return {};
+}
+
+Result<Ticket> Book::Core::post(Entry entry) {
+  const std::lock_guard lock(mutex);
+  if (state == BookHealth::State::kStopped) {
+    Status why = broken();
+    return fail(std::move(why).error());
+  }
+  if (state == BookHealth::State::kRetrying && is_new_business(entry.kind)) {
+    return fail(Code::kIo, "the books take nothing new at present: " + message);
+  }
+  if (queue.size() + in_flight >= options.max_queued) {
+    return fail(Code::kOverloaded, "too many entries wait for the disk");
+  }
+  entry.seq = accounts.seq() + 1;
+  entry.at_ns = accounts.seq() > 0 ? std::max(options.unix_ns(), accounts.at_ns()) : options.unix_ns();
+  MILL_TRY_DO(accounts.complete(entry));
+  MILL_TRY(const Applied applied, accounts.apply(entry));
+  if (applied.existed) return Ticket{.seq = applied.seq, .existed = true, .charge = applied.charge};
+  if (ends_hold(entry.kind)) {
+    leases.erase(entry.hold);
+  } else if (entry.kind == Kind::kHold || entry.kind == Kind::kExtend || entry.kind == Kind::kProgress) {
+    leases[entry.hold] = options.monotonic();
+  }
+  if (options.checkpoint_every > 0 && entry.seq - std::max(checkpoint_seq, pending.seq) >= options.checkpoint_every &&
+      pending.bytes.empty()) {
+    pending = {entry.seq, accounts.snapshot()};
+  }
+  queue.push_back(std::move(entry));
+  work.notify_one();
+  return Ticket{.seq = applied.seq, .charge = applied.charge};
+}
+
+void Book::Core::wake(int64_t upto) {
+  done.notify_all();
+  const auto ready = std::partition(sleepers.begin(), sleepers.end(),
+                                    [&](const Sleeper& sleeper) { return sleeper.seq > upto; });
+  for (auto sleeper = ready; sleeper != sleepers.end(); ++sleeper) {
+    const auto executor = sleeper->timer->get_executor();
+    boost::asio::post(executor, [timer = std::move(sleeper->timer)] { timer->cancel(); });
+  }
+  sleepers.erase(ready, sleepers.end());
+}
+
+void Book::Core::made_durable(std::span<const Entry> batch) {
+  const std::lock_guard order(listening);
+  {
+    const std::lock_guard lock(mutex);
+    durable_seq = batch.back().seq;
+    in_flight = 0;
+    ++commits;
+    state = BookHealth::State::kOk;
+    message.clear();
+    accounts.may_forget(durable_seq);
+    wake(durable_seq);
+  }
+  for (const Listener& listener : listeners) listener(batch);
+}
+
+void Book::Core::stop_for_good(std::string why) {
+  log_error("the books stopped").add("journal", journal->where()).add("why", why);
+  const std::lock_guard lock(mutex);
+  state = BookHealth::State::kStopped;
+  message = std::move(why);
+  wake(INT64_MAX);
+}
+
+// One try. False: not written, or not certain to be.
+bool Book::Core::append_once(const std::vector<Entry>& batch) {
+  const Status appended = journal->append(batch);
+  if (appended) return true;
+  log_error("the journal took no entries").add("journal", journal->where()).add("error", appended.error().message);
+  const std::lock_guard lock(mutex);
+  ++failed_commits;
+  state = BookHealth::State::kRetrying;
+  message = appended.error().message;
+  return false;
+}
+
+// Until the batch is durable. False: it never will be.
+bool Book::Core::commit(std::vector<Entry>& batch) {
+  const Hash256 before = last_hash;
+  for (Entry& entry : batch) {
+    entry.previous = last_hash;
+    entry.hash = last_hash = chain.hash(last_hash, entry);
+  }
+  Duration wait = options.retry_first;
+  if (append_once(batch)) return true;
+  for (;;) {
+    {
+      std::unique_lock lock(mutex);
+      if (stopping) break;
+      work.wait_for(lock, wait, [&] { return stopping; });
+    }
+    wait = std::min(2 * wait, options.retry_longest);
+    if (!journal->reopen()) continue;
+    const Result<Head> head = journal->head();
+    if (!head) continue;
+    if (head->seq == batch.back().seq && head->hash == batch.back().hash) return true;
+    if (head->seq != batch.front().seq - 1 || head->hash != before) {
+      stop_for_good(fmt::format("entry {} of the journal is not the one that was written", head->seq));
+      return false;
+    }
+    if (append_once(batch)) return true;
+  }
+  stop_for_good("the books were closed while the journal took no entries");
+  return false;
+}
+
+void Book::Core::save_due_checkpoint() {
+  PendingCheckpoint due;
+  {
+    const std::lock_guard lock(mutex);
+    if (pending.bytes.empty() || pending.seq > durable_seq) return;
+    due = std::exchange(pending, {});
+    checkpoint_seq = due.seq;
+  }
+  Hash256 hash{};
+  const Status read = journal->scan({.from_seq = due.seq, .to_seq = due.seq}, [&](const Entry& entry) -> Status {
+    hash = entry.hash;
+    return {};
+  });
+  const Status saved = read ? journal->save_checkpoint(kBooksCheckpoint, {due.seq, hash, std::move(due.bytes)}) : read;
+  if (!saved) log_error("no checkpoint of the books").add("error", saved.error().message);
+}
+
+void Book::Core::write() {
+  std::vector<Entry> batch;
+  for (;;) {
+    {
+      std::unique_lock lock(mutex);
+      work.wait(lock, [&] { return stopping || !queue.empty(); });
+      if (queue.empty()) return;
+      const size_t count = std::min(queue.size(), options.max_batch);
+      batch.assign(std::make_move_iterator(queue.begin()),
+                   std::make_move_iterator(queue.begin() + static_cast<std::ptrdiff_t>(count)));
+      queue.erase(queue.begin(), queue.begin() + static_cast<std::ptrdiff_t>(count));
+      in_flight = count;
+    }
+    if (!commit(batch)) return;
+    made_durable(batch);
+    save_due_checkpoint();
+  }
+}
+
+Book::Book(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+
+Result<std::unique_ptr<Book>> Book::open(std::unique_ptr<Journal> journal, BookOptions options) {
+  auto core = std::make_unique<Core>(std::move(journal), std::move(options));
+  MILL_TRY_DO(core->restore());
+  core->writer = std::thread([raw = core.get()] { raw->write(); });
+  auto book = std::unique_ptr<Book>(new Book(std::move(core)));
+  MILL_TRY_DO(book->core_->recover());
+  MILL_TRY_DO(book->durable_blocking({.seq = book->health().booked_seq}));
+  return book;
+}
+
+Book::~Book() {
+  {
+    const std::lock_guard lock(core_->mutex);
+    core_->stopping = true;
+    core_->work.notify_all();
+  }
+  if (core_->writer.joinable()) core_->writer.join();
+  if (core_->state == BookHealth::State::kOk) {
+    if (const Status saved = checkpoint(); !saved) {
+      log_error("no checkpoint of the books").add("error", saved.error().message);
+    }
+  }
+}
+
+Result<Ticket> Book::post(Entry entry) { return core_->post(std::move(entry)); }
+
+Task<Status> Book::durable(Ticket ticket, Instant deadline) {
+  Core& core = *core_;
+  const auto executor = co_await boost::asio::this_coro::executor;
+  for (;;) {
+    std::shared_ptr<boost::asio::steady_timer> timer;
+    {
+      const std::lock_guard lock(core.mutex);
+      if (core.durable_seq >= ticket.seq) co_return Status();
+      if (core.state == BookHealth::State::kStopped) co_return core.broken();
+      if (now() >= deadline) co_return fail(Code::kDeadline, "the books are slow: the entry may still be written");
+      timer = std::make_shared<boost::asio::steady_timer>(executor, deadline);
+      core.sleepers.push_back({ticket.seq, timer});
+    }
+    boost::system::error_code cancelled;
+    co_await timer->async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, cancelled));
+  }
+}
+
+Status Book::durable_blocking(Ticket ticket, Instant deadline) {
+  Core& core = *core_;
+  std::unique_lock lock(core.mutex);
+  const auto over = [&] { return core.durable_seq >= ticket.seq || core.state == BookHealth::State::kStopped; };
+  if (deadline == kNever) {
+    core.done.wait(lock, over);
+  } else if (!core.done.wait_until(lock, deadline, over)) {
+    return fail(Code::kDeadline, "the books are slow: the entry may still be written");
+  }
+  if (core.durable_seq >= ticket.seq) return {};
+  return core.broken();
+}
+
+HoldId Book::new_id() {
+  Core& core = *core_;
+  const std::lock_guard lock(core.mutex);
+  std::array<uint8_t, 10> random;
+  core.random.fill(random);
+  const int64_t ms = core.options.unix_ns() / 1'000'000;
+  core.last_id_ms = std::max({ms, core.last_id_ms, core.accounts.newest_id_ms()});
+  return ulid(core.last_id_ms, random);
+}
+
+Result<size_t> Book::sweep() {
+  Core& core = *core_;
+  std::vector<OpenHold> over;
+  {
+    const std::lock_guard lock(core.mutex);
+    const Instant oldest = core.options.monotonic() - core.options.lease;
+    for (const OpenHold& hold : core.accounts.open_holds()) {
+      const auto lease = core.leases.find(hold.id);
+      if (lease != core.leases.end() && lease->second < oldest) over.push_back(hold);
+    }
+  }
+  size_t ended = 0;
+  for (const OpenHold& hold : over) {
+    const Result<Ticket> ticket = core.post(end_of(hold, Reason::kLeaseExpired, Kind::kExpire));
+    // Whoever held it may have ended it in between.
+    if (!ticket && ticket.error().code != Code::kInvalid) return fail(ticket.error());
+    ended += ticket && !ticket->existed ? 1 : 0;
+  }
+  return ended;
+}
+
+Balance Book::balance(uint64_t org, Currency currency) const {
+  const std::lock_guard lock(core_->mutex);
+  return core_->accounts.balance(org, currency);
+}
+std::vector<OrgBalance> Book::balances() const {
+  const std::lock_guard lock(core_->mutex);
+  return core_->accounts.balances();
+}
+std::vector<OpenHold> Book::open_holds() const {
+  const std::lock_guard lock(core_->mutex);
+  return core_->accounts.open_holds();
+}
+std::optional<OpenHold> Book::find_open(const HoldId& id) const {
+  const std::lock_guard lock(core_->mutex);
+  const OpenHold* found = core_->accounts.find_open(id);
+  return found ? std::optional(*found) : std::nullopt;
+}
+std::vector<TrialLine> Book::trial_balance() const {
+  const std::lock_guard lock(core_->mutex);
+  return core_->accounts.trial_balance();
+}
+Status Book::audit() const {
+  const std::lock_guard lock(core_->mutex);
+  return core_->accounts.audit();
+}
+BookHealth Book::health() const {
+  const std::lock_guard lock(core_->mutex);
+  return {.state = core_->state,
+          .message = core_->message,
+          .booked_seq = core_->accounts.seq(),
+          .durable_seq = core_->durable_seq,
+          .commits = core_->commits,
+          .failed_commits = core_->failed_commits,
+          .queued = core_->queue.size() + core_->in_flight};
+}
+
+Status Book::scan(const Range& range, const Visitor& visit) { return core_->journal->scan(range, visit); }
+
+Result<std::optional<Resolved>> Book::find_resolved(const HoldId& id) {
+  const std::lock_guard lock(core_->mutex);
+  return core_->accounts.find_resolved(id);
+}
+
+Status Book::subscribe(Listener listener, int64_t from_seq) {
+  const std::lock_guard order(core_->listening);
+  if (from_seq != INT64_MAX) {
+    Range stored{.from_seq = from_seq};
+    {
+      const std::lock_guard lock(core_->mutex);
+      stored.to_seq = core_->durable_seq;
+    }
+    MILL_TRY_DO(core_->journal->scan(stored, [&](const Entry& entry) -> Status {
+      listener({&entry, 1});
+      return {};
+    }));
+  }
+  core_->listeners.push_back(std::move(listener));
+  return {};
+}
+
+Status Book::save_projection(std::string_view name, int64_t seq, std::string bytes) {
+  Checkpoint checkpoint{.seq = seq, .bytes = std::move(bytes)};
+  bool there = false;
+  MILL_TRY_DO(core_->journal->scan({.from_seq = seq, .to_seq = seq}, [&](const Entry& entry) -> Status {
+    checkpoint.entry_hash = entry.hash;
+    there = true;
+    return {};
+  }));
+  if (!there) return fail(Code::kInvalid, fmt::format("entry {} is not on the disk", seq), "seq");
+  return core_->journal->save_checkpoint(name, checkpoint);
+}
+
+Result<std::optional<Checkpoint>> Book::load_projection(std::string_view name) {
+  MILL_TRY(std::optional<Checkpoint> found, core_->journal->load_checkpoint(name));
+  if (!found) return found;
+  bool same = false;
+  MILL_TRY_DO(core_->journal->scan({.from_seq = found->seq, .to_seq = found->seq}, [&](const Entry& entry) -> Status {
+    same = entry.hash == found->entry_hash;
+    return {};
+  }));
+  if (!same) return std::optional<Checkpoint>();
+  return found;
+}
+
+Status Book::checkpoint() {
+  int64_t seq = 0;
+  std::string bytes;
+  {
+    const std::lock_guard lock(core_->mutex);
+    seq = core_->accounts.seq();
+    bytes = core_->accounts.snapshot();
+  }
+  if (seq == 0) return {};
+  MILL_TRY_DO(durable_blocking({.seq = seq}));
+  return save_projection(kBooksCheckpoint, seq, std::move(bytes));
+}
+
+}  // namespace mill::ledger

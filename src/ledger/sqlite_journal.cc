@@ -1,0 +1,520 @@
+#include "ledger/sqlite_journal.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sqlite3.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <utility>
+
+#include "ledger/bytes.h"
+
+namespace mill::ledger {
+namespace {
+
+constexpr std::string_view kFormat = "tokenmill journal";
+constexpr int kVersion = 1;
+
+constexpr const char* kSchema = R"(
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE entry (
+  seq INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, kind INTEGER NOT NULL, hold BLOB,
+  org INTEGER NOT NULL, project INTEGER NOT NULL, key INTEGER NOT NULL,
+  currency TEXT NOT NULL, amount INTEGER NOT NULL, held INTEGER NOT NULL,
+  input_uncached INTEGER NOT NULL, input_cache_read INTEGER NOT NULL, input_cache_write INTEGER NOT NULL,
+  input_image INTEGER NOT NULL, output_text INTEGER NOT NULL, output_reasoning INTEGER NOT NULL,
+  output_image INTEGER NOT NULL, model TEXT NOT NULL, price_version INTEGER NOT NULL, tier INTEGER NOT NULL,
+  flags INTEGER NOT NULL, reason INTEGER NOT NULL, delivered_bytes INTEGER NOT NULL, residue INTEGER NOT NULL,
+  microjoules INTEGER NOT NULL, energy_cost INTEGER NOT NULL, co2_micrograms INTEGER NOT NULL,
+  actor TEXT NOT NULL, body BLOB NOT NULL, hash BLOB NOT NULL);
+CREATE INDEX entry_end ON entry (hold) WHERE hold IS NOT NULL AND kind IN (2, 6, 7, 8, 9, 10);
+CREATE TABLE checkpoint (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, entry_hash BLOB NOT NULL,
+  bytes BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID;
+)";
+constexpr const char* kColumns =
+    "seq, at_ns, kind, hold, org, project, key, currency, amount, held, input_uncached, input_cache_read, "
+    "input_cache_write, input_image, output_text, output_reasoning, output_image, model, price_version, tier, flags, "
+    "reason, delivered_bytes, residue, microjoules, energy_cost, co2_micrograms, actor, body, hash";
+constexpr int kColumnCount = 30;
+
+struct Close {
+  void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Database = std::unique_ptr<sqlite3, Close>;
+using Statement = std::unique_ptr<sqlite3_stmt, Close>;
+
+tl::unexpected<Error> failed(sqlite3* db, std::string_view what, int code) {
+  const int primary = code & 0xff;
+  const std::string message = fmt::format("{}: {}", what, db ? sqlite3_errmsg(db) : sqlite3_errstr(code));
+  if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) return fail(Code::kCorrupt, message);
+  return fail(Code::kIo, message);
+}
+
+Status run(sqlite3* db, const char* sql, std::string_view what) {
+  const int code = sqlite3_exec(db, sql, nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) return failed(db, what, code);
+  return {};
+}
+
+Result<Statement> prepare(sqlite3* db, const std::string& sql) {
+  sqlite3_stmt* made = nullptr;
+  const int code = sqlite3_prepare_v3(db, sql.c_str(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                                      &made, nullptr);
+  if (code != SQLITE_OK) return failed(db, "preparing a statement", code);
+  return Statement(made);
+}
+
+// Binds in order; the bound bytes must outlive the step.
+class Binder {
+ public:
+  explicit Binder(sqlite3_stmt* statement) : statement_(statement) { sqlite3_reset(statement); }
+  Binder& number(int64_t value) { return done(sqlite3_bind_int64(statement_, ++at_, value)); }
+  Binder& number(uint64_t value) { return number(static_cast<int64_t>(value)); }
+  Binder& text(std::string_view value) {
+    return done(sqlite3_bind_text64(statement_, ++at_, value.data() ? value.data() : "", value.size(),
+                                    SQLITE_STATIC, SQLITE_UTF8));
+  }
+  Binder& blob(const void* bytes, size_t size) {
+    return done(sqlite3_bind_blob64(statement_, ++at_, size ? bytes : "", size, SQLITE_STATIC));
+  }
+  Binder& nothing() { return done(sqlite3_bind_null(statement_, ++at_)); }
+  bool good() const { return good_; }
+
+ private:
+  Binder& done(int code) {
+    good_ = good_ && code == SQLITE_OK;
+    return *this;
+  }
+  sqlite3_stmt* statement_;
+  int at_ = 0;
+  bool good_ = true;
+};
+
+std::string_view text_of(sqlite3_stmt* row, int column) {
+  const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(row, column));
+  return bytes ? std::string_view(bytes, static_cast<size_t>(sqlite3_column_bytes(row, column)))
+               : std::string_view();
+}
+template <size_t N>
+bool read_bytes(sqlite3_stmt* row, int column, std::array<uint8_t, N>& to) {
+  if (sqlite3_column_bytes(row, column) != static_cast<int>(N)) return false;
+  std::memcpy(to.data(), sqlite3_column_blob(row, column), N);
+  return true;
+}
+
+Result<Entry> entry_of(sqlite3_stmt* row) {
+  Entry e;
+  int at = 0;
+  const auto number = [&] { return sqlite3_column_int64(row, at++); };
+  e.seq = number();
+  const auto corrupt = [&](std::string_view what) {
+    return fail(Code::kCorrupt, fmt::format("entry {}: {}", e.seq, what));
+  };
+  e.at_ns = number();
+  const int64_t kind = number();
+  if (kind < 1 || kind > 11) return corrupt("its kind is unknown");
+  e.kind = static_cast<Kind>(kind);
+  if (sqlite3_column_type(row, at) != SQLITE_NULL && !read_bytes(row, at, e.hold)) return corrupt("its hold is no id");
+  ++at;
+  e.payer = {static_cast<uint64_t>(number()), static_cast<uint64_t>(number()), static_cast<uint64_t>(number())};
+  if (const std::string_view currency = text_of(row, at++); !currency.empty()) {
+    auto parsed = parse_currency(currency);
+    if (!parsed) return corrupt("its currency is none");
+    e.currency = *parsed;
+  }
+  e.amount = number();
+  e.held = number();
+  Buckets& t = e.tokens;
+  for (int64_t* n : {&t.input_uncached, &t.input_cache_read, &t.input_cache_write, &t.input_image, &t.output_text,
+                     &t.output_reasoning, &t.output_image}) {
+    *n = number();
+  }
+  e.model = text_of(row, at++);
+  e.price_version = number();
+  const int64_t tier = number(), flags = number(), reason = number();
+  if (tier < 0 || tier > 255 || flags < 0 || flags > kFlagMask || reason < 0 || reason >= kReasonCount) {
+    return corrupt("its tier, flags or reason is out of range");
+  }
+  e.tier = static_cast<uint8_t>(tier);
+  e.flags = static_cast<uint32_t>(flags);
+  e.reason = static_cast<Reason>(reason);
+  e.delivered_bytes = number();
+  e.residue = number();
+  e.microjoules = number();
+  e.energy_cost = number();
+  e.co2_micrograms = number();
+  e.actor = text_of(row, at++);
+  const auto* body = static_cast<const char*>(sqlite3_column_blob(row, at));
+  e.body.assign(body ? body : "", static_cast<size_t>(sqlite3_column_bytes(row, at)));
+  ++at;
+  if (!read_bytes(row, at, e.hash)) return corrupt("its hash is none");
+  return e;
+}
+
+// The lock that keeps a second process out for as long as this one lives.
+class OwnerLock {
+ public:
+  OwnerLock() = default;
+  OwnerLock(OwnerLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
+  OwnerLock& operator=(OwnerLock&&) = delete;
+  ~OwnerLock() {
+    if (file_ >= 0) ::close(file_);
+  }
+  static Result<OwnerLock> take(const std::filesystem::path& path) {
+    OwnerLock lock;
+    lock.file_ = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    if (lock.file_ < 0) return fail(Code::kIo, fmt::format("{}: {}", path.string(), std::strerror(errno)));
+    if (::flock(lock.file_, LOCK_EX | LOCK_NB) != 0) {
+      return fail(Code::kPermission, fmt::format("another process keeps these books ({} is locked)", path.string()));
+    }
+    return lock;
+  }
+
+ private:
+  int file_ = -1;
+};
+
+class SqliteJournal final : public Journal {
+ public:
+  SqliteJournal(std::filesystem::path file, SqliteOptions options, OwnerLock lock)
+      : file_(std::move(file)), options_(std::move(options)), lock_(std::move(lock)) {}
+
+  Status open() {
+    MILL_TRY_DO(connect());
+    if (!options_.read_only) {
+      MILL_TRY(const bool made, make_schema());
+      if (made && options_.preallocate) MILL_TRY_DO(fill_log());
+    }
+    MILL_TRY_DO(check_version());
+    MILL_TRY_DO(prepare_all());
+    return read_head();
+  }
+
+  std::string where() const override { return file_.string(); }
+
+  Result<Head> head() override {
+    const std::lock_guard lock(mutex_);
+    if (!known_) return fail(Code::kIo, "the journal must be opened anew after an error");
+    return head_;
+  }
+
+  Status append(std::span<const Entry> entries) override {
+    if (entries.empty()) return {};
+    const std::lock_guard lock(mutex_);
+    if (!known_) return fail(Code::kIo, "the journal must be opened anew after an error");
+    int64_t seq = head_.seq;
+    for (const Entry& entry : entries) {
+      if (entry.seq != ++seq) {
+        return fail(Code::kInvalid, fmt::format("entry {} does not follow {}", entry.seq, seq - 1), "seq");
+      }
+    }
+    known_ = false;  // until it is certain
+    MILL_TRY_DO(run(writer_.get(), "BEGIN IMMEDIATE", "beginning to append"));
+    for (const Entry& entry : entries) {
+      if (Status added = insert(entry); !added) {
+        sqlite3_exec(writer_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+        return added;
+      }
+    }
+    if (Status committed = run(writer_.get(), "COMMIT", "appending"); !committed) {
+      sqlite3_exec(writer_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+      return committed;
+    }
+    head_ = {entries.back().seq, entries.back().at_ns, entries.back().hash};
+    known_ = true;
+    return {};
+  }
+
+  Status scan(const Range& range, const Visitor& visit) override {
+    const std::lock_guard lock(reading_);
+    int64_t from = range.from_seq, to = range.to_seq;
+    // Times never decrease along the journal.
+    if (range.from_ns != INT64_MIN) {
+      MILL_TRY(const int64_t first, first_at(range.from_ns));
+      from = std::max(from, first);
+    }
+    if (range.to_ns != INT64_MAX) {
+      MILL_TRY(const int64_t end, first_at(range.to_ns));
+      to = std::min(to, end - 1);
+    }
+    std::string sql = fmt::format("SELECT {} FROM entry WHERE seq BETWEEN ?1 AND ?2", kColumns);
+    if (!range.kinds.empty()) {
+      sql += " AND kind IN (";
+      for (const Kind kind : range.kinds) sql += fmt::format("{},", static_cast<int>(kind));
+      sql.back() = ')';
+    }
+    MILL_TRY(const Statement select, prepare(reader_.get(), sql + " ORDER BY seq"));
+    if (!Binder(select.get()).number(from).number(to).good()) return fail(Code::kIo, "binding a range");
+    Hash256 previous{};
+    if (range.kinds.empty() && from > 1) {
+      MILL_TRY(previous, hash_of(from - 1));
+    }
+    int code = 0;
+    while ((code = sqlite3_step(select.get())) == SQLITE_ROW) {
+      MILL_TRY(Entry entry, entry_of(select.get()));
+      if (range.kinds.empty()) entry.previous = std::exchange(previous, entry.hash);
+      MILL_TRY_DO(visit(entry));
+    }
+    if (code != SQLITE_DONE) return failed(reader_.get(), "reading entries", code);
+    return {};
+  }
+
+  Result<std::vector<Entry>> find(const HoldId& id, int64_t before_seq) override {
+    const std::lock_guard lock(reading_);
+    sqlite3_stmt* select = find_.get();
+    if (!Binder(select).blob(id.data(), id.size()).number(before_seq).good()) return fail(Code::kIo, "binding an id");
+    std::vector<Entry> found;
+    int code = 0;
+    while ((code = sqlite3_step(select)) == SQLITE_ROW) {
+      auto entry = entry_of(select);
+      if (!entry) {
+        sqlite3_reset(select);
+        return fail(std::move(entry).error());
+      }
+      found.push_back(std::move(*entry));
+    }
+    sqlite3_reset(select);
+    if (code != SQLITE_DONE) return failed(reader_.get(), "looking up an id", code);
+    return found;
+  }
+
+  Status save_checkpoint(std::string_view name, const Checkpoint& checkpoint) override {
+    const std::lock_guard lock(mutex_);
+    const Hash256 checksum = sha256(checkpoint.bytes);
+    MILL_TRY(const Statement put, prepare(writer_.get(),
+                                          "INSERT OR REPLACE INTO checkpoint (name, seq, entry_hash, bytes, checksum) "
+                                          "VALUES (?, ?, ?, ?, ?)"));
+    Binder(put.get())
+        .text(name)
+        .number(checkpoint.seq)
+        .blob(checkpoint.entry_hash.data(), checkpoint.entry_hash.size())
+        .blob(checkpoint.bytes.data(), checkpoint.bytes.size())
+        .blob(checksum.data(), checksum.size());
+    const int code = sqlite3_step(put.get());
+    if (code != SQLITE_DONE) return failed(writer_.get(), "saving a checkpoint", code);
+    return {};
+  }
+
+  Result<std::optional<Checkpoint>> load_checkpoint(std::string_view name) override {
+    const std::lock_guard lock(reading_);
+    MILL_TRY(const Statement get,
+             prepare(reader_.get(), "SELECT seq, entry_hash, bytes, checksum FROM checkpoint WHERE name = ?"));
+    Binder(get.get()).text(name);
+    const int code = sqlite3_step(get.get());
+    if (code == SQLITE_DONE) return std::optional<Checkpoint>();
+    if (code != SQLITE_ROW) return failed(reader_.get(), "loading a checkpoint", code);
+    Checkpoint found;
+    Hash256 checksum;
+    found.seq = sqlite3_column_int64(get.get(), 0);
+    const auto* bytes = static_cast<const char*>(sqlite3_column_blob(get.get(), 2));
+    found.bytes.assign(bytes ? bytes : "", static_cast<size_t>(sqlite3_column_bytes(get.get(), 2)));
+    if (!read_bytes(get.get(), 1, found.entry_hash) || !read_bytes(get.get(), 3, checksum) ||
+        checksum != sha256(found.bytes)) {
+      return std::optional<Checkpoint>();
+    }
+    return std::optional(std::move(found));
+  }
+
+  Status reopen() override {
+    const std::scoped_lock lock(mutex_, reading_);
+    known_ = false;
+    drop();
+    MILL_TRY_DO(connect());
+    MILL_TRY_DO(check_version());
+    MILL_TRY_DO(prepare_all());
+    return read_head();
+  }
+
+ private:
+  void drop() {
+    insert_.reset(), find_.reset(), first_.reset(), hash_.reset();
+    writer_.reset(), reader_.reset();
+  }
+
+  Result<Database> connection(bool read_only) const {
+    sqlite3* raw = nullptr;
+    const int flags = (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
+                      SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    const int code = sqlite3_open_v2(file_.c_str(), &raw, flags, options_.vfs.empty() ? nullptr : options_.vfs.c_str());
+    Database db(raw);
+    if (code != SQLITE_OK) {
+      if (read_only && !std::filesystem::exists(file_)) return fail(Code::kNotFound, "there is no file " + file_.string());
+      return failed(db.get(), "opening " + file_.string(), code);
+    }
+    sqlite3_busy_timeout(db.get(), 5000);
+    return db;
+  }
+
+  Status connect() {
+    if (!options_.read_only) {
+      MILL_TRY(writer_, connection(false));
+      MILL_TRY_DO(run(writer_.get(), "PRAGMA journal_mode = WAL", "opening " + file_.string()));
+      MILL_TRY_DO(run(writer_.get(), "PRAGMA synchronous = FULL", "opening"));
+      const std::string pages = fmt::format("PRAGMA wal_autocheckpoint = {}", options_.wal_pages);
+      MILL_TRY_DO(run(writer_.get(), pages.c_str(), "opening"));
+    }
+    MILL_TRY(reader_, connection(true));
+    return {};
+  }
+
+  // Whether there was none.
+  Result<bool> make_schema() {
+    MILL_TRY_DO(run(writer_.get(), "BEGIN IMMEDIATE", "looking at " + file_.string()));
+    MILL_TRY(const Statement count, prepare(writer_.get(), "SELECT count(*) FROM sqlite_schema"));
+    const bool empty = sqlite3_step(count.get()) == SQLITE_ROW && sqlite3_column_int64(count.get(), 0) == 0;
+    sqlite3_reset(count.get());
+    Status made;
+    if (empty) {
+      made = run(writer_.get(), kSchema, "making the journal");
+      const std::string meta =
+          fmt::format("INSERT INTO meta VALUES ('format', '{}'), ('version', '{}')", kFormat, kVersion);
+      if (made) made = run(writer_.get(), meta.c_str(), "making the journal");
+    }
+    if (made) made = run(writer_.get(), "COMMIT", "making the journal");
+    if (!made) {
+      sqlite3_exec(writer_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+      return fail(std::move(made).error());
+    }
+    return empty;
+  }
+
+  // Fills the log once, so that later writes of it do not grow a file.
+  Status fill_log() {
+    const std::string fill = fmt::format(
+        "BEGIN; CREATE TABLE filler (bytes BLOB); INSERT INTO filler VALUES (zeroblob({})); DROP TABLE filler; COMMIT;"
+        "PRAGMA wal_checkpoint(RESTART);",
+        int64_t{options_.wal_pages} * 4096);
+    return run(writer_.get(), fill.c_str(), "preparing the log");
+  }
+
+  Status check_version() {
+    auto select = prepare(reader_.get(), "SELECT name, value FROM meta");
+    if (!select) {
+      if (select.error().code == Code::kCorrupt) return fail(std::move(select).error());
+      return fail(Code::kUnsupported, file_.string() + " is a database of something else");
+    }
+    std::string format, version;
+    int code = 0;
+    while ((code = sqlite3_step(select->get())) == SQLITE_ROW) {
+      (text_of(select->get(), 0) == "format" ? format : version) = text_of(select->get(), 1);
+    }
+    if (code != SQLITE_DONE) return failed(reader_.get(), "reading the version", code);
+    if (format != kFormat || version != std::to_string(kVersion)) {
+      return fail(Code::kUnsupported, fmt::format("{} is version '{}' of '{}'; this program keeps version {} of '{}'",
+                                                  file_.string(), version, format, kVersion, kFormat));
+    }
+    return {};
+  }
+
+  Status prepare_all() {
+    if (!options_.read_only) {
+      std::string sql = fmt::format("INSERT INTO entry ({}) VALUES (", kColumns);
+      for (int i = 0; i < kColumnCount; ++i) sql += "?,";
+      sql.back() = ')';
+      MILL_TRY(insert_, prepare(writer_.get(), sql));
+    }
+    MILL_TRY(find_, prepare(reader_.get(), fmt::format("SELECT {} FROM entry WHERE hold = ?1 AND hold IS NOT NULL AND "
+                                                       "kind IN (2, 6, 7, 8, 9, 10) AND seq < ?2 ORDER BY seq",
+                                                       kColumns)));
+    MILL_TRY(first_, prepare(reader_.get(), "SELECT at_ns FROM entry WHERE seq = ?"));
+    MILL_TRY(hash_, prepare(reader_.get(), "SELECT hash FROM entry WHERE seq = ?"));
+    return {};
+  }
+
+  Status read_head() {
+    MILL_TRY(const Statement last, prepare(reader_.get(), "SELECT seq, at_ns, hash FROM entry ORDER BY seq DESC LIMIT 1"));
+    head_ = {};
+    const int code = sqlite3_step(last.get());
+    if (code == SQLITE_ROW) {
+      head_.seq = sqlite3_column_int64(last.get(), 0);
+      head_.at_ns = sqlite3_column_int64(last.get(), 1);
+      if (!read_bytes(last.get(), 2, head_.hash)) return fail(Code::kCorrupt, "the last entry has no hash");
+    } else if (code != SQLITE_DONE) {
+      return failed(reader_.get(), "reading the last entry", code);
+    }
+    known_ = true;
+    return {};
+  }
+
+  Status insert(const Entry& e) {
+    Binder bind(insert_.get());
+    const std::string currency = to_string(e.currency);
+    bind.number(e.seq).number(e.at_ns).number(int64_t{static_cast<uint8_t>(e.kind)});
+    is_none(e.hold) ? bind.nothing() : bind.blob(e.hold.data(), e.hold.size());
+    bind.number(e.payer.org).number(e.payer.project).number(e.payer.key).text(currency).number(e.amount).number(e.held);
+    const Buckets& t = e.tokens;
+    bind.number(t.input_uncached).number(t.input_cache_read).number(t.input_cache_write).number(t.input_image);
+    bind.number(t.output_text).number(t.output_reasoning).number(t.output_image);
+    bind.text(e.model).number(e.price_version).number(int64_t{e.tier}).number(int64_t{e.flags});
+    bind.number(int64_t{static_cast<uint8_t>(e.reason)}).number(e.delivered_bytes).number(e.residue);
+    bind.number(e.microjoules).number(e.energy_cost).number(e.co2_micrograms).text(e.actor);
+    bind.blob(e.body.data(), e.body.size()).blob(e.hash.data(), e.hash.size());
+    if (!bind.good()) return fail(Code::kIo, "binding an entry");
+    const int code = sqlite3_step(insert_.get());
+    sqlite3_reset(insert_.get());
+    if (code != SQLITE_DONE) return failed(writer_.get(), "appending an entry", code);
+    return {};
+  }
+
+  Result<Hash256> hash_of(int64_t seq) {
+    Binder(hash_.get()).number(seq);
+    Hash256 hash{};
+    if (sqlite3_step(hash_.get()) == SQLITE_ROW) read_bytes(hash_.get(), 0, hash);
+    sqlite3_reset(hash_.get());
+    return hash;
+  }
+
+  // The first entry at or after an instant, one past the last where there is none.
+  Result<int64_t> first_at(int64_t at_ns) {
+    MILL_TRY(const Statement ends, prepare(reader_.get(), "SELECT coalesce(max(seq), 0) FROM entry"));
+    const int code = sqlite3_step(ends.get());
+    if (code != SQLITE_ROW) return failed(reader_.get(), "reading the last entry", code);
+    int64_t low = 1, high = sqlite3_column_int64(ends.get(), 0) + 1;
+    while (low < high) {
+      const int64_t middle = low + (high - low) / 2;
+      Binder(first_.get()).number(middle);
+      const int row = sqlite3_step(first_.get());
+      const int64_t at = row == SQLITE_ROW ? sqlite3_column_int64(first_.get(), 0) : 0;
+      sqlite3_reset(first_.get());
+      if (row != SQLITE_ROW) return fail(Code::kCorrupt, fmt::format("entry {} is missing", middle));
+      at < at_ns ? low = middle + 1 : high = middle;
+    }
+    return low;
+  }
+
+  const std::filesystem::path file_;
+  const SqliteOptions options_;
+  OwnerLock lock_;
+  std::mutex mutex_;    // of the writing connection and the head
+  std::mutex reading_;  // of the reading connection
+  Database writer_, reader_;
+  Statement insert_, find_, first_, hash_;
+  Head head_;
+  bool known_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Journal>> open_sqlite_journal(const std::filesystem::path& file, SqliteOptions options) {
+  OwnerLock lock;
+  std::filesystem::path lock_file = file;
+  lock_file += ".lock";
+  if (options.lock && !options.read_only) {
+    MILL_TRY(OwnerLock taken, OwnerLock::take(lock_file));
+    auto journal = std::make_unique<SqliteJournal>(file, std::move(options), std::move(taken));
+    MILL_TRY_DO(journal->open());
+    return std::unique_ptr<Journal>(std::move(journal));
+  }
+  auto journal = std::make_unique<SqliteJournal>(file, std::move(options), std::move(lock));
+  MILL_TRY_DO(journal->open());
+  return std::unique_ptr<Journal>(std::move(journal));
+}
+
+}  // namespace mill::ledger

@@ -1,0 +1,116 @@
+#include "ledger/sqlite_journal.h"
+
+#include <gtest/gtest.h>
+
+#include "ledger/ledger_for_test.h"
+
+namespace mill::ledger {
+namespace {
+
+std::vector<Entry> chained(int64_t from, int64_t count, Hash256 previous = {}) {
+  Chain chain;
+  std::vector<Entry> entries;
+  for (int64_t i = 0; i < count; ++i) {
+    Entry entry = i % 2 == 0 ? credit(5) : hold(static_cast<uint64_t>(from + i), 3);
+    entry.seq = from + i;
+    entry.at_ns = 1000 * entry.seq;
+    entry.body = i % 3 == 0 ? std::string("a\0b", 3) : "";
+    entry.previous = previous;
+    entry.hash = previous = chain.hash(previous, entry);
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+std::unique_ptr<Journal> opened(const std::filesystem::path& file) {
+  auto journal = open_sqlite_journal(file);
+  EXPECT_TRUE(journal.has_value()) << (journal ? "" : journal.error().message);
+  return std::move(*journal);
+}
+std::vector<Entry> all(Journal& journal, const Range& range = {}) {
+  std::vector<Entry> found;
+  EXPECT_TRUE(journal.scan(range, [&](const Entry& entry) -> Status {
+    found.push_back(entry);
+    return {};
+  }));
+  return found;
+}
+
+TEST(SqliteJournal, WhatWasAppendedIsReadAgainToTheByte) {
+  const Folder folder;
+  const std::vector<Entry> entries = chained(1, 50);
+  {
+    auto journal = opened(folder / "j");
+    ASSERT_TRUE(journal->append(std::span(entries).first(20)));
+    ASSERT_TRUE(journal->append(std::span(entries).subspan(20)));
+  }
+  auto journal = opened(folder / "j");
+  EXPECT_EQ(all(*journal), entries);
+  EXPECT_EQ(journal->head().value(), (Head{50, 50'000, entries.back().hash}));
+}
+
+TEST(SqliteJournal, RangesAreOfSeqTimeAndKind) {
+  const Folder folder;
+  auto journal = opened(folder / "j");
+  ASSERT_TRUE(journal->append(chained(1, 50)));
+  EXPECT_EQ(all(*journal, {.from_seq = 10, .to_seq = 12}).size(), 3U);
+  EXPECT_EQ(all(*journal, {.from_seq = 10, .to_seq = 12})[0].previous, all(*journal)[8].hash);
+  EXPECT_EQ(all(*journal, {.from_ns = 10'000, .to_ns = 12'000}).size(), 2U);
+  EXPECT_EQ(all(*journal, {.from_ns = 9'999, .to_ns = 10'001})[0].seq, 10);
+  EXPECT_TRUE(all(*journal, {.from_ns = 51'000}).empty());
+  EXPECT_EQ(all(*journal, {.kinds = {Kind::kHold}}).size(), 25U);
+}
+
+TEST(SqliteJournal, WhatDoesNotFollowIsRefusedWhole) {
+  const Folder folder;
+  auto journal = opened(folder / "j");
+  std::vector<Entry> entries = chained(1, 5);
+  entries[3].seq = 9;
+  EXPECT_EQ(journal->append(entries).error().code, Code::kInvalid);
+  EXPECT_EQ(journal->append(chained(2, 1)).error().code, Code::kInvalid);
+  EXPECT_TRUE(all(*journal).empty());
+  EXPECT_TRUE(journal->append(chained(1, 5)));
+}
+
+TEST(SqliteJournal, ASecondOwnerIsTurnedAwayAndAReaderIsNot) {
+  const Folder folder;
+  auto journal = opened(folder / "j");
+  ASSERT_TRUE(journal->append(chained(1, 3)));
+  const auto second = open_sqlite_journal(folder / "j");
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code, Code::kPermission);
+  auto reader = open_sqlite_journal(folder / "j", {.read_only = true});
+  ASSERT_TRUE(reader.has_value()) << reader.error().message;
+  EXPECT_EQ(all(**reader).size(), 3U);
+}
+
+TEST(SqliteJournal, OtherFilesAreRefusedByName) {
+  const Folder folder;
+  EXPECT_EQ(open_sqlite_journal(folder / "none", {.read_only = true}).error().code, Code::kNotFound);
+  sqlite_change(folder / "other", "CREATE TABLE t (x)");
+  EXPECT_EQ(open_sqlite_journal(folder / "other").error().code, Code::kUnsupported);
+  { opened(folder / "j"); }
+  sqlite_change(folder / "j", "UPDATE meta SET value = '99' WHERE name = 'version'");
+  const auto later = open_sqlite_journal(folder / "j");
+  ASSERT_FALSE(later.has_value());
+  EXPECT_EQ(later.error().code, Code::kUnsupported);
+  EXPECT_NE(later.error().message.find("99"), std::string::npos);
+  std::ofstream(folder / "text") << std::string(9000, 'x');
+  EXPECT_EQ(open_sqlite_journal(folder / "text").error().code, Code::kCorrupt);
+}
+
+TEST(SqliteJournal, CheckpointsAreReplacedAndTheirBytesChecked) {
+  const Folder folder;
+  {
+    auto journal = opened(folder / "j");
+    EXPECT_FALSE(journal->load_checkpoint("books")->has_value());
+    ASSERT_TRUE(journal->save_checkpoint("books", {.seq = 1, .bytes = "old"}));
+    ASSERT_TRUE(journal->save_checkpoint("books", {.seq = 2, .bytes = std::string("n\0w", 3)}));
+    EXPECT_EQ(journal->load_checkpoint("books").value()->bytes, std::string("n\0w", 3));
+  }
+  sqlite_change(folder / "j", "UPDATE checkpoint SET bytes = 'lie'");
+  EXPECT_FALSE(opened(folder / "j")->load_checkpoint("books")->has_value());
+}
+
+}  // namespace
+}  // namespace mill::ledger
