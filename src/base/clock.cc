@@ -9,6 +9,11 @@ int64_t unix_seconds() {
   return std::chrono::duration_cast<std::chrono::seconds>(since).count();
 }
 
+int64_t unix_nanoseconds() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(since).count();
+}
+
 double to_seconds(Duration duration) {
   return std::chrono::duration_cast<std::chrono::duration<double>>(duration).count();
 }

@@ -15,6 +15,7 @@ inline constexpr Instant kNever = Instant::max();
 Instant now();
 // Seconds since 1970-01-01 UTC, for what people and wires read; never for measuring.
 int64_t unix_seconds();
+int64_t unix_nanoseconds();
 double to_seconds(Duration duration);
 
 }  // namespace mill

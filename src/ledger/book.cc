@@ -4,17 +4,13 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
 #include <utility>
 
+#include "base/channel.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "ledger/verify.h"
@@ -23,12 +19,6 @@ namespace mill::ledger {
 namespace {
 
 constexpr int64_t kReadAtATime = 10'000;  // entries
-
-int64_t system_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 // What begins something new; the rest reports or ends what is there.
 bool is_new_business(Kind kind) {
@@ -81,15 +71,15 @@ class RandomBytes {
 
 struct Book::Core {
   Core(std::unique_ptr<Journal> of, BookOptions given) : options(std::move(given)), journal(std::move(of)) {
-    if (!options.unix_ns) options.unix_ns = system_ns;
+    if (!options.unix_ns) options.unix_ns = unix_nanoseconds;
     if (!options.monotonic) options.monotonic = [] { return now(); };
     accounts = Accounts(options.remembered, [this](const HoldId& id) { return recall(id); });
   }
 
-  // A coroutine that waits: its timer is cancelled on its own strand.
+  // A coroutine that waits: what is pushed wakes it on its own strand.
   struct Sleeper {
     int64_t seq;
-    std::shared_ptr<boost::asio::steady_timer> timer;
+    std::shared_ptr<Channel<bool>> bell;
   };
   struct PendingCheckpoint {
     int64_t seq = 0;
@@ -246,10 +236,7 @@ void Book::Core::wake(int64_t upto) {
   done.notify_all();
   const auto ready = std::partition(sleepers.begin(), sleepers.end(),
                                     [&](const Sleeper& sleeper) { return sleeper.seq > upto; });
-  for (auto sleeper = ready; sleeper != sleepers.end(); ++sleeper) {
-    const auto executor = sleeper->timer->get_executor();
-    boost::asio::post(executor, [timer = std::move(sleeper->timer)] { timer->cancel(); });
-  }
+  for (auto sleeper = ready; sleeper != sleepers.end(); ++sleeper) sleeper->bell->push(true);
   sleepers.erase(ready, sleepers.end());
 }
 
@@ -384,19 +371,17 @@ Result<Ticket> Book::post(Entry entry) { return core_->post(std::move(entry)); }
 
 Task<Status> Book::durable(Ticket ticket, Instant deadline) {
   Core& core = *core_;
-  const auto executor = co_await boost::asio::this_coro::executor;
   for (;;) {
-    std::shared_ptr<boost::asio::steady_timer> timer;
+    std::shared_ptr<Channel<bool>> bell;
     {
       const std::lock_guard lock(core.mutex);
       if (core.durable_seq >= ticket.seq) co_return Status();
       if (core.state == BookHealth::State::kStopped) co_return core.broken();
       if (now() >= deadline) co_return fail(Code::kDeadline, "the books are slow: the entry may still be written");
-      timer = std::make_shared<boost::asio::steady_timer>(executor, deadline);
-      core.sleepers.push_back({ticket.seq, timer});
+      bell = std::make_shared<Channel<bool>>(1);
+      core.sleepers.push_back({ticket.seq, bell});
     }
-    boost::system::error_code cancelled;
-    co_await timer->async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, cancelled));
+    co_await bell->next(deadline);
   }
 }
 

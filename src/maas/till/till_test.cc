@@ -1,0 +1,258 @@
+#include "maas/till/till.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "base/check.h"
+#include "ledger/ledger_for_test.h"
+#include "maas/catalog/book_for_test.h"
+
+namespace mill::maas {
+namespace {
+
+using namespace ledger;
+
+// 2024-10-05, a Saturday noon: outside of every peak. flash costs 0.15 in, 0.003 cached, 0.60 out per million.
+constexpr int64_t kSaturday = int64_t{20'001} * 86'400 * 1'000'000'000 + int64_t{43'200} * 1'000'000'000;
+
+class TillTest : public testing::Test {
+ protected:
+  TillTest() { open(); }
+  void open() {
+    till.reset();
+    book.reset();
+    auto opened = open_book(folder / "j", {.unix_ns = [this] { return wall.load(); }});
+    MILL_CHECK(opened.has_value());
+    book = std::move(*opened);
+    till = std::make_unique<Till>(*book, Till::Options{.progress_every = Duration{},
+                                                       .unix_ns = [this] { return wall.load(); },
+                                                       .monotonic = [this] { return Instant{} + std::chrono::nanoseconds(++ticks); }});
+    BookDraft draft = book_for_test();
+    draft.effective_from = "2024-01-01";
+    MILL_CHECK(till->set_prices(draft, kSaturday - int64_t{400} * 86'400 * 1'000'000'000).has_value());
+  }
+  void pay(Nano amount) { MILL_CHECK(book->post(credit(amount)).has_value()); }
+  Permit admitted() {
+    auto permit = till->admit(patron, ask_of());
+    MILL_CHECK(permit.has_value());
+    return std::move(*permit);
+  }
+  static Ask ask_of(int64_t prompt = 1000, int64_t output = 1000) {
+    return {.model = "flash", .prompt_tokens = prompt, .output_tokens = output};
+  }
+  static Took took(int64_t output, int64_t cached = 0, int64_t prompt = 1000) {
+    return {.usage = work::Usage{.prompt_tokens = prompt, .cached_tokens = cached, .completion_tokens = output},
+            .delivered_tokens = output};
+  }
+  Balance balance() const { return book->balance(1, kUsd); }
+
+  Folder folder;
+  std::atomic<int64_t> wall{kSaturday};
+  std::atomic<int64_t> ticks{0};
+  std::unique_ptr<Book> book;
+  std::unique_ptr<Till> till;
+  Patron patron{.payer = kPayer, .currency = kUsd};
+};
+#define TILL(name) TEST_F(TillTest, name)
+
+// 1000 x 0.15 + 1000 x 0.60 per million = 0.00075.
+constexpr Nano kHold = 750'000;
+
+TILL(AnAnswerIsChargedByThePriceOfItsAcceptance) {
+  pay(kHold);
+  Permit permit = admitted();
+  EXPECT_EQ(permit.hold(), kHold);
+  EXPECT_EQ(balance().available(), 0);
+  BookDraft dearer = book_for_test();
+  dearer.models[0].prices[0].rates.output = "60";
+  dearer.effective_from = "2024-10-05T12:00:01Z";
+  ASSERT_TRUE(till->set_prices(dearer, wall));
+  wall += int64_t{3600} * 1'000'000'000;
+  const auto bill = permit.settle(took(100, 600), Outcome::kDone);
+  ASSERT_TRUE(bill.has_value());
+  // 400 x 0.15 + 600 x 0.003 + 100 x 0.60
+  EXPECT_EQ(bill->charge, 60'000 + 1'800 + 60'000);
+  EXPECT_EQ(balance(), (Balance{.credit = kHold - 121'800, .charged = 121'800}));
+  ASSERT_TRUE(book->durable_blocking(bill->ticket));
+}
+
+TILL(WhoLeavesPaysForWhatWasMilled) {
+  pay(kHold);
+  Permit permit = admitted();
+  EXPECT_EQ(permit.settle(took(10), Outcome::kClientGone)->charge, 150'000 + 6'000);
+}
+
+TILL(OurFaultBeforeTheFirstTokenIsFree) {
+  pay(kHold);
+  Permit permit = admitted();
+  Took none = took(5);
+  none.delivered_tokens = 0;
+  const auto bill = permit.settle(none, Outcome::kFault);
+  EXPECT_EQ(bill->charge, 0);
+  EXPECT_EQ(bill->reason, Reason::kFaultBeforeFirstToken);
+  EXPECT_EQ(balance(), (Balance{.credit = kHold}));
+}
+
+TILL(OurFaultLaterCostsWhatWasDelivered) {
+  pay(kHold);
+  Permit permit = admitted();
+  Took part = took(50);
+  part.delivered_tokens = 20;
+  EXPECT_EQ(permit.settle(part, Outcome::kFault)->charge, 150'000 + 12'000);
+}
+
+TILL(WaitingInVainIsFree) {
+  pay(kHold);
+  Permit permit = admitted();
+  const auto bill = permit.settle(took(0), Outcome::kDeadline);
+  EXPECT_EQ(bill->charge, 0);
+  EXPECT_EQ(bill->reason, Reason::kQueueTimeout);
+}
+
+TILL(ADeadlineInTheMiddleCostsWhatWasMilled) {
+  pay(kHold);
+  Permit permit = admitted();
+  const auto bill = permit.settle(took(30), Outcome::kDeadline);
+  EXPECT_EQ(bill->charge, 150'000 + 18'000);
+  EXPECT_EQ(bill->reason, Reason::kDeadline);
+}
+
+TILL(AFilteredAnswerCostsItsInput) {
+  pay(kHold);
+  Permit permit = admitted();
+  EXPECT_EQ(permit.settle(took(30), Outcome::kFilter)->charge, 150'000);
+}
+
+TILL(CountsThatCannotBeTrueAreCorrected) {
+  struct Case {
+    std::optional<work::Usage> usage;
+    Nano charge;
+  };
+  const Case cases[] = {
+      {work::Usage{.prompt_tokens = 1000, .completion_tokens = int64_t{1} << 60}, kHold},
+      {work::Usage{.prompt_tokens = -5, .cached_tokens = -7, .completion_tokens = -9}, 0},
+      {work::Usage{.prompt_tokens = 1000, .cached_tokens = 5000, .completion_tokens = 0}, 3'000},
+      {work::Usage{.prompt_tokens = 9000, .completion_tokens = 1}, 150'600},
+      {std::nullopt, 150'000 + 4 * 600},
+  };
+  for (const Case& each : cases) {
+    pay(kHold);
+    Permit permit = admitted();
+    Took odd{.usage = each.usage, .delivered_tokens = 4};
+    const auto bill = permit.settle(odd, Outcome::kDone);
+    ASSERT_TRUE(bill.has_value()) << bill.error().message;
+    EXPECT_EQ(bill->charge, each.charge);
+    EXPECT_TRUE(bill->corrected);
+  }
+}
+
+TILL(ADroppedPermitLetsGoOfItsHold) {
+  pay(kHold);
+  till->set_limits({Level::kKey, 3, {}}, {.concurrent_requests = 1});
+  for (int i = 0; i < 100; ++i) { const Permit permit = admitted(); }
+  EXPECT_EQ(balance(), (Balance{.credit = kHold}));
+  EXPECT_TRUE(book->open_holds().empty());
+}
+
+TILL(WithoutCreditNothingIsTaken) {
+  pay(kHold - 1);
+  till->set_limits({Level::kKey, 3, {}}, {.requests_per_minute = 5});
+  const auto denied = till->admit(patron, ask_of());
+  ASSERT_FALSE(denied.has_value());
+  EXPECT_EQ(denied.error().kind, Denial::Kind::kCredit);
+  EXPECT_EQ(till->rates(patron, "flash").requests->remaining, 5);
+  EXPECT_EQ(balance(), (Balance{.credit = kHold - 1}));
+}
+
+TILL(ALimitRefusesBeforeAnythingIsHeld) {
+  pay(10 * kHold);
+  till->set_limits({Level::kProject, 2, {}}, {.budget_currency = kUsd, .daily_budget = kHold + 1});
+  Permit permit = admitted();
+  const auto denied = till->admit(patron, ask_of());
+  ASSERT_FALSE(denied.has_value());
+  ASSERT_TRUE(denied.error().limit.has_value());
+  EXPECT_EQ(denied.error().limit->meter, Meter::kDailyBudget);
+  EXPECT_TRUE(denied.error().limit->exhausted);
+  EXPECT_EQ(balance().held, kHold);
+  ASSERT_TRUE(permit.settle(took(0), Outcome::kDone).has_value());
+}
+
+TILL(ModelsWithoutAPriceAreNotSold) {
+  pay(kHold);
+  Ask unknown = ask_of();
+  unknown.model = "nobody";
+  EXPECT_EQ(till->admit(patron, unknown).error().kind, Denial::Kind::kNoPrice);
+  Patron other = patron;
+  other.currency = "CNY"_currency;
+  EXPECT_EQ(till->admit(other, ask_of()).error().kind, Denial::Kind::kNoPrice);
+}
+
+TILL(ALongAnswerExtendsItsHoldOrEnds) {
+  pay(kHold + 600'000);
+  Permit permit = admitted();
+  ASSERT_TRUE(permit.extend(2000).has_value());
+  EXPECT_EQ(permit.hold(), kHold + 600'000);
+  const auto denied = permit.extend(2001);
+  ASSERT_FALSE(denied.has_value());
+  EXPECT_EQ(denied.error().kind, Denial::Kind::kCredit);
+  EXPECT_EQ(permit.hold(), kHold + 600'000);
+  EXPECT_EQ(permit.settle(took(2000), Outcome::kDone)->charge, kHold + 600'000);
+  EXPECT_EQ(balance().credit, 0);
+}
+
+TILL(ProgressIsWhereRecoverySettles) {
+  pay(kHold);
+  Permit permit = admitted();
+  permit.progress(10, 40);
+  const auto open = book->find_open(permit.id());
+  ASSERT_TRUE(open.has_value());
+  EXPECT_EQ(open->progress, 156'000);
+  EXPECT_EQ(open->tokens.output_text, 10);
+}
+
+TILL(BudgetsKnowThisMonthAfterARestart) {
+  pay(10 * kHold);
+  { ASSERT_TRUE(admitted().settle(took(100), Outcome::kDone).has_value()); }
+  open();
+  ASSERT_TRUE(till->replay_spending());
+  const auto spent = till->money({Level::kKey, 3, {}}, kUsd);
+  EXPECT_EQ(spent.today, 210'000);
+  EXPECT_EQ(spent.this_month, 210'000);
+}
+
+TILL(ManyThreadsOnOneNearlyEmptyBudgetNeverOvershoot) {
+  constexpr Nano kBudget = 40 * kHold;
+  constexpr int kThreads = 64, kRequests = 20'000;
+  pay(int64_t{1} << 50);
+  till->set_limits({Level::kKey, 3, {}}, {.budget_currency = kUsd, .daily_budget = kBudget});
+  std::atomic<Nano> charged{0};
+  std::atomic<int64_t> refused{0};
+  std::vector<std::jthread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = t; i < kRequests; i += kThreads) {
+        auto permit = till->admit(patron, ask_of());
+        if (!permit) {
+          ++refused;
+          continue;
+        }
+        const auto bill = permit->settle(took(i % 7), Outcome::kDone);
+        ASSERT_TRUE(bill.has_value()) << bill.error().message;
+        charged += bill->charge;
+      }
+    });
+  }
+  threads.clear();
+  EXPECT_LE(charged, kBudget);
+  EXPECT_GT(charged, kBudget - kHold);
+  EXPECT_GT(refused, 0);
+  EXPECT_EQ(balance().charged, charged);
+  EXPECT_EQ(balance().held, 0);
+  EXPECT_EQ(till->money({Level::kKey, 3, {}}, kUsd).today, charged);
+}
+
+}  // namespace
+}  // namespace mill::maas
