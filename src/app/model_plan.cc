@@ -8,6 +8,7 @@
 #include <set>
 
 #include "app/yaml.h"
+#include "sim/profile.h"
 
 namespace mill::app {
 namespace {
@@ -127,6 +128,7 @@ Result<ModelPlan> plan_of_entry(const YAML::Node& entry, const std::string& path
 }  // namespace
 
 std::string id_of_model(const std::string& model) {
+  if (sim::is_sim(model)) return model.substr(0, model.find(','));
   const bool is_path = model.find('/') != std::string::npos || model.ends_with(".gguf");
   return is_path ? std::filesystem::path(model).stem().string() : model;
 }

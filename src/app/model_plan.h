@@ -42,7 +42,8 @@ Result<std::vector<ModelPlan>> model_plans(const Settings& settings);
 // file:line for whatever is wrong in it; kTooLarge over 1 MiB.
 Result<std::vector<ModelPlan>> read_models_file(const std::string& path, const Settings& settings);
 
-// The catalogue name, or the file's name without .gguf.
+// The catalogue name, the file's name without .gguf, or that of a simulated model without what changes
+// it (sim/profile.h).
 std::string id_of_model(const std::string& model);
 
 }  // namespace mill::app

@@ -5,11 +5,14 @@
 
 #include "app/model_store.h"
 #include "app/mounted_model.h"
+#include "app/sim_model.h"
 #include "device/limits.h"
+#include "sim/profile.h"
 
 namespace mill::app {
 
 Result<int64_t> MountLoader::file_bytes(const ModelPlan& plan) {
+  if (sim::is_sim(plan.model)) return 0;
   MILL_TRY(const std::filesystem::path path, resolve_model(plan.model, settings_));
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
@@ -19,6 +22,11 @@ Result<int64_t> MountLoader::file_bytes(const ModelPlan& plan) {
 
 Result<std::unique_ptr<LoadedModel>> MountLoader::load(const ModelPlan& plan, int64_t kv_bytes,
                                                        const model::OnProgress& progress) {
+  if (sim::is_sim(plan.model)) {
+    MILL_TRY(std::unique_ptr<SimModel> simulated,
+             SimModel::mount(plan.model, plan.id, plan.context, settings_));
+    return std::unique_ptr<LoadedModel>(std::move(simulated));
+  }
   // The load takes turns with the models that answer meanwhile, one matrix at a time.
   const std::unique_ptr<engine::TurnLane> lane = turnstile_.open(plan.share);
   const MountedModel::Part part{.id = plan.id,

@@ -54,7 +54,8 @@ constexpr Setting kTable[] = {
 
     // The server.
     {"model", Kind::kTexts, kServe, "",
-     "a model to serve: a catalogue name or a path to a .gguf file (repeat for more)"},
+     "a model to serve: a catalogue name, a path to a .gguf file, or sim:NAME, which computes "
+     "nothing (repeat for more)"},
     {"models", Kind::kPath, kServe, "",
      "a YAML file that lists models to serve, each with its share of the machine"},
     {"idle-unload", Kind::kDuration, kServe, "0s",
