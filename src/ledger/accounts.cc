@@ -14,7 +14,8 @@ bool resolves(Kind kind) {
 }
 
 tl::unexpected<Error> unknown_hold(const Entry& entry) {
-  return fail(Code::kNotFound, fmt::format("there is no hold of request {}", to_string(entry.hold)), "hold");
+  return fail(Code::kNotFound, fmt::format("there is no hold of request {}", to_string(entry.hold)),
+              "hold");
 }
 
 tl::unexpected<Error> wrong_hold(const Entry& entry, std::string_view what) {
@@ -22,11 +23,11 @@ tl::unexpected<Error> wrong_hold(const Entry& entry, std::string_view what) {
 }
 
 tl::unexpected<Error> no_credit(const Entry& entry, Nano available) {
-  return fail(Code::kPermission,
-              fmt::format("not enough credit: {} {} is needed, {} is available",
-                          format_amount(entry.amount), to_string(entry.currency),
-                          format_amount(available)),
-              "credit");
+  return fail(
+      Code::kPermission,
+      fmt::format("not enough credit: {} {} is needed, {} is available",
+                  format_amount(entry.amount), to_string(entry.currency), format_amount(available)),
+      "credit");
 }
 
 tl::unexpected<Error> too_large() {
@@ -36,10 +37,14 @@ tl::unexpected<Error> too_large() {
 // "was settled", for messages.
 std::string_view end_of(Kind kind) {
   switch (kind) {
-    case Kind::kSettle: return "was settled";
-    case Kind::kVoid: return "was voided";
-    case Kind::kExpire: return "has expired";
-    default: return "is the id of a credit or write-off";
+    case Kind::kSettle:
+      return "was settled";
+    case Kind::kVoid:
+      return "was voided";
+    case Kind::kExpire:
+      return "has expired";
+    default:
+      return "is the id of a credit or write-off";
   }
 }
 
@@ -74,7 +79,8 @@ Result<Applied> Accounts::apply(const Entry& entry) {
     return fail(Code::kInvalid, fmt::format("entry {} does not follow {}", entry.seq, seq_), "seq");
   }
   if (entry.at_ns < at_ns_ && seq_ > 0) {
-    return fail(Code::kInvalid, fmt::format("entry {} is earlier than the one before", entry.seq), "at_ns");
+    return fail(Code::kInvalid, fmt::format("entry {} is earlier than the one before", entry.seq),
+                "at_ns");
   }
   MILL_TRY(const Applied applied, apply_kind(entry));
   if (!applied.existed) {
@@ -91,16 +97,24 @@ Result<Applied> Accounts::apply_kind(const Entry& entry) {
       MILL_TRY_DO(validate(entry));
       return Applied{.seq = entry.seq};
     }
-    case Kind::kCredit: return apply_credit(entry);
-    case Kind::kHold: return apply_hold(entry);
-    case Kind::kExtend: return apply_extend(entry);
-    case Kind::kProgress: return apply_progress(entry);
+    case Kind::kCredit:
+      return apply_credit(entry);
+    case Kind::kHold:
+      return apply_hold(entry);
+    case Kind::kExtend:
+      return apply_extend(entry);
+    case Kind::kProgress:
+      return apply_progress(entry);
     case Kind::kSettle:
     case Kind::kVoid:
-    case Kind::kExpire: return apply_resolve(entry);
-    case Kind::kReversal: return apply_reversal(entry);
-    case Kind::kWriteOff: return apply_write_off(entry);
-    case Kind::kLimit: return apply_limit(entry);
+    case Kind::kExpire:
+      return apply_resolve(entry);
+    case Kind::kReversal:
+      return apply_reversal(entry);
+    case Kind::kWriteOff:
+      return apply_write_off(entry);
+    case Kind::kLimit:
+      return apply_limit(entry);
   }
   return fail(Code::kInvalid, "kind is unknown", "kind");
 }
@@ -131,8 +145,8 @@ Result<Applied> Accounts::apply_credit(const Entry& entry) {
   balances_[{entry.payer.org, entry.currency}].credit = *credit;
   house_[entry.currency].cash = *cash;
   if (!is_none(entry.hold)) {
-    remember(entry.hold,
-             {entry.kind, entry.seq, entry.payer, entry.currency, entry.amount, 0}, entry.seq);
+    remember(entry.hold, {entry.kind, entry.seq, entry.payer, entry.currency, entry.amount, 0},
+             entry.seq);
   }
   return Applied{.seq = entry.seq};
 }
@@ -155,8 +169,8 @@ Result<Applied> Accounts::apply_write_off(const Entry& entry) {
   balances_[{entry.payer.org, entry.currency}].credit = *after;
   house_[entry.currency].write_off = *written_off;
   if (!is_none(entry.hold)) {
-    remember(entry.hold,
-             {entry.kind, entry.seq, entry.payer, entry.currency, entry.amount, 0}, entry.seq);
+    remember(entry.hold, {entry.kind, entry.seq, entry.payer, entry.currency, entry.amount, 0},
+             entry.seq);
   }
   return Applied{.seq = entry.seq};
 }
@@ -277,7 +291,8 @@ Result<Applied> Accounts::apply_resolve(const Entry& entry) {
   house.revenue = *revenue;
   house.rounding += entry.residue;
   open_.erase(open);
-  remember(entry.hold, {entry.kind, entry.seq, entry.payer, entry.currency, entry.amount, 0}, entry.seq);
+  remember(entry.hold, {entry.kind, entry.seq, entry.payer, entry.currency, entry.amount, 0},
+           entry.seq);
   return Applied{.seq = entry.seq, .charge = entry.amount};
 }
 
@@ -313,7 +328,8 @@ void Accounts::remember(const HoldId& id, const Resolved& resolved, int64_t seq)
   resolved_[id] = {resolved, seq};
   if (!recall_) return;
   resolved_order_.emplace_back(id, seq);
-  while (resolved_order_.size() > remembered_ && resolved_order_.front().second <= forgettable_seq_) {
+  while (resolved_order_.size() > remembered_ &&
+         resolved_order_.front().second <= forgettable_seq_) {
     const auto [oldest, touched] = resolved_order_.front();
     resolved_order_.pop_front();
     const auto found = resolved_.find(oldest);

@@ -1,11 +1,13 @@
 // The books in memory: balances and holds, as the entries make them. The brain of the ledger.
 //
-// A pure state machine: no thread, no clock, no I/O; the caller brings the entries in order and guards it. Everything but the
-// memory of resolved ids is a function of the entries alone, so live books, a restart and a verification agree to the byte.
+// A pure state machine: no thread, no clock, no I/O; the caller brings the entries in order and
+// guards it. Everything but the memory of resolved ids is a function of the entries alone, so live
+// books, a restart and a verification agree to the byte.
 //
 // Invariants, after every entry and for every organization and currency:
 //   1. credit + limit - held >= 0: nothing available is negative.
-//   2. held is the sum of its open holds; a hold is open, or resolved by exactly one settle, void or expire.
+//   2. held is the sum of its open holds; a hold is open, or resolved by exactly one settle, void
+//   or expire.
 //   3. A settle charges at most its hold; reversals of it give back at most its charge.
 //   4. The trial balance is zero.
 #pragma once
@@ -39,11 +41,11 @@ struct Balance {
 
 struct OpenHold {
   HoldId id{};
-  int64_t seq = 0;    // of its kHold
+  int64_t seq = 0;  // of its kHold
   int64_t at_ns = 0;
   Payer payer;
   Currency currency;
-  Nano amount = 0;    // with its extensions
+  Nano amount = 0;  // with its extensions
   std::string model;
   int64_t price_version = 0;
   uint8_t tier = 0;
@@ -92,32 +94,35 @@ class Accounts {
   // Looks up in the journal how an id ended, for those no longer in memory. Nothing: it never did.
   using Recall = std::function<Result<std::optional<Resolved>>(const HoldId&)>;
 
-  // Remembers the last `remembered` resolved ids itself and asks `recall` about older ones. Without a `recall` everything is
-  // remembered, and what a restored snapshot had resolved is unknown.
+  // Remembers the last `remembered` resolved ids itself and asks `recall` about older ones. Without
+  // a `recall` everything is remembered, and what a restored snapshot had resolved is unknown.
   explicit Accounts(size_t remembered = SIZE_MAX, Recall recall = {});
 
-  // Fills in what the books know and the caller need not: the payer, currency, model and price of a hold, and `held`, of
-  // entries that name a hold. Fields that are set stay. An unknown hold changes nothing: apply() refuses it.
+  // Fills in what the books know and the caller need not: the payer, currency, model and price of a
+  // hold, and `held`, of entries that name a hold. Fields that are set stay. An unknown hold
+  // changes nothing: apply() refuses it.
   Status complete(Entry& entry);
 
-  // Validates, then changes; on an error there is no trace. Requires: entry.seq is the next, at_ns not before the last.
-  //   kInvalid     a field, a hold that was resolved otherwise, more than the hold, another payer (`param` names the field)
-  //   kNotFound    no such hold (param "hold")
-  //   kPermission  not enough available (param "credit")
-  //   kTooLarge    a balance would not fit
-  //   what `recall` fails with
-  // Twice the same hold, settle, void, expire, or credit with an id: existed, and nothing changes (the seq is not used).
+  // Validates, then changes; on an error there is no trace. Requires: entry.seq is the next, at_ns
+  // not before the last.
+  //   kInvalid     a field, a hold that was resolved otherwise, more than the hold, another payer
+  //   (`param` names the field) kNotFound    no such hold (param "hold") kPermission  not enough
+  //   available (param "credit") kTooLarge    a balance would not fit what `recall` fails with
+  // Twice the same hold, settle, void, expire, or credit with an id: existed, and nothing changes
+  // (the seq is not used).
   Result<Applied> apply(const Entry& entry);
 
   Balance balance(uint64_t org, Currency currency) const;  // zeros for one without entries
   std::vector<OrgBalance> balances() const;                // by organization and currency
   const OpenHold* find_open(const HoldId& id) const;
   Result<std::optional<Resolved>> find_resolved(const HoldId& id) const;
-  std::vector<OpenHold> open_holds() const;                // oldest first
+  std::vector<OpenHold> open_holds() const;  // oldest first
   size_t open_count() const { return open_.size(); }
   int64_t seq() const { return seq_; }
   int64_t at_ns() const { return at_ns_; }
-  int64_t newest_id_ms() const { return newest_id_ms_; }  // the latest time in any id that was booked; -1: none
+  int64_t newest_id_ms() const {
+    return newest_id_ms_;
+  }  // the latest time in any id that was booked; -1: none
   // `recall` knows all up to this entry: ids that it resolved may be forgotten. At first none may.
   void may_forget(int64_t seq) { forgettable_seq_ = seq; }
 
@@ -130,7 +135,8 @@ class Accounts {
 
   // All but the remembered ids, canonical: equal books have equal bytes.
   std::string snapshot() const;
-  // Replaces everything; the ids are forgotten, so `recall` is asked. kCorrupt leaves the books empty.
+  // Replaces everything; the ids are forgotten, so `recall` is asked. kCorrupt leaves the books
+  // empty.
   Status restore(std::string_view bytes);
 
  private:
@@ -168,13 +174,16 @@ class Accounts {
   std::map<Currency, House> house_;
   std::unordered_map<HoldId, OpenHold> open_;
 
-  // Ids with a time after forgotten_ms_ are all in resolved_: a new one needs no look into the journal.
+  // Ids with a time after forgotten_ms_ are all in resolved_: a new one needs no look into the
+  // journal.
   struct Remembered {
     Resolved resolved;
-    int64_t touched_seq = 0;  // of the last entry that changed it: recall knows no better than memory up to there
+    int64_t touched_seq =
+        0;  // of the last entry that changed it: recall knows no better than memory up to there
   };
   std::unordered_map<HoldId, Remembered> resolved_;
-  std::deque<std::pair<HoldId, int64_t>> resolved_order_;  // id, touched_seq; those that were touched again are passed over
+  std::deque<std::pair<HoldId, int64_t>>
+      resolved_order_;  // id, touched_seq; those that were touched again are passed over
   int64_t forgotten_ms_ = -1;
   int64_t forgettable_seq_ = 0;
 };

@@ -132,12 +132,14 @@ Status Accounts::audit() const {
     if (found != held.end()) held.erase(found);
   }
   for (const auto& [key, amount] : held) {
-    if (amount != 0) return fail(Code::kInternal, fmt::format("holds of {} without balance", key.first));
+    if (amount != 0)
+      return fail(Code::kInternal, fmt::format("holds of {} without balance", key.first));
   }
   std::map<Currency, Wide> sums;
   for (const TrialLine& line : trial_balance()) sums[line.currency] += line.amount;
   for (const auto& [currency, sum] : sums) {
-    if (sum != 0) return fail(Code::kInternal, "the trial balance is not zero in " + to_string(currency));
+    if (sum != 0)
+      return fail(Code::kInternal, "the trial balance is not zero in " + to_string(currency));
   }
   return {};
 }

@@ -82,7 +82,8 @@ TEST(Accounts, AReversalGivesBackAtMostTheCharge) {
   EXPECT_EQ(line.balance(), (Balance{.credit = 100}));
 }
 
-// Random life against books kept the plain way; every so often the snapshot is restored and must go on the same.
+// Random life against books kept the plain way; every so often the snapshot is restored and must go
+// on the same.
 TEST(Accounts, RandomLifeKeepsTheInvariants) {
   const char* given = std::getenv("MILL_TEST_SEED");
   const uint64_t seed = given ? std::strtoull(given, nullptr, 10) : std::random_device{}();
@@ -120,7 +121,8 @@ TEST(Accounts, RandomLifeKeepsTheInvariants) {
       }
       default: {
         if (plain.open.empty()) break;
-        const auto [id, held] = *std::next(plain.open.begin(), static_cast<long>(random() % plain.open.size()));
+        const auto [id, held] =
+            *std::next(plain.open.begin(), static_cast<long>(random() % plain.open.size()));
         if (random() % 3 == 0) {
           ASSERT_TRUE(line.post(of_hold(random() % 2 ? Kind::kVoid : Kind::kExpire, id)));
           plain.open.erase(id);
@@ -137,8 +139,9 @@ TEST(Accounts, RandomLifeKeepsTheInvariants) {
       ASSERT_TRUE(line.accounts.restore(bytes));
       ASSERT_EQ(line.accounts.snapshot(), bytes);
       for (const auto& [id, books] : orgs) {
-        ASSERT_EQ(line.accounts.balance(id, kUsd),
-                  (Balance{.credit = books.credit, .held = books.held(), .charged = books.charged}));
+        ASSERT_EQ(
+            line.accounts.balance(id, kUsd),
+            (Balance{.credit = books.credit, .held = books.held(), .charged = books.charged}));
       }
     }
   }

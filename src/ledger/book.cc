@@ -22,7 +22,8 @@ constexpr int64_t kReadAtATime = 10'000;  // entries
 
 // What begins something new; the rest reports or ends what is there.
 bool is_new_business(Kind kind) {
-  return kind != Kind::kProgress && kind != Kind::kSettle && kind != Kind::kVoid && kind != Kind::kExpire;
+  return kind != Kind::kProgress && kind != Kind::kSettle && kind != Kind::kVoid &&
+         kind != Kind::kExpire;
 }
 
 bool ends_hold(Kind kind) {
@@ -70,7 +71,8 @@ class RandomBytes {
 }  // namespace
 
 struct Book::Core {
-  Core(std::unique_ptr<Journal> of, BookOptions given) : options(std::move(given)), journal(std::move(of)) {
+  Core(std::unique_ptr<Journal> of, BookOptions given)
+      : options(std::move(given)), journal(std::move(of)) {
     if (!options.unix_ns) options.unix_ns = unix_nanoseconds;
     if (!options.monotonic) options.monotonic = [] { return now(); };
     accounts = Accounts(options.remembered, [this](const HoldId& id) { return recall(id); });
@@ -137,7 +139,8 @@ Result<std::optional<Resolved>> Book::Core::recall(const HoldId& id) {
       if (found) found->reversed += entry.amount;
     } else {
       const bool charged = entry.kind != Kind::kVoid && entry.kind != Kind::kExpire;
-      found = Resolved{entry.kind, entry.seq, entry.payer, entry.currency, charged ? entry.amount : 0, 0};
+      found = Resolved{
+          entry.kind, entry.seq, entry.payer, entry.currency, charged ? entry.amount : 0, 0};
     }
   }
   return found;
@@ -149,17 +152,20 @@ Status Book::Core::restore() {
   Range tail;
   if (checkpoint && checkpoint->seq <= head.seq && checkpoint->seq > 0) {
     Hash256 there{};
-    MILL_TRY_DO(journal->scan({.from_seq = checkpoint->seq, .to_seq = checkpoint->seq}, [&](const Entry& entry) -> Status {
-      there = entry.hash;
-      return {};
-    }));
-    if (there == checkpoint->entry_hash && accounts.restore(checkpoint->bytes) && accounts.seq() == checkpoint->seq) {
+    MILL_TRY_DO(journal->scan({.from_seq = checkpoint->seq, .to_seq = checkpoint->seq},
+                              [&](const Entry& entry) -> Status {
+                                there = entry.hash;
+                                return {};
+                              }));
+    if (there == checkpoint->entry_hash && accounts.restore(checkpoint->bytes) &&
+        accounts.seq() == checkpoint->seq) {
       tail.from_seq = checkpoint->seq + 1;
       last_hash = there;
       checkpoint_seq = checkpoint->seq;
     }
   }
-  if (tail.from_seq == 1) accounts = Accounts(options.remembered, [this](const HoldId& id) { return recall(id); });
+  if (tail.from_seq == 1)
+    accounts = Accounts(options.remembered, [this](const HoldId& id) { return recall(id); });
   // Some at a time, as what applies them may look into the journal itself.
   while (tail.from_seq <= head.seq) {
     std::vector<Entry> some;
@@ -181,13 +187,15 @@ Status Book::Core::restore() {
 
 Status Book::Core::replay(const Entry& entry) {
   if (chain.hash(last_hash, entry) != entry.hash) {
-    return fail(Code::kCorrupt, fmt::format("entry {} was changed: its hash does not match", entry.seq));
+    return fail(Code::kCorrupt,
+                fmt::format("entry {} was changed: its hash does not match", entry.seq));
   }
   accounts.may_forget(entry.seq - 1);
   const Result<Applied> applied = accounts.apply(entry);
   if (!applied || applied->existed) {
-    return fail(Code::kCorrupt, fmt::format("entry {} breaks the books: {}", entry.seq,
-                                            applied ? "it repeats an earlier one" : applied.error().message));
+    return fail(Code::kCorrupt,
+                fmt::format("entry {} breaks the books: {}", entry.seq,
+                            applied ? "it repeats an earlier one" : applied.error().message));
   }
   last_hash = entry.hash;
   return {};
@@ -214,16 +222,19 @@ Result<Ticket> Book::Core::post(Entry entry) {
     return fail(Code::kOverloaded, "too many entries wait for the disk");
   }
   entry.seq = accounts.seq() + 1;
-  entry.at_ns = accounts.seq() > 0 ? std::max(options.unix_ns(), accounts.at_ns()) : options.unix_ns();
+  entry.at_ns =
+      accounts.seq() > 0 ? std::max(options.unix_ns(), accounts.at_ns()) : options.unix_ns();
   MILL_TRY_DO(accounts.complete(entry));
   MILL_TRY(const Applied applied, accounts.apply(entry));
   if (applied.existed) return Ticket{.seq = applied.seq, .existed = true, .charge = applied.charge};
   if (ends_hold(entry.kind)) {
     leases.erase(entry.hold);
-  } else if (entry.kind == Kind::kHold || entry.kind == Kind::kExtend || entry.kind == Kind::kProgress) {
+  } else if (entry.kind == Kind::kHold || entry.kind == Kind::kExtend ||
+             entry.kind == Kind::kProgress) {
     leases[entry.hold] = options.monotonic();
   }
-  if (options.checkpoint_every > 0 && entry.seq - std::max(checkpoint_seq, pending.seq) >= options.checkpoint_every &&
+  if (options.checkpoint_every > 0 &&
+      entry.seq - std::max(checkpoint_seq, pending.seq) >= options.checkpoint_every &&
       pending.bytes.empty()) {
     pending = {entry.seq, accounts.snapshot()};
   }
@@ -267,7 +278,9 @@ void Book::Core::stop_for_good(std::string why) {
 bool Book::Core::append_once(const std::vector<Entry>& batch) {
   const Status appended = journal->append(batch);
   if (appended) return true;
-  log_error("the journal took no entries").add("journal", journal->where()).add("error", appended.error().message);
+  log_error("the journal took no entries")
+      .add("journal", journal->where())
+      .add("error", appended.error().message);
   const std::lock_guard lock(mutex);
   ++failed_commits;
   state = BookHealth::State::kRetrying;
@@ -296,7 +309,8 @@ bool Book::Core::commit(std::vector<Entry>& batch) {
     if (!head) continue;
     if (head->seq == batch.back().seq && head->hash == batch.back().hash) return true;
     if (head->seq != batch.front().seq - 1 || head->hash != before) {
-      stop_for_good(fmt::format("entry {} of the journal is not the one that was written", head->seq));
+      stop_for_good(
+          fmt::format("entry {} of the journal is not the one that was written", head->seq));
       return false;
     }
     if (append_once(batch)) return true;
@@ -314,11 +328,14 @@ void Book::Core::save_due_checkpoint() {
     checkpoint_seq = due.seq;
   }
   Hash256 hash{};
-  const Status read = journal->scan({.from_seq = due.seq, .to_seq = due.seq}, [&](const Entry& entry) -> Status {
-    hash = entry.hash;
-    return {};
-  });
-  const Status saved = read ? journal->save_checkpoint(kBooksCheckpoint, {due.seq, hash, std::move(due.bytes)}) : read;
+  const Status read =
+      journal->scan({.from_seq = due.seq, .to_seq = due.seq}, [&](const Entry& entry) -> Status {
+        hash = entry.hash;
+        return {};
+      });
+  const Status saved =
+      read ? journal->save_checkpoint(kBooksCheckpoint, {due.seq, hash, std::move(due.bytes)})
+           : read;
   if (!saved) log_error("no checkpoint of the books").add("error", saved.error().message);
 }
 
@@ -367,7 +384,9 @@ Book::~Book() {
   }
 }
 
-Result<Ticket> Book::post(Entry entry) { return core_->post(std::move(entry)); }
+Result<Ticket> Book::post(Entry entry) {
+  return core_->post(std::move(entry));
+}
 
 Task<Status> Book::durable(Ticket ticket, Instant deadline) {
   Core& core = *core_;
@@ -377,7 +396,8 @@ Task<Status> Book::durable(Ticket ticket, Instant deadline) {
       const std::lock_guard lock(core.mutex);
       if (core.durable_seq >= ticket.seq) co_return Status();
       if (core.state == BookHealth::State::kStopped) co_return core.broken();
-      if (now() >= deadline) co_return fail(Code::kDeadline, "the books are slow: the entry may still be written");
+      if (now() >= deadline)
+        co_return fail(Code::kDeadline, "the books are slow: the entry may still be written");
       bell = std::make_shared<Channel<bool>>(1);
       core.sleepers.push_back({ticket.seq, bell});
     }
@@ -388,7 +408,9 @@ Task<Status> Book::durable(Ticket ticket, Instant deadline) {
 Status Book::durable_blocking(Ticket ticket, Instant deadline) {
   Core& core = *core_;
   std::unique_lock lock(core.mutex);
-  const auto over = [&] { return core.durable_seq >= ticket.seq || core.state == BookHealth::State::kStopped; };
+  const auto over = [&] {
+    return core.durable_seq >= ticket.seq || core.state == BookHealth::State::kStopped;
+  };
   if (deadline == kNever) {
     core.done.wait(lock, over);
   } else if (!core.done.wait_until(lock, deadline, over)) {
@@ -465,7 +487,9 @@ BookHealth Book::health() const {
           .queued = core_->queue.size() + core_->in_flight};
 }
 
-Status Book::scan(const Range& range, const Visitor& visit) { return core_->journal->scan(range, visit); }
+Status Book::scan(const Range& range, const Visitor& visit) {
+  return core_->journal->scan(range, visit);
+}
 
 Result<std::optional<Resolved>> Book::find_resolved(const HoldId& id) {
   const std::lock_guard lock(core_->mutex);
@@ -492,11 +516,12 @@ Status Book::subscribe(Listener listener, int64_t from_seq) {
 Status Book::save_projection(std::string_view name, int64_t seq, std::string bytes) {
   Checkpoint checkpoint{.seq = seq, .bytes = std::move(bytes)};
   bool there = false;
-  MILL_TRY_DO(core_->journal->scan({.from_seq = seq, .to_seq = seq}, [&](const Entry& entry) -> Status {
-    checkpoint.entry_hash = entry.hash;
-    there = true;
-    return {};
-  }));
+  MILL_TRY_DO(
+      core_->journal->scan({.from_seq = seq, .to_seq = seq}, [&](const Entry& entry) -> Status {
+        checkpoint.entry_hash = entry.hash;
+        there = true;
+        return {};
+      }));
   if (!there) return fail(Code::kInvalid, fmt::format("entry {} is not on the disk", seq), "seq");
   return core_->journal->save_checkpoint(name, checkpoint);
 }
@@ -505,10 +530,11 @@ Result<std::optional<Checkpoint>> Book::load_projection(std::string_view name) {
   MILL_TRY(std::optional<Checkpoint> found, core_->journal->load_checkpoint(name));
   if (!found) return found;
   bool same = false;
-  MILL_TRY_DO(core_->journal->scan({.from_seq = found->seq, .to_seq = found->seq}, [&](const Entry& entry) -> Status {
-    same = entry.hash == found->entry_hash;
-    return {};
-  }));
+  MILL_TRY_DO(core_->journal->scan({.from_seq = found->seq, .to_seq = found->seq},
+                                   [&](const Entry& entry) -> Status {
+                                     same = entry.hash == found->entry_hash;
+                                     return {};
+                                   }));
   if (!same) return std::optional<Checkpoint>();
   return found;
 }

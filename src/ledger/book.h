@@ -1,12 +1,15 @@
-// The books as a running thing: any thread posts, one thread writes, and nobody is told "booked" before it is on the disk.
+// The books as a running thing: any thread posts, one thread writes, and nobody is told "booked"
+// before it is on the disk.
 //
-// post() checks and applies an entry in memory under one mutex and queues it; the writer takes all that is queued, appends it
-// in one transaction with one fsync (group commit), and wakes those who wait. The order of the queue is the order of the
-// journal, so a reader of the books is never behind its own posts, and an entry is durable only with everything before it.
+// post() checks and applies an entry in memory under one mutex and queues it; the writer takes all
+// that is queued, appends it in one transaction with one fsync (group commit), and wakes those who
+// wait. The order of the queue is the order of the journal, so a reader of the books is never
+// behind its own posts, and an entry is durable only with everything before it.
 //
-// When an append fails, nothing of the batch is acknowledged and the writer keeps trying the same batch: reopen, compare the
-// head, append what is missing. Meanwhile new business is refused with kIo; what ends or reports an open hold is still taken,
-// up to the queue's limit, and becomes durable with the rest. A head that is not ours stops the book for good.
+// When an append fails, nothing of the batch is acknowledged and the writer keeps trying the same
+// batch: reopen, compare the head, append what is missing. Meanwhile new business is refused with
+// kIo; what ends or reports an open hold is still taken, up to the queue's limit, and becomes
+// durable with the rest. A head that is not ours stops the book for good.
 #pragma once
 
 #include <cstdint>
@@ -35,11 +38,12 @@ struct Ticket {
 };
 
 struct BookOptions {
-  size_t max_queued = 1 << 16;         // entries between post and disk; more are refused with kOverloaded
-  size_t max_batch = 1 << 12;          // entries in one transaction
+  size_t max_queued = 1 << 16;  // entries between post and disk; more are refused with kOverloaded
+  size_t max_batch = 1 << 12;   // entries in one transaction
   int64_t checkpoint_every = 100'000;  // entries between checkpoints: what a restart replays
-  size_t remembered = 1 << 16;         // resolved ids in memory; older ones are looked up in the journal
-  Duration lease = std::chrono::minutes(15);  // of a hold, since its last entry; sweep() ends older ones
+  size_t remembered = 1 << 16;  // resolved ids in memory; older ones are looked up in the journal
+  Duration lease =
+      std::chrono::minutes(15);  // of a hold, since its last entry; sweep() ends older ones
   Duration retry_first = std::chrono::milliseconds(20);  // after a failed append; doubles
   Duration retry_longest = std::chrono::seconds(2);
   std::function<int64_t()> unix_ns;    // the clock of at_ns; empty: the system's
@@ -49,34 +53,39 @@ struct BookOptions {
 struct BookHealth {
   enum class State { kOk, kRetrying, kStopped };
   State state = State::kOk;
-  std::string message;       // what failed last; empty when all is well
-  int64_t booked_seq = 0;    // in memory
-  int64_t durable_seq = 0;   // on the disk
-  int64_t commits = 0;       // transactions since the start
+  std::string message;      // what failed last; empty when all is well
+  int64_t booked_seq = 0;   // in memory
+  int64_t durable_seq = 0;  // on the disk
+  int64_t commits = 0;      // transactions since the start
   int64_t failed_commits = 0;
   size_t queued = 0;
 };
 
 class Book {
  public:
-  // Restores the last checkpoint, replays and verifies the tail, then ends the holds that a dead process left: settled at
-  // their last progress (Reason::kRecovered), else voided; these entries are durable when it returns.
-  // kCorrupt names the first entry that breaks the chain or the rules; kIo.
+  // Restores the last checkpoint, replays and verifies the tail, then ends the holds that a dead
+  // process left: settled at their last progress (Reason::kRecovered), else voided; these entries
+  // are durable when it returns. kCorrupt names the first entry that breaks the chain or the rules;
+  // kIo.
   static Result<std::unique_ptr<Book>> open(std::unique_ptr<Journal> journal, BookOptions options);
-  // Writes what is queued (one try), saves a checkpoint, and ends the writer. Nobody may still wait.
+  // Writes what is queued (one try), saves a checkpoint, and ends the writer. Nobody may still
+  // wait.
   ~Book();
   Book(const Book&) = delete;
   Book& operator=(const Book&) = delete;
 
-  // Books `entry`; seq, at_ns, held and the hashes are set here, and what the hold knows is filled in (Accounts::complete).
-  // Fails as Accounts::apply does; kIo while the journal does not take entries; kOverloaded when too many wait for the disk.
+  // Books `entry`; seq, at_ns, held and the hashes are set here, and what the hold knows is filled
+  // in (Accounts::complete). Fails as Accounts::apply does; kIo while the journal does not take
+  // entries; kOverloaded when too many wait for the disk.
   Result<Ticket> post(Entry entry);
 
-  // Waits until the entry is durable. kDeadline: it may still become so. kIo: the book stopped for good.
+  // Waits until the entry is durable. kDeadline: it may still become so. kIo: the book stopped for
+  // good.
   Task<Status> durable(Ticket ticket, Instant deadline);
   Status durable_blocking(Ticket ticket, Instant deadline = kNever);
 
-  // A new id. Its time is never before that of an id this book has given or booked, whatever the clock does.
+  // A new id. Its time is never before that of an id this book has given or booked, whatever the
+  // clock does.
   HoldId new_id();
 
   // Ends the holds whose lease is over: settled at their last progress, else expired. How many.
@@ -96,12 +105,14 @@ class Book {
   // How an id ended, also long ago.
   Result<std::optional<Resolved>> find_resolved(const HoldId& id);
 
-  // `listener` hears of every durable entry once, in order, from the writer's thread: be quick, post nothing and do not wait.
-  // `from_seq`: it first hears of the stored ones from there on, in the calling thread, with none missed between.
+  // `listener` hears of every durable entry once, in order, from the writer's thread: be quick,
+  // post nothing and do not wait. `from_seq`: it first hears of the stored ones from there on, in
+  // the calling thread, with none missed between.
   using Listener = std::function<void(std::span<const Entry>)>;
   Status subscribe(Listener listener, int64_t from_seq = INT64_MAX);
 
-  // A projection's own checkpoint; `seq` must be durable. Loading gives nothing where its history is not this one.
+  // A projection's own checkpoint; `seq` must be durable. Loading gives nothing where its history
+  // is not this one.
   Status save_projection(std::string_view name, int64_t seq, std::string bytes);
   Result<std::optional<Checkpoint>> load_projection(std::string_view name);
 

@@ -1,4 +1,5 @@
-// What the books cost: pairs of hold and settle a second, how long a pair waits for the disk, how long a restart takes.
+// What the books cost: pairs of hold and settle a second, how long a pair waits for the disk, how
+// long a restart takes.
 //
 //   mill_book_bench FOLDER [--pairs 200000] [--rate 4000] [--entries 1000000]
 #include <fmt/format.h>
@@ -37,7 +38,8 @@ Entry entry(Kind kind, const HoldId& id, Nano amount) {
   made.amount = amount;
   made.model = "sim:instant";
   made.price_version = 1;
-  if (kind == Kind::kSettle) made.tokens = {.input_uncached = 12, .output_text = 16}, made.reason = Reason::kStop;
+  if (kind == Kind::kSettle)
+    made.tokens = {.input_uncached = 12, .output_text = 16}, made.reason = Reason::kStop;
   return made;
 }
 
@@ -74,8 +76,8 @@ void run(const std::filesystem::path& folder, int64_t pairs, double rate, int64_
   for (int64_t i = 0; i < pairs; ++i) last = pair(*book);
   MILL_CHECK(book->durable_blocking(last).has_value());
   const double seconds = to_seconds(now() - start);
-  fmt::print("{:.0f} pairs of hold and settle a second, durable ({} commits)\n", static_cast<double>(pairs) / seconds,
-             book->health().commits);
+  fmt::print("{:.0f} pairs of hold and settle a second, durable ({} commits)\n",
+             static_cast<double>(pairs) / seconds, book->health().commits);
 
   std::vector<double> waits;
   start = now();
@@ -85,8 +87,9 @@ void run(const std::filesystem::path& folder, int64_t pairs, double rate, int64_
   for (int t = 0; t < 4; ++t) {
     waiters.emplace_back([&, t] {
       for (int64_t i = t; i < count; i += 4) {
-        std::this_thread::sleep_until(start + std::chrono::duration_cast<Duration>(
-                                                  std::chrono::duration<double>(static_cast<double>(i) / rate)));
+        std::this_thread::sleep_until(
+            start + std::chrono::duration_cast<Duration>(
+                        std::chrono::duration<double>(static_cast<double>(i) / rate)));
         const Instant asked = now();
         MILL_CHECK(book->durable_blocking(pair(*book)).has_value());
         const std::lock_guard lock(mutex);
@@ -96,15 +99,19 @@ void run(const std::filesystem::path& folder, int64_t pairs, double rate, int64_
   }
   waiters.clear();
   std::sort(waits.begin(), waits.end());
-  fmt::print("at {:.0f} pairs a second asked for, {:.0f} done: a pair is durable after {:.2f} ms (p50), {:.2f} ms (p99)\n", rate,
-             static_cast<double>(count) / to_seconds(now() - start), waits[waits.size() / 2], waits[waits.size() * 99 / 100]);
+  fmt::print(
+      "at {:.0f} pairs a second asked for, {:.0f} done: a pair is durable after {:.2f} ms (p50), "
+      "{:.2f} ms (p99)\n",
+      rate, static_cast<double>(count) / to_seconds(now() - start), waits[waits.size() / 2],
+      waits[waits.size() * 99 / 100]);
 
   while (book->health().booked_seq < entries) last = pair(*book);
   MILL_CHECK(book->durable_blocking(last).has_value());
   book.reset();
   start = now();
   book = open(file);
-  fmt::print("opened with {} entries in {:.3f} s\n", book->health().booked_seq, to_seconds(now() - start));
+  fmt::print("opened with {} entries in {:.3f} s\n", book->health().booked_seq,
+             to_seconds(now() - start));
 }
 
 }  // namespace

@@ -31,7 +31,9 @@ Verification verified(const std::filesystem::path& file) {
   EXPECT_TRUE(found.has_value());
   return std::move(*found);
 }
-void must(const Result<Ticket>& ticket) { ASSERT_TRUE(ticket.has_value()) << ticket.error().message; }
+void must(const Result<Ticket>& ticket) {
+  ASSERT_TRUE(ticket.has_value()) << ticket.error().message;
+}
 
 TEST(Book, WhatWasBookedIsThereAfterARestart) {
   const Folder folder;
@@ -96,7 +98,8 @@ TEST(Book, ManyThreadsOnOneNearlyEmptyCreditNeverOvershoot) {
           const auto number = static_cast<uint64_t>(i) + 1;
           auto ticket = book->post(hold(number, 10));
           if (!ticket) {
-            ASSERT_TRUE(ticket.error().code == Code::kPermission || ticket.error().code == Code::kOverloaded)
+            ASSERT_TRUE(ticket.error().code == Code::kPermission ||
+                        ticket.error().code == Code::kOverloaded)
                 << ticket.error().message;
             ++refused;
             continue;
@@ -115,8 +118,8 @@ TEST(Book, ManyThreadsOnOneNearlyEmptyCreditNeverOvershoot) {
   }
   auto book = opened(folder / "j");
   const Balance balance = book->balance(1, kUsd);
-  EXPECT_EQ(balance.charged, settled);       // none lost, none twice
-  EXPECT_LE(balance.charged, kCredit);       // no overshoot
+  EXPECT_EQ(balance.charged, settled);  // none lost, none twice
+  EXPECT_LE(balance.charged, kCredit);  // no overshoot
   EXPECT_EQ(balance.credit + balance.charged, kCredit);
   EXPECT_EQ(balance.held, 0);
   EXPECT_GT(refused, 0);
@@ -146,7 +149,8 @@ TEST(Book, HoldsThatADeadProcessLeftEndAtTheirLastProgress) {
   EXPECT_EQ((*ended)->kind, Kind::kSettle);
 }
 
-// A child books at random, tells what was acknowledged through a pipe, and is killed: whatever it had told is there, once.
+// A child books at random, tells what was acknowledged through a pipe, and is killed: whatever it
+// had told is there, once.
 TEST(Book, NothingAcknowledgedIsLostWhenTheProcessIsKilled) {
   const uint64_t seed = std::random_device{}();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
@@ -182,7 +186,8 @@ TEST(Book, NothingAcknowledgedIsLostWhenTheProcessIsKilled) {
     std::this_thread::sleep_for(die_after);
     kill(child, SIGKILL);
     uint64_t told[2];
-    while (read(pipe_ends[0], told, sizeof told) == sizeof told) acknowledged[told[0]] = static_cast<Nano>(told[1]);
+    while (read(pipe_ends[0], told, sizeof told) == sizeof told)
+      acknowledged[told[0]] = static_cast<Nano>(told[1]);
     close(pipe_ends[0]);
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);
@@ -223,10 +228,18 @@ class Moody final : public Journal {
     if (mood == Mood::kFailsAfter) return fail(Code::kIo, "fsync failed");
     return done;
   }
-  Status scan(const Range& range, const Visitor& visit) override { return inner_->scan(range, visit); }
-  Result<std::vector<Entry>> find(const HoldId& id, int64_t before) override { return inner_->find(id, before); }
-  Status save_checkpoint(std::string_view name, const Checkpoint& at) override { return inner_->save_checkpoint(name, at); }
-  Result<std::optional<Checkpoint>> load_checkpoint(std::string_view name) override { return inner_->load_checkpoint(name); }
+  Status scan(const Range& range, const Visitor& visit) override {
+    return inner_->scan(range, visit);
+  }
+  Result<std::vector<Entry>> find(const HoldId& id, int64_t before) override {
+    return inner_->find(id, before);
+  }
+  Status save_checkpoint(std::string_view name, const Checkpoint& at) override {
+    return inner_->save_checkpoint(name, at);
+  }
+  Result<std::optional<Checkpoint>> load_checkpoint(std::string_view name) override {
+    return inner_->load_checkpoint(name);
+  }
   Status reopen() override { return inner_->reopen(); }
 
  private:
@@ -311,7 +324,9 @@ TEST(Book, LeasesThatRanOutEndAndTheClockMayJump) {
   const Folder folder;
   Instant clock = now();
   int64_t wall = 1'700'000'000'000'000'000;
-  auto book = opened(folder / "j", {.lease = std::chrono::minutes(1), .unix_ns = [&] { return wall; }, .monotonic = [&] { return clock; }});
+  auto book = opened(folder / "j", {.lease = std::chrono::minutes(1),
+                                    .unix_ns = [&] { return wall; },
+                                    .monotonic = [&] { return clock; }});
   must(book->post(credit(1000)));
   must(book->post(hold(1, 100)));
   wall -= int64_t{86'400} * 1'000'000'000;  // a day back

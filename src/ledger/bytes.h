@@ -1,5 +1,5 @@
-// Bytes of numbers and texts, each in exactly one way: LEB128 integers without needless bytes, zigzag for signed ones,
-// texts behind their length.
+// Bytes of numbers and texts, each in exactly one way: LEB128 integers without needless bytes,
+// zigzag for signed ones, texts behind their length.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,8 @@ class ByteWriter {
   std::string& out_;
 };
 
-// Reads what ByteWriter wrote. After the first thing that is not, `good()` is false and all further values are zero.
+// Reads what ByteWriter wrote. After the first thing that is not, `good()` is false and all further
+// values are zero.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}

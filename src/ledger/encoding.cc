@@ -84,13 +84,15 @@ Result<Entry> decode(std::string_view bytes) {
     return fail(Code::kCorrupt, "the bytes are not those of an entry");
   }
   if (Status good = validate(e); !good) {
-    return fail(Code::kCorrupt, "the bytes are those of an entry that cannot be: " + good.error().message,
+    return fail(Code::kCorrupt,
+                "the bytes are those of an entry that cannot be: " + good.error().message,
                 good.error().param);
   }
   return e;
 }
 
-// OpenSSL looks an algorithm up by name at each one-shot call, which costs more than the hash of an entry does.
+// OpenSSL looks an algorithm up by name at each one-shot call, which costs more than the hash of an
+// entry does.
 struct Chain::Core {
   EVP_MD* algorithm = nullptr;
   EVP_MD_CTX* context = nullptr;
@@ -121,7 +123,8 @@ Chain::~Chain() {
 Hash256 Chain::hash(const Hash256& previous, const Entry& entry) {
   core_->bytes.clear();
   encode(entry, core_->bytes);
-  return core_->hash({reinterpret_cast<const char*>(previous.data()), previous.size()}, core_->bytes);
+  return core_->hash({reinterpret_cast<const char*>(previous.data()), previous.size()},
+                     core_->bytes);
 }
 
 Hash256 sha256(std::string_view bytes) {

@@ -8,17 +8,31 @@
 namespace mill::ledger {
 namespace {
 
-constexpr std::string_view kKindNames[] = {"",       "act",  "credit", "hold",     "extend",    "progress",
-                                           "settle", "void", "expire", "reversal", "write_off", "limit"};
-constexpr std::string_view kReasonNames[] = {
-    "none",          "stop",    "length",    "client_gone",   "deadline", "fault_before_first_token",
-    "fault_after_first_token", "queue_timeout", "drained", "recovered", "lease_expired", "filter",
-    "refused",       "key_revoked", "replayed", "batch_line_failed"};
+constexpr std::string_view kKindNames[] = {"",       "act",      "credit",    "hold",
+                                           "extend", "progress", "settle",    "void",
+                                           "expire", "reversal", "write_off", "limit"};
+constexpr std::string_view kReasonNames[] = {"none",
+                                             "stop",
+                                             "length",
+                                             "client_gone",
+                                             "deadline",
+                                             "fault_before_first_token",
+                                             "fault_after_first_token",
+                                             "queue_timeout",
+                                             "drained",
+                                             "recovered",
+                                             "lease_expired",
+                                             "filter",
+                                             "refused",
+                                             "key_revoked",
+                                             "replayed",
+                                             "batch_line_failed"};
 static_assert(std::size(kReasonNames) == kReasonCount);
 
 constexpr std::string_view kBase32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-// Continuation bytes that must follow `lead` and the smallest code point of that length; -1: not a lead byte.
+// Continuation bytes that must follow `lead` and the smallest code point of that length; -1: not a
+// lead byte.
 int following(unsigned char lead) {
   if (lead < 0x80) return 0;
   if (lead >= 0xC2 && lead <= 0xDF) return 1;
@@ -27,16 +41,19 @@ int following(unsigned char lead) {
   return -1;
 }
 
-// Valid UTF-8 (RFC 3629) without control characters: what every journal can keep in a column of text.
+// Valid UTF-8 (RFC 3629) without control characters: what every journal can keep in a column of
+// text.
 bool is_plain_text(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i]);
     const int more = following(lead);
-    if (more < 0 || lead < 0x20 || lead == 0x7F || text.size() - i < static_cast<size_t>(more) + 1) {
+    if (more < 0 || lead < 0x20 || lead == 0x7F ||
+        text.size() - i < static_cast<size_t>(more) + 1) {
       return false;
     }
     for (int k = 1; k <= more; ++k) {
-      if ((static_cast<unsigned char>(text[i + static_cast<size_t>(k)]) & 0xC0) != 0x80) return false;
+      if ((static_cast<unsigned char>(text[i + static_cast<size_t>(k)]) & 0xC0) != 0x80)
+        return false;
     }
     const auto second = more > 0 ? static_cast<unsigned char>(text[i + 1]) : 0;
     if (lead == 0xE0 && second < 0xA0) return false;  // overlong
@@ -115,19 +132,26 @@ std::string_view name(Reason reason) {
 }
 std::string_view name(AccountKind kind) {
   switch (kind) {
-    case AccountKind::kCash: return "cash";
-    case AccountKind::kCredit: return "credit";
-    case AccountKind::kHolds: return "holds";
-    case AccountKind::kRevenue: return "revenue";
-    case AccountKind::kWriteOff: return "write_off";
-    case AccountKind::kReceivable: return "receivable";
+    case AccountKind::kCash:
+      return "cash";
+    case AccountKind::kCredit:
+      return "credit";
+    case AccountKind::kHolds:
+      return "holds";
+    case AccountKind::kRevenue:
+      return "revenue";
+    case AccountKind::kWriteOff:
+      return "write_off";
+    case AccountKind::kReceivable:
+      return "receivable";
   }
   return "";
 }
 
 HoldId ulid(int64_t unix_ms, std::span<const uint8_t, 10> random) {
   HoldId id;
-  for (int i = 0; i < 6; ++i) id[static_cast<size_t>(i)] = static_cast<uint8_t>(unix_ms >> (40 - 8 * i));
+  for (int i = 0; i < 6; ++i)
+    id[static_cast<size_t>(i)] = static_cast<uint8_t>(unix_ms >> (40 - 8 * i));
   std::copy(random.begin(), random.end(), id.begin() + 6);
   return id;
 }

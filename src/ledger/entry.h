@@ -1,13 +1,14 @@
 // One line of the journal: a movement of money, a step of a hold, or an administrative act.
 //
-// An entry stands by itself: who, what, how much, at which price, why. Entries are immutable and chained: the hash of each
-// covers its bytes and the hash before it. The encoding is docs/formats/journal.md. Pure; any thread.
+// An entry stands by itself: who, what, how much, at which price, why. Entries are immutable and
+// chained: the hash of each covers its bytes and the hash before it. The encoding is
+// docs/formats/journal.md. Pure; any thread.
 #pragma once
 
 #include <array>
 #include <compare>
-#include <memory>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,14 +20,15 @@
 namespace mill::ledger {
 
 enum class Kind : uint8_t {
-  kAct = 1,        // an administrative act; its body is opaque here
-  kCredit = 2,     // an organization's credit grows by `amount`, or shrinks where it is negative
-  kHold = 3,       // `amount` of credit is reserved for request `hold`
-  kExtend = 4,     // the open hold grows by `amount`
-  kProgress = 5,   // what the request would cost if it ended here (cumulative): where recovery settles
-  kSettle = 6,     // `amount` is charged, `held` is released
-  kVoid = 7,       // nothing is charged, `held` is released
-  kExpire = 8,     // the same, since the lease ran out
+  kAct = 1,     // an administrative act; its body is opaque here
+  kCredit = 2,  // an organization's credit grows by `amount`, or shrinks where it is negative
+  kHold = 3,    // `amount` of credit is reserved for request `hold`
+  kExtend = 4,  // the open hold grows by `amount`
+  kProgress =
+      5,        // what the request would cost if it ended here (cumulative): where recovery settles
+  kSettle = 6,  // `amount` is charged, `held` is released
+  kVoid = 7,    // nothing is charged, `held` is released
+  kExpire = 8,  // the same, since the lease ran out
   kReversal = 9,   // `amount` of an earlier settle's charge goes back to the credit
   kWriteOff = 10,  // `amount` that an organization owes is given up
   kLimit = 11,     // an organization may owe up to `amount` (post-paid)
@@ -35,21 +37,21 @@ std::string_view name(Kind kind);
 
 enum class Reason : uint8_t {
   kNone = 0,
-  kStop = 1,                    // the answer ended by itself
-  kLength = 2,                  // it reached its limit of tokens, or its hold
-  kClientGone = 3,              // who asked has left: what was milled is charged
-  kDeadline = 4,                // the request's time ran out: what was milled is charged
-  kFaultBeforeFirstToken = 5,   // our fault, nothing delivered: nothing is charged
-  kFaultAfterFirstToken = 6,    // our fault, in the middle: what was delivered is charged
-  kQueueTimeout = 7,            // it never began: nothing is charged
-  kDrained = 8,                 // the server went down in an orderly way: what was delivered is charged
-  kRecovered = 9,               // the process died: charged up to the last progress
-  kLeaseExpired = 10,           // nobody came back for the hold: charged up to the last progress
-  kFilter = 11,                 // stopped by a filter: the input is charged
-  kRefused = 12,                // refused after the hold, before it began: nothing is charged
-  kKeyRevoked = 13,             // the key was revoked in the middle: what was milled is charged
-  kReplayed = 14,               // an Idempotency-Key was seen before: nothing is charged
-  kBatchLineFailed = 15,        // a line of a batch failed: nothing is charged
+  kStop = 1,                   // the answer ended by itself
+  kLength = 2,                 // it reached its limit of tokens, or its hold
+  kClientGone = 3,             // who asked has left: what was milled is charged
+  kDeadline = 4,               // the request's time ran out: what was milled is charged
+  kFaultBeforeFirstToken = 5,  // our fault, nothing delivered: nothing is charged
+  kFaultAfterFirstToken = 6,   // our fault, in the middle: what was delivered is charged
+  kQueueTimeout = 7,           // it never began: nothing is charged
+  kDrained = 8,           // the server went down in an orderly way: what was delivered is charged
+  kRecovered = 9,         // the process died: charged up to the last progress
+  kLeaseExpired = 10,     // nobody came back for the hold: charged up to the last progress
+  kFilter = 11,           // stopped by a filter: the input is charged
+  kRefused = 12,          // refused after the hold, before it began: nothing is charged
+  kKeyRevoked = 13,       // the key was revoked in the middle: what was milled is charged
+  kReplayed = 14,         // an Idempotency-Key was seen before: nothing is charged
+  kBatchLineFailed = 15,  // a line of a batch failed: nothing is charged
 };
 inline constexpr uint8_t kReasonCount = 16;
 std::string_view name(Reason reason);
@@ -67,13 +69,16 @@ struct Buckets {
   friend bool operator==(const Buckets&, const Buckets&) = default;
 };
 
-// The ULID of a request: 48 bits of milliseconds since 1970, big-endian, then 80 random bits. All zero is none.
+// The ULID of a request: 48 bits of milliseconds since 1970, big-endian, then 80 random bits. All
+// zero is none.
 using HoldId = std::array<uint8_t, 16>;
 HoldId ulid(int64_t unix_ms, std::span<const uint8_t, 10> random);
 int64_t ulid_ms(const HoldId& id);
-std::string to_string(const HoldId& id);                // 26 characters of Crockford's base 32
-Result<HoldId> parse_hold_id(std::string_view text);    // kInvalid; lower case is understood
-inline bool is_none(const HoldId& id) { return id == HoldId{}; }
+std::string to_string(const HoldId& id);              // 26 characters of Crockford's base 32
+Result<HoldId> parse_hold_id(std::string_view text);  // kInvalid; lower case is understood
+inline bool is_none(const HoldId& id) {
+  return id == HoldId{};
+}
 
 using Hash256 = std::array<uint8_t, 32>;
 std::string to_hex(const Hash256& hash);
@@ -87,17 +92,18 @@ enum Flag : uint32_t {
 };
 inline constexpr uint32_t kFlagMask = 15;
 
-// Requires (checked by validate): counts, `held` and energy are not negative; texts are UTF-8 without control characters, at
-// most kMaxText bytes; `body` at most kMaxBody. Which fields a kind uses is the table of docs/formats/journal.md.
+// Requires (checked by validate): counts, `held` and energy are not negative; texts are UTF-8
+// without control characters, at most kMaxText bytes; `body` at most kMaxBody. Which fields a kind
+// uses is the table of docs/formats/journal.md.
 struct Entry {
   int64_t seq = 0;    // 1, 2, 3 … without gaps; given by the book
   int64_t at_ns = 0;  // since 1970 UTC; given by the book, never decreases
   Kind kind = Kind::kAct;
-  HoldId hold{};      // of the request; of credits and write-offs: an id of the caller's, or none
+  HoldId hold{};  // of the request; of credits and write-offs: an id of the caller's, or none
   Payer payer;
   Currency currency;
   Nano amount = 0;
-  Nano held = 0;      // what a settle, void or expire releases; given by the book
+  Nano held = 0;  // what a settle, void or expire releases; given by the book
   Buckets tokens;
   std::string model;
   int64_t price_version = 0;
@@ -109,8 +115,8 @@ struct Entry {
   int64_t microjoules = 0;
   Nano energy_cost = 0;
   int64_t co2_micrograms = 0;
-  std::string actor;  // who did it: "user-…", "key_…", "cli", "system"
-  std::string body;   // bytes of an act, or a note
+  std::string actor;           // who did it: "user-…", "key_…", "cli", "system"
+  std::string body;            // bytes of an act, or a note
   Hash256 previous{}, hash{};  // given by the book's writer
 
   friend bool operator==(const Entry&, const Entry&) = default;
@@ -122,9 +128,11 @@ inline constexpr int64_t kMaxResidue = 500'000;
 // The rules that one entry alone can break; kInvalid names the field.
 Status validate(const Entry& entry);
 
-// The canonical bytes of everything but `previous` and `hash`; equal entries have equal bytes and the other way round.
+// The canonical bytes of everything but `previous` and `hash`; equal entries have equal bytes and
+// the other way round.
 void encode(const Entry& entry, std::string& out);  // appends
-// kCorrupt for bytes that encode() would not write, or of another version. `previous` and `hash` stay zero.
+// kCorrupt for bytes that encode() would not write, or of another version. `previous` and `hash`
+// stay zero.
 Result<Entry> decode(std::string_view bytes);
 
 // Computes hashes of a chain: SHA-256(previous || encoding). Keeps its buffers: one per thread.
@@ -141,14 +149,15 @@ class Chain {
   std::unique_ptr<Core> core_;
 };
 
-// The accounts of the double-entry book. What we owe or have earned is positive, what we own is negative; all add up to zero.
+// The accounts of the double-entry book. What we owe or have earned is positive, what we own is
+// negative; all add up to zero.
 enum class AccountKind : uint8_t {
-  kCash,       // what was paid in, with the sign turned (a wash account: the bank is not ours to book)
-  kCredit,     // per organization: what it may still spend
-  kHolds,      // per organization: reserved for requests that run
+  kCash,    // what was paid in, with the sign turned (a wash account: the bank is not ours to book)
+  kCredit,  // per organization: what it may still spend
+  kHolds,   // per organization: reserved for requests that run
   kRevenue,
   kWriteOff,
-  kReceivable, // per organization: the part of its credit below zero, in trial balances only
+  kReceivable,  // per organization: the part of its credit below zero, in trial balances only
 };
 std::string_view name(AccountKind kind);
 struct Posting {
@@ -157,8 +166,8 @@ struct Posting {
   Nano amount = 0;
   friend bool operator==(const Posting&, const Posting&) = default;
 };
-// The lines an entry stands for; they sum to zero. Empty for acts, limits and progress. Rounding is a memo (`residue`), since
-// it is smaller than a Nano.
+// The lines an entry stands for; they sum to zero. Empty for acts, limits and progress. Rounding is
+// a memo (`residue`), since it is smaller than a Nano.
 std::vector<Posting> postings(const Entry& entry);
 
 }  // namespace mill::ledger

@@ -101,12 +101,15 @@ TEST(Entry, IdsSortByTimeAndReadBack) {
 }
 
 TEST(Money, DecimalsAreExactOrRefused) {
-  for (const auto& [text, amount] : {std::pair{"0", int64_t{0}}, {"12.5", 12'500'000'000}, {"-0.000000001", -1},
+  for (const auto& [text, amount] : {std::pair{"0", int64_t{0}},
+                                     {"12.5", 12'500'000'000},
+                                     {"-0.000000001", -1},
                                      {"9223372036.854775807", INT64_MAX}}) {
     ASSERT_EQ(parse_amount(text).value(), amount) << text;
     EXPECT_EQ(format_amount(amount), text);
   }
-  for (const char* text : {"", "nan", "inf", "1e3", "+1", " 1", "1 ", "0.0000000001", "1,5", "--1", "0x1", "."}) {
+  for (const char* text :
+       {"", "nan", "inf", "1e3", "+1", " 1", "1 ", "0.0000000001", "1,5", "--1", "0x1", "."}) {
     EXPECT_EQ(parse_amount(text).error().code, Code::kInvalid) << text;
   }
   EXPECT_EQ(parse_amount("9223372036.854775808").error().code, Code::kTooLarge);

@@ -1,4 +1,5 @@
-// What the tests of the ledger share: a folder of their own, entries, a clock that is told what to say.
+// What the tests of the ledger share: a folder of their own, entries, a clock that is told what to
+// say.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -77,7 +78,8 @@ inline Entry of_hold(Kind kind, uint64_t number, Nano amount = 0) {
   return entry;
 }
 
-inline Result<std::unique_ptr<Book>> open_book(const std::filesystem::path& file, BookOptions options = {}) {
+inline Result<std::unique_ptr<Book>> open_book(const std::filesystem::path& file,
+                                               BookOptions options = {}) {
   auto journal = open_sqlite_journal(file);
   if (!journal) return fail(std::move(journal).error());
   return Book::open(std::move(*journal), std::move(options));

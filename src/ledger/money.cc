@@ -8,7 +8,9 @@ namespace {
 constexpr int kDigits = 9;
 constexpr int64_t kUnit = 1'000'000'000;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 }  // namespace
 

@@ -15,10 +15,11 @@
 
 namespace mill::ledger {
 
-using Nano = int64_t;               // 1e-9 of a currency unit; 9.2e9 units at most
+using Nano = int64_t;                 // 1e-9 of a currency unit; 9.2e9 units at most
 __extension__ typedef __int128 Wide;  // for products, before they are rounded
 
-// A currency or a virtual one: 3 to 8 letters A-Z ("USD", "CNY", "CREDITS"), the first in the lowest byte. 0 is none.
+// A currency or a virtual one: 3 to 8 letters A-Z ("USD", "CNY", "CREDITS"), the first in the
+// lowest byte. 0 is none.
 struct Currency {
   uint64_t packed = 0;
   friend auto operator<=>(const Currency&, const Currency&) = default;
@@ -63,8 +64,9 @@ inline std::optional<Nano> narrow(Wide value) {
   return static_cast<Nano>(value);
 }
 
-// "12.5", "-0.000000001", "3": a decimal of units with at most 9 digits after the point, no exponent, no plus, no spaces.
-// kInvalid otherwise (also "nan", "inf", "1e3", ""), kTooLarge where it does not fit.
+// "12.5", "-0.000000001", "3": a decimal of units with at most 9 digits after the point, no
+// exponent, no plus, no spaces. kInvalid otherwise (also "nan", "inf", "1e3", ""), kTooLarge where
+// it does not fit.
 Result<Nano> parse_amount(std::string_view text);
 // The shortest such decimal: "12.5", "0", "-0.000000001".
 std::string format_amount(Nano amount);

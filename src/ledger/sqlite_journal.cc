@@ -38,8 +38,10 @@ CREATE TABLE checkpoint (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, entry_hash
   bytes BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID;
 )";
 constexpr const char* kColumns =
-    "seq, at_ns, kind, hold, org, project, key, currency, amount, held, input_uncached, input_cache_read, "
-    "input_cache_write, input_image, output_text, output_reasoning, output_image, model, price_version, tier, flags, "
+    "seq, at_ns, kind, hold, org, project, key, currency, amount, held, input_uncached, "
+    "input_cache_read, "
+    "input_cache_write, input_image, output_text, output_reasoning, output_image, model, "
+    "price_version, tier, flags, "
     "reason, delivered_bytes, residue, microjoules, energy_cost, co2_micrograms, actor, body, hash";
 constexpr int kColumnCount = 30;
 
@@ -52,7 +54,8 @@ using Statement = std::unique_ptr<sqlite3_stmt, Close>;
 
 tl::unexpected<Error> failed(sqlite3* db, std::string_view what, int code) {
   const int primary = code & 0xff;
-  const std::string message = fmt::format("{}: {}", what, db ? sqlite3_errmsg(db) : sqlite3_errstr(code));
+  const std::string message =
+      fmt::format("{}: {}", what, db ? sqlite3_errmsg(db) : sqlite3_errstr(code));
   if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) return fail(Code::kCorrupt, message);
   return fail(Code::kIo, message);
 }
@@ -65,8 +68,8 @@ Status run(sqlite3* db, const char* sql, std::string_view what) {
 
 Result<Statement> prepare(sqlite3* db, const std::string& sql) {
   sqlite3_stmt* made = nullptr;
-  const int code = sqlite3_prepare_v3(db, sql.c_str(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
-                                      &made, nullptr);
+  const int code = sqlite3_prepare_v3(db, sql.c_str(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &made, nullptr);
   if (code != SQLITE_OK) return failed(db, "preparing a statement", code);
   return Statement(made);
 }
@@ -78,8 +81,8 @@ class Binder {
   Binder& number(int64_t value) { return done(sqlite3_bind_int64(statement_, ++at_, value)); }
   Binder& number(uint64_t value) { return number(static_cast<int64_t>(value)); }
   Binder& text(std::string_view value) {
-    return done(sqlite3_bind_text64(statement_, ++at_, value.data() ? value.data() : "", value.size(),
-                                    SQLITE_STATIC, SQLITE_UTF8));
+    return done(sqlite3_bind_text64(statement_, ++at_, value.data() ? value.data() : "",
+                                    value.size(), SQLITE_STATIC, SQLITE_UTF8));
   }
   Binder& blob(const void* bytes, size_t size) {
     return done(sqlite3_bind_blob64(statement_, ++at_, size ? bytes : "", size, SQLITE_STATIC));
@@ -121,9 +124,11 @@ Result<Entry> entry_of(sqlite3_stmt* row) {
   const int64_t kind = number();
   if (kind < 1 || kind > 11) return corrupt("its kind is unknown");
   e.kind = static_cast<Kind>(kind);
-  if (sqlite3_column_type(row, at) != SQLITE_NULL && !read_bytes(row, at, e.hold)) return corrupt("its hold is no id");
+  if (sqlite3_column_type(row, at) != SQLITE_NULL && !read_bytes(row, at, e.hold))
+    return corrupt("its hold is no id");
   ++at;
-  e.payer = {static_cast<uint64_t>(number()), static_cast<uint64_t>(number()), static_cast<uint64_t>(number())};
+  e.payer = {static_cast<uint64_t>(number()), static_cast<uint64_t>(number()),
+             static_cast<uint64_t>(number())};
   if (const std::string_view currency = text_of(row, at++); !currency.empty()) {
     auto parsed = parse_currency(currency);
     if (!parsed) return corrupt("its currency is none");
@@ -132,14 +137,15 @@ Result<Entry> entry_of(sqlite3_stmt* row) {
   e.amount = number();
   e.held = number();
   Buckets& t = e.tokens;
-  for (int64_t* n : {&t.input_uncached, &t.input_cache_read, &t.input_cache_write, &t.input_image, &t.output_text,
-                     &t.output_reasoning, &t.output_image}) {
+  for (int64_t* n : {&t.input_uncached, &t.input_cache_read, &t.input_cache_write, &t.input_image,
+                     &t.output_text, &t.output_reasoning, &t.output_image}) {
     *n = number();
   }
   e.model = text_of(row, at++);
   e.price_version = number();
   const int64_t tier = number(), flags = number(), reason = number();
-  if (tier < 0 || tier > 255 || flags < 0 || flags > kFlagMask || reason < 0 || reason >= kReasonCount) {
+  if (tier < 0 || tier > 255 || flags < 0 || flags > kFlagMask || reason < 0 ||
+      reason >= kReasonCount) {
     return corrupt("its tier, flags or reason is out of range");
   }
   e.tier = static_cast<uint8_t>(tier);
@@ -170,9 +176,11 @@ class OwnerLock {
   static Result<OwnerLock> take(const std::filesystem::path& path) {
     OwnerLock lock;
     lock.file_ = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    if (lock.file_ < 0) return fail(Code::kIo, fmt::format("{}: {}", path.string(), std::strerror(errno)));
+    if (lock.file_ < 0)
+      return fail(Code::kIo, fmt::format("{}: {}", path.string(), std::strerror(errno)));
     if (::flock(lock.file_, LOCK_EX | LOCK_NB) != 0) {
-      return fail(Code::kPermission, fmt::format("another process keeps these books ({} is locked)", path.string()));
+      return fail(Code::kPermission,
+                  fmt::format("another process keeps these books ({} is locked)", path.string()));
     }
     return lock;
   }
@@ -212,7 +220,8 @@ class SqliteJournal final : public Journal {
     int64_t seq = head_.seq;
     for (const Entry& entry : entries) {
       if (entry.seq != ++seq) {
-        return fail(Code::kInvalid, fmt::format("entry {} does not follow {}", entry.seq, seq - 1), "seq");
+        return fail(Code::kInvalid, fmt::format("entry {} does not follow {}", entry.seq, seq - 1),
+                    "seq");
       }
     }
     known_ = false;  // until it is certain
@@ -251,7 +260,8 @@ class SqliteJournal final : public Journal {
       sql.back() = ')';
     }
     MILL_TRY(const Statement select, prepare(reader_.get(), sql + " ORDER BY seq"));
-    if (!Binder(select.get()).number(from).number(to).good()) return fail(Code::kIo, "binding a range");
+    if (!Binder(select.get()).number(from).number(to).good())
+      return fail(Code::kIo, "binding a range");
     Hash256 previous{};
     if (range.kinds.empty() && from > 1) {
       MILL_TRY(previous, hash_of(from - 1));
@@ -269,7 +279,8 @@ class SqliteJournal final : public Journal {
   Result<std::vector<Entry>> find(const HoldId& id, int64_t before_seq) override {
     const std::lock_guard lock(reading_);
     sqlite3_stmt* select = find_.get();
-    if (!Binder(select).blob(id.data(), id.size()).number(before_seq).good()) return fail(Code::kIo, "binding an id");
+    if (!Binder(select).blob(id.data(), id.size()).number(before_seq).good())
+      return fail(Code::kIo, "binding an id");
     std::vector<Entry> found;
     int code = 0;
     while ((code = sqlite3_step(select)) == SQLITE_ROW) {
@@ -288,9 +299,10 @@ class SqliteJournal final : public Journal {
   Status save_checkpoint(std::string_view name, const Checkpoint& checkpoint) override {
     const std::lock_guard lock(mutex_);
     const Hash256 checksum = sha256(checkpoint.bytes);
-    MILL_TRY(const Statement put, prepare(writer_.get(),
-                                          "INSERT OR REPLACE INTO checkpoint (name, seq, entry_hash, bytes, checksum) "
-                                          "VALUES (?, ?, ?, ?, ?)"));
+    MILL_TRY(const Statement put,
+             prepare(writer_.get(),
+                     "INSERT OR REPLACE INTO checkpoint (name, seq, entry_hash, bytes, checksum) "
+                     "VALUES (?, ?, ?, ?, ?)"));
     Binder(put.get())
         .text(name)
         .number(checkpoint.seq)
@@ -305,7 +317,8 @@ class SqliteJournal final : public Journal {
   Result<std::optional<Checkpoint>> load_checkpoint(std::string_view name) override {
     const std::lock_guard lock(reading_);
     MILL_TRY(const Statement get,
-             prepare(reader_.get(), "SELECT seq, entry_hash, bytes, checksum FROM checkpoint WHERE name = ?"));
+             prepare(reader_.get(),
+                     "SELECT seq, entry_hash, bytes, checksum FROM checkpoint WHERE name = ?"));
     Binder(get.get()).text(name);
     const int code = sqlite3_step(get.get());
     if (code == SQLITE_DONE) return std::optional<Checkpoint>();
@@ -340,12 +353,15 @@ class SqliteJournal final : public Journal {
 
   Result<Database> connection(bool read_only) const {
     sqlite3* raw = nullptr;
-    const int flags = (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
-                      SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    const int code = sqlite3_open_v2(file_.c_str(), &raw, flags, options_.vfs.empty() ? nullptr : options_.vfs.c_str());
+    const int flags =
+        (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
+        SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    const int code = sqlite3_open_v2(file_.c_str(), &raw, flags,
+                                     options_.vfs.empty() ? nullptr : options_.vfs.c_str());
     Database db(raw);
     if (code != SQLITE_OK) {
-      if (read_only && !std::filesystem::exists(file_)) return fail(Code::kNotFound, "there is no file " + file_.string());
+      if (read_only && !std::filesystem::exists(file_))
+        return fail(Code::kNotFound, "there is no file " + file_.string());
       return failed(db.get(), "opening " + file_.string(), code);
     }
     sqlite3_busy_timeout(db.get(), 5000);
@@ -368,13 +384,14 @@ class SqliteJournal final : public Journal {
   Result<bool> make_schema() {
     MILL_TRY_DO(run(writer_.get(), "BEGIN IMMEDIATE", "looking at " + file_.string()));
     MILL_TRY(const Statement count, prepare(writer_.get(), "SELECT count(*) FROM sqlite_schema"));
-    const bool empty = sqlite3_step(count.get()) == SQLITE_ROW && sqlite3_column_int64(count.get(), 0) == 0;
+    const bool empty =
+        sqlite3_step(count.get()) == SQLITE_ROW && sqlite3_column_int64(count.get(), 0) == 0;
     sqlite3_reset(count.get());
     Status made;
     if (empty) {
       made = run(writer_.get(), kSchema, "making the journal");
-      const std::string meta =
-          fmt::format("INSERT INTO meta VALUES ('format', '{}'), ('version', '{}')", kFormat, kVersion);
+      const std::string meta = fmt::format(
+          "INSERT INTO meta VALUES ('format', '{}'), ('version', '{}')", kFormat, kVersion);
       if (made) made = run(writer_.get(), meta.c_str(), "making the journal");
     }
     if (made) made = run(writer_.get(), "COMMIT", "making the journal");
@@ -388,7 +405,8 @@ class SqliteJournal final : public Journal {
   // Fills the log once, so that later writes of it do not grow a file.
   Status fill_log() {
     const std::string fill = fmt::format(
-        "BEGIN; CREATE TABLE filler (bytes BLOB); INSERT INTO filler VALUES (zeroblob({})); DROP TABLE filler; COMMIT;"
+        "BEGIN; CREATE TABLE filler (bytes BLOB); INSERT INTO filler VALUES (zeroblob({})); DROP "
+        "TABLE filler; COMMIT;"
         "PRAGMA wal_checkpoint(RESTART);",
         int64_t{options_.wal_pages} * 4096);
     return run(writer_.get(), fill.c_str(), "preparing the log");
@@ -407,8 +425,9 @@ class SqliteJournal final : public Journal {
     }
     if (code != SQLITE_DONE) return failed(reader_.get(), "reading the version", code);
     if (format != kFormat || version != std::to_string(kVersion)) {
-      return fail(Code::kUnsupported, fmt::format("{} is version '{}' of '{}'; this program keeps version {} of '{}'",
-                                                  file_.string(), version, format, kVersion, kFormat));
+      return fail(Code::kUnsupported,
+                  fmt::format("{} is version '{}' of '{}'; this program keeps version {} of '{}'",
+                              file_.string(), version, format, kVersion, kFormat));
     }
     return {};
   }
@@ -420,22 +439,27 @@ class SqliteJournal final : public Journal {
       sql.back() = ')';
       MILL_TRY(insert_, prepare(writer_.get(), sql));
     }
-    MILL_TRY(find_, prepare(reader_.get(), fmt::format("SELECT {} FROM entry WHERE hold = ?1 AND hold IS NOT NULL AND "
-                                                       "kind IN (2, 6, 7, 8, 9, 10) AND seq < ?2 ORDER BY seq",
-                                                       kColumns)));
+    MILL_TRY(find_,
+             prepare(reader_.get(),
+                     fmt::format("SELECT {} FROM entry WHERE hold = ?1 AND hold IS NOT NULL AND "
+                                 "kind IN (2, 6, 7, 8, 9, 10) AND seq < ?2 ORDER BY seq",
+                                 kColumns)));
     MILL_TRY(first_, prepare(reader_.get(), "SELECT at_ns FROM entry WHERE seq = ?"));
     MILL_TRY(hash_, prepare(reader_.get(), "SELECT hash FROM entry WHERE seq = ?"));
     return {};
   }
 
   Status read_head() {
-    MILL_TRY(const Statement last, prepare(reader_.get(), "SELECT seq, at_ns, hash FROM entry ORDER BY seq DESC LIMIT 1"));
+    MILL_TRY(
+        const Statement last,
+        prepare(reader_.get(), "SELECT seq, at_ns, hash FROM entry ORDER BY seq DESC LIMIT 1"));
     head_ = {};
     const int code = sqlite3_step(last.get());
     if (code == SQLITE_ROW) {
       head_.seq = sqlite3_column_int64(last.get(), 0);
       head_.at_ns = sqlite3_column_int64(last.get(), 1);
-      if (!read_bytes(last.get(), 2, head_.hash)) return fail(Code::kCorrupt, "the last entry has no hash");
+      if (!read_bytes(last.get(), 2, head_.hash))
+        return fail(Code::kCorrupt, "the last entry has no hash");
     } else if (code != SQLITE_DONE) {
       return failed(reader_.get(), "reading the last entry", code);
     }
@@ -448,12 +472,22 @@ class SqliteJournal final : public Journal {
     const std::string currency = to_string(e.currency);
     bind.number(e.seq).number(e.at_ns).number(int64_t{static_cast<uint8_t>(e.kind)});
     is_none(e.hold) ? bind.nothing() : bind.blob(e.hold.data(), e.hold.size());
-    bind.number(e.payer.org).number(e.payer.project).number(e.payer.key).text(currency).number(e.amount).number(e.held);
+    bind.number(e.payer.org)
+        .number(e.payer.project)
+        .number(e.payer.key)
+        .text(currency)
+        .number(e.amount)
+        .number(e.held);
     const Buckets& t = e.tokens;
-    bind.number(t.input_uncached).number(t.input_cache_read).number(t.input_cache_write).number(t.input_image);
+    bind.number(t.input_uncached)
+        .number(t.input_cache_read)
+        .number(t.input_cache_write)
+        .number(t.input_image);
     bind.number(t.output_text).number(t.output_reasoning).number(t.output_image);
     bind.text(e.model).number(e.price_version).number(int64_t{e.tier}).number(int64_t{e.flags});
-    bind.number(int64_t{static_cast<uint8_t>(e.reason)}).number(e.delivered_bytes).number(e.residue);
+    bind.number(int64_t{static_cast<uint8_t>(e.reason)})
+        .number(e.delivered_bytes)
+        .number(e.residue);
     bind.number(e.microjoules).number(e.energy_cost).number(e.co2_micrograms).text(e.actor);
     bind.blob(e.body.data(), e.body.size()).blob(e.hash.data(), e.hash.size());
     if (!bind.good()) return fail(Code::kIo, "binding an entry");
@@ -473,7 +507,8 @@ class SqliteJournal final : public Journal {
 
   // The first entry at or after an instant, one past the last where there is none.
   Result<int64_t> first_at(int64_t at_ns) {
-    MILL_TRY(const Statement ends, prepare(reader_.get(), "SELECT coalesce(max(seq), 0) FROM entry"));
+    MILL_TRY(const Statement ends,
+             prepare(reader_.get(), "SELECT coalesce(max(seq), 0) FROM entry"));
     const int code = sqlite3_step(ends.get());
     if (code != SQLITE_ROW) return failed(reader_.get(), "reading the last entry", code);
     int64_t low = 1, high = sqlite3_column_int64(ends.get(), 0) + 1;
@@ -483,7 +518,8 @@ class SqliteJournal final : public Journal {
       const int row = sqlite3_step(first_.get());
       const int64_t at = row == SQLITE_ROW ? sqlite3_column_int64(first_.get(), 0) : 0;
       sqlite3_reset(first_.get());
-      if (row != SQLITE_ROW) return fail(Code::kCorrupt, fmt::format("entry {} is missing", middle));
+      if (row != SQLITE_ROW)
+        return fail(Code::kCorrupt, fmt::format("entry {} is missing", middle));
       at < at_ns ? low = middle + 1 : high = middle;
     }
     return low;
@@ -502,7 +538,8 @@ class SqliteJournal final : public Journal {
 
 }  // namespace
 
-Result<std::unique_ptr<Journal>> open_sqlite_journal(const std::filesystem::path& file, SqliteOptions options) {
+Result<std::unique_ptr<Journal>> open_sqlite_journal(const std::filesystem::path& file,
+                                                     SqliteOptions options) {
   OwnerLock lock;
   std::filesystem::path lock_file = file;
   lock_file += ".lock";

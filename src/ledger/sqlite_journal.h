@@ -1,7 +1,9 @@
-// The journal in one SQLite file: write-ahead log, synchronous=FULL, one writer, prepared statements only.
+// The journal in one SQLite file: write-ahead log, synchronous=FULL, one writer, prepared
+// statements only.
 //
-// The write-ahead log is filled once and then overwritten in place, so that an fsync need not wait for the file system to grow
-// the file. Beside the file stand FILE-wal, FILE-shm and FILE.lock. Format: docs/formats/journal.md.
+// The write-ahead log is filled once and then overwritten in place, so that an fsync need not wait
+// for the file system to grow the file. Beside the file stand FILE-wal, FILE-shm and FILE.lock.
+// Format: docs/formats/journal.md.
 #pragma once
 
 #include <filesystem>
@@ -14,15 +16,18 @@
 namespace mill::ledger {
 
 struct SqliteOptions {
-  bool read_only = false;  // for verification and export: takes no lock, needs no owner, refuses to append
-  bool lock = true;        // FILE.lock keeps a second process out; false only where `vfs` has no real files
-  int wal_pages = 4096;    // of 4 KiB: the size at which the log is copied into the file and begun anew
-  bool preallocate = true; // fill the log when a journal is made
-  std::string vfs;         // of SQLite; empty: the system's
+  bool read_only =
+      false;  // for verification and export: takes no lock, needs no owner, refuses to append
+  bool lock =
+      true;  // FILE.lock keeps a second process out; false only where `vfs` has no real files
+  int wal_pages =
+      4096;  // of 4 KiB: the size at which the log is copied into the file and begun anew
+  bool preallocate = true;  // fill the log when a journal is made
+  std::string vfs;          // of SQLite; empty: the system's
 };
 
-// Opens the file, or makes it (not when read_only). kNotFound, kPermission (also: another process owns it), kUnsupported
-// (another version, or a database of something else), kCorrupt, kIo.
+// Opens the file, or makes it (not when read_only). kNotFound, kPermission (also: another process
+// owns it), kUnsupported (another version, or a database of something else), kCorrupt, kIo.
 Result<std::unique_ptr<Journal>> open_sqlite_journal(const std::filesystem::path& file,
                                                      SqliteOptions options = {});
 

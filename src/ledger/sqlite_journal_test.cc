@@ -86,7 +86,8 @@ TEST(SqliteJournal, ASecondOwnerIsTurnedAwayAndAReaderIsNot) {
 
 TEST(SqliteJournal, OtherFilesAreRefusedByName) {
   const Folder folder;
-  EXPECT_EQ(open_sqlite_journal(folder / "none", {.read_only = true}).error().code, Code::kNotFound);
+  EXPECT_EQ(open_sqlite_journal(folder / "none", {.read_only = true}).error().code,
+            Code::kNotFound);
   sqlite_change(folder / "other", "CREATE TABLE t (x)");
   EXPECT_EQ(open_sqlite_journal(folder / "other").error().code, Code::kUnsupported);
   { opened(folder / "j"); }

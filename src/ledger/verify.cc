@@ -32,7 +32,8 @@ Result<Verification> verify(Journal& journal, const std::function<void(int64_t)>
       wrong(found.head.seq + 1, "it is missing");
       return {};
     }
-    if (chain.hash(previous, entry) != entry.hash) wrong(entry.seq, "its hash does not match: it was changed");
+    if (chain.hash(previous, entry) != entry.hash)
+      wrong(entry.seq, "its hash does not match: it was changed");
     if (const Status good = validate(entry); !good) wrong(entry.seq, good.error().message);
     if (!balanced(entry)) wrong(entry.seq, "its lines do not sum to zero");
     const Result<Applied> applied = accounts.apply(entry);
@@ -59,7 +60,8 @@ Result<Verification> verify(Journal& journal, const std::function<void(int64_t)>
   if (!read) wrong(found.head.seq + 1, read.error().message);
   if (const Status books = accounts.audit(); !books) wrong(found.head.seq, books.error().message);
   if (checkpoint && checkpoint->seq > found.head.seq && found.ok()) {
-    wrong(found.head.seq + 1, fmt::format("entries up to {} are missing: a checkpoint knew them", checkpoint->seq));
+    wrong(found.head.seq + 1,
+          fmt::format("entries up to {} are missing: a checkpoint knew them", checkpoint->seq));
   }
   found.open_holds = accounts.open_count();
   found.balances = accounts.balances();

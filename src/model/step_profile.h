@@ -25,8 +25,8 @@ enum class Station {
 };
 
 inline constexpr std::array<std::string_view, 11> kStationNames = {
-    "embedding",     "norms",       "QKV",       "KV store", "attention", "attention out",
-    "gate and up", "gate", "down", "LM head",  "waiting"};
+    "embedding",   "norms", "QKV",  "KV store", "attention", "attention out",
+    "gate and up", "gate",  "down", "LM head",  "waiting"};
 
 // One thread's.
 class StepProfile {

@@ -129,8 +129,7 @@ Status set_field(std::string_view name, std::string_view value, Profile& profile
 }  // namespace
 
 double Profile::seconds_of(int64_t prompt_tokens, int64_t generating) const {
-  double time =
-      prefill_rate > 0 ? static_cast<double>(prompt_tokens) / prefill_rate : 0;
+  double time = prefill_rate > 0 ? static_cast<double>(prompt_tokens) / prefill_rate : 0;
   if (generating == 0 || steps.empty()) return time;
   const auto at = static_cast<double>(generating);
   if (steps.size() == 1) return time + steps[0].seconds;

@@ -1,4 +1,5 @@
-// What a simulated model is like: how long its steps take, what it holds, and what goes wrong with it.
+// What a simulated model is like: how long its steps take, what it holds, and what goes wrong with
+// it.
 #pragma once
 
 #include <cstdint>

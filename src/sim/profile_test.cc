@@ -57,11 +57,11 @@ TEST(Profile, Faults) {
 }
 
 TEST(Profile, WhatIsWrongIsNamed) {
-  const char* const wrong[] = {"",           "gpt",        "instant,smollm2", "step=7",
-                               "step=-1ms",  "step=nanms", "step=ms",         "step=1e99s",
-                               "prefill=-1", "prefill=x",  "prefill=inf",     "context=1",
-                               "context=1x", "answer=0",   "every=0",         "usage=none",
-                               "fault=-1",   "vocabulary=", "turbo=1",        "instant,"};
+  const char* const wrong[] = {"",           "gpt",         "instant,smollm2", "step=7",
+                               "step=-1ms",  "step=nanms",  "step=ms",         "step=1e99s",
+                               "prefill=-1", "prefill=x",   "prefill=inf",     "context=1",
+                               "context=1x", "answer=0",    "every=0",         "usage=none",
+                               "fault=-1",   "vocabulary=", "turbo=1",         "instant,"};
   for (const char* text : wrong) {
     if (std::string_view(text) == "instant,") {
       EXPECT_EQ(refusal(text), "") << "a comma behind the last part is no part";
@@ -70,7 +70,8 @@ TEST(Profile, WhatIsWrongIsNamed) {
     const auto profile = parse_profile(text);
     ASSERT_FALSE(profile.has_value()) << text;
     EXPECT_EQ(profile.error().code, Code::kInvalid);
-    const std::string_view field = std::string_view(text).substr(0, std::string_view(text).find('='));
+    const std::string_view field =
+        std::string_view(text).substr(0, std::string_view(text).find('='));
     if (field == "instant,smollm2") continue;  // the second part is what is wrong
     EXPECT_NE(profile.error().message.find("'" + std::string(field) + "'"), std::string::npos)
         << profile.error().message;

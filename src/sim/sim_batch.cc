@@ -52,9 +52,9 @@ void SimBatch::take(Prepared prepared, work::TokenSink sink) {
     return;
   }
   const auto place = [](const Answer& of) { return Place{of.what.order.priority, of.number}; };
-  const auto before = std::upper_bound(
-      waiting_.begin(), waiting_.end(), place(answer),
-      [&](const Place& here, const Answer& other) { return here < place(other); });
+  const auto before =
+      std::upper_bound(waiting_.begin(), waiting_.end(), place(answer),
+                       [&](const Place& here, const Answer& other) { return here < place(other); });
   waiting_.insert(before, std::move(answer));
 }
 

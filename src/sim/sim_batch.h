@@ -26,7 +26,7 @@ namespace mill::sim {
 
 struct BatchLimits {
   int64_t max_running = 32;
-  int64_t step_tokens = 512;    // of one step, prompts and answers
+  int64_t step_tokens = 512;     // of one step, prompts and answers
   int64_t prefill_tokens = 256;  // of prompts in a step in which somebody generates
   bool prefix_cache = true;
 };
@@ -68,10 +68,10 @@ class SimBatch {
     Prepared what;
     work::TokenSink sink;
     work::Usage usage;
-    int64_t number = 0;    // of all that were taken
-    int64_t computed = 0;  // of the prompt, or found in the cache
-    int64_t scored = 0;    // of the prompt, delivered
-    int64_t planned = 0;   // prompt tokens of the step in progress
+    int64_t number = 0;      // of all that were taken
+    int64_t computed = 0;    // of the prompt, or found in the cache
+    int64_t scored = 0;      // of the prompt, delivered
+    int64_t planned = 0;     // prompt tokens of the step in progress
     bool generates = false;  // in the step in progress
     bool hit = false;        // by the profile's fault
   };

@@ -76,7 +76,8 @@ TEST(SimBatch, ManyShareAStep) {
 }
 
 TEST(SimBatch, PromptsAreComputedInChunksBesideThoseWhoGenerate) {
-  Trial trial("prefill=1000,step=10ms", {.max_running = 4, .step_tokens = 512, .prefill_tokens = 64});
+  Trial trial("prefill=1000,step=10ms",
+              {.max_running = 4, .step_tokens = 512, .prefill_tokens = 64});
   auto first = trial.submit(order_of(numbers(10), 40));
   trial.step();
   auto second = trial.submit(order_of(numbers(200), 2));

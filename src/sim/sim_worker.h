@@ -44,8 +44,8 @@ class SimWorker final : public work::Worker {
   work::Load load() const override;
 
   int64_t context_tokens() const { return options_.profile.context; }
-  void close_intake();                // from now on submit fails with kOverloaded
-  bool drain(Instant deadline);       // as Engine::drain
+  void close_intake();           // from now on submit fails with kOverloaded
+  bool drain(Instant deadline);  // as Engine::drain
 
  private:
   explicit SimWorker(SimOptions options);
@@ -61,7 +61,7 @@ class SimWorker final : public work::Worker {
   const SimOptions options_;
   const bool at_once_;
   const int64_t places_;
-  SimBatch batch_;  // the step thread's alone; at once: under the mutex
+  SimBatch batch_;              // the step thread's alone; at once: under the mutex
   std::deque<Accepted> taken_;  // the step thread's alone
   Instant step_end_{};          // likewise
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-
 namespace mill::sim {
 namespace {
 
@@ -26,7 +25,8 @@ uint64_t digest(std::span<const TokenId> prompt) {
 TokenId token_at(std::span<const TokenId> alphabet, uint64_t prompt_digest,
                  const work::Sampling& sampling, int64_t position) {
   const bool greedy = sampling.temperature == 0;
-  const uint64_t seed = greedy ? 0 : mixed(sampling.seed + 0x9E3779B97F4A7C15 * sampling.choice + 1);
+  const uint64_t seed =
+      greedy ? 0 : mixed(sampling.seed + 0x9E3779B97F4A7C15 * sampling.choice + 1);
   const uint64_t draw = mixed(prompt_digest ^ seed ^ mixed(static_cast<uint64_t>(position) + 1));
   return alphabet[static_cast<size_t>(draw % alphabet.size())];
 }

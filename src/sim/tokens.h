@@ -1,4 +1,5 @@
-// What a simulated model says: a token is a function of the prompt, the seed and the place in the answer.
+// What a simulated model says: a token is a function of the prompt, the seed and the place in the
+// answer.
 #pragma once
 
 #include <cstdint>

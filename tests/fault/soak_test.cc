@@ -42,7 +42,9 @@ class Dice {
     std::seed_seq words(seed.begin(), seed.end());
     random_.seed(words);
   }
-  int64_t below(int64_t end) { return static_cast<int64_t>(random_() % static_cast<uint64_t>(end)); }
+  int64_t below(int64_t end) {
+    return static_cast<int64_t>(random_() % static_cast<uint64_t>(end));
+  }
   int64_t from(int64_t first, int64_t last) { return first + below(last - first + 1); }
   bool one_in(int64_t n) { return below(n) == 0; }
 
@@ -68,7 +70,7 @@ class Subject {
 
   const std::string name;
   const Make make;
-  std::vector<Answer> whole;                      // by kind
+  std::vector<Answer> whole;                     // by kind
   std::vector<std::pair<Tokens, Tokens>> known;  // for Crib
 };
 
@@ -79,17 +81,16 @@ std::unique_ptr<Forward> toy(tensor::ThreadPool&) {
 
 Subject::Make decoder(const std::string& architecture, tensor::KvType kv_type) {
   // The decoder reads its embeddings from the file's bytes.
-  const auto bytes =
-      std::make_shared<const std::vector<std::byte>>(
-          model::tiny_model(architecture, {.context = 512}).build());
+  const auto bytes = std::make_shared<const std::vector<std::byte>>(
+      model::tiny_model(architecture, {.context = 512}).build());
   return [=](tensor::ThreadPool& pool) -> std::unique_ptr<Forward> {
     static const std::unique_ptr<tensor::Backend> backend =
         std::move(*tensor::make_backend(tensor::backend_names().front()));
     auto file = model::Gguf::parse(*bytes);
     MILL_CHECK(file.has_value());
-    auto made = model::Decoder::load(
-        std::make_shared<model::Gguf>(std::move(*file)), *backend, pool,
-        {.batch_tokens = 128, .logit_rows = 64, .kv_type = kv_type}, {});
+    auto made =
+        model::Decoder::load(std::make_shared<model::Gguf>(std::move(*file)), *backend, pool,
+                             {.batch_tokens = 128, .logit_rows = 64, .kv_type = kv_type}, {});
     MILL_CHECK(made.has_value());
     return make_forward(std::move(*made));
   };
@@ -116,8 +117,8 @@ struct Counts {
         "preemptions, %ld cached tokens, %ld right and %ld wrong guesses\n",
         seconds, engines, drained, killed, asked.load(), ended.load(), of(FinishReason::kLength),
         of(FinishReason::kStop), of(FinishReason::kCancelled), of(FinishReason::kDeadline),
-        of(FinishReason::kFault), dropped.load(), refused.load(), steps, preemptions,
-        cached_tokens, accepted, rejected);
+        of(FinishReason::kFault), dropped.load(), refused.load(), steps, preemptions, cached_tokens,
+        accepted, rejected);
     std::fflush(stdout);
   }
   int64_t of(FinishReason reason) const { return by_reason[static_cast<size_t>(reason)]; }
@@ -183,15 +184,14 @@ class Era {
 
   EngineOptions random_options(size_t block_bytes) {
     const auto batch = static_cast<int32_t>(dice_.from(2, 8));
-    EngineOptions options{
-        .kv_bytes = static_cast<size_t>(dice_.from(10, 24)) * block_bytes,
-        .max_batch = batch,
-        .queue = static_cast<int32_t>(dice_.from(0, 16)),
-        .step_tokens = static_cast<int32_t>(dice_.from(batch, 128)),
-        .prefill_chunk = static_cast<int32_t>(dice_.from(1, 64)),
-        .itl_target = dice_.one_in(2) ? Duration{} : 2ms,
-        .ttft_target = dice_.one_in(2) ? Duration{} : 20ms,
-        .prefix_cache = !dice_.one_in(8)};
+    EngineOptions options{.kv_bytes = static_cast<size_t>(dice_.from(10, 24)) * block_bytes,
+                          .max_batch = batch,
+                          .queue = static_cast<int32_t>(dice_.from(0, 16)),
+                          .step_tokens = static_cast<int32_t>(dice_.from(batch, 128)),
+                          .prefill_chunk = static_cast<int32_t>(dice_.from(1, 64)),
+                          .itl_target = dice_.one_in(2) ? Duration{} : 2ms,
+                          .ttft_target = dice_.one_in(2) ? Duration{} : 20ms,
+                          .prefix_cache = !dice_.one_in(8)};
     if (dice_.one_in(4)) {
       options.drafters = [] { return std::make_unique<NgramDrafter>(); };
     } else {
@@ -404,7 +404,7 @@ class Era {
   Counts& counts_;
   Dice dice_;
   tensor::ThreadPool pool_;
-  Crib crib_;  // of the engine's step thread
+  Crib crib_;               // of the engine's step thread
   std::shared_mutex door_;  // held shared by who uses the engine, alone by who takes it away
   std::unique_ptr<Engine> engine_;
   std::atomic<bool> killed_{false};

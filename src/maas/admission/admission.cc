@@ -27,7 +27,9 @@ int64_t first_day_after(std::chrono::year_month month) {
   return next.time_since_epoch().count();
 }
 
-double window_seconds(Meter meter) { return meter == Meter::kRequestsPerDay ? 86'400 : 60; }
+double window_seconds(Meter meter) {
+  return meter == Meter::kRequestsPerDay ? 86'400 : 60;
+}
 
 int64_t wanted_of(Meter meter, const Shape& shape) {
   switch (meter) {
@@ -59,8 +61,7 @@ int64_t used_of(Meter meter, const Taken& taken) {
 Duration from_seconds(double seconds) {
   constexpr double kMost = 400.0 * 86'400;
   const double ns = std::ceil(std::clamp(seconds, 0.0, kMost) * 1e3) * 1e6;  // whole milliseconds
-  return std::chrono::duration_cast<Duration>(
-      std::chrono::nanoseconds(static_cast<int64_t>(ns)));
+  return std::chrono::duration_cast<Duration>(std::chrono::nanoseconds(static_cast<int64_t>(ns)));
 }
 
 // A request larger than a whole allowance may go when the allowance is full, or it never could.
@@ -143,9 +144,8 @@ Admission::Spending& Admission::spending(State& state, ledger::Currency currency
   return *found;
 }
 
-std::optional<Refusal> Admission::refuse_money(State& state, Level level,
-                                               ledger::Currency currency, ledger::Nano wanted,
-                                               Times now) {
+std::optional<Refusal> Admission::refuse_money(State& state, Level level, ledger::Currency currency,
+                                               ledger::Nano wanted, Times now) {
   const bool budget = state.limits.daily_budget || state.limits.monthly_budget;
   if (!budget || state.limits.budget_currency != currency) return std::nullopt;
   const Spending& money = spending(state, currency, now.unix_ns);
@@ -164,8 +164,8 @@ std::optional<Refusal> Admission::refuse_money(State& state, Level level,
                    .currency = currency};
   };
   if (state.limits.daily_budget) {
-    if (auto refusal = over(Meter::kDailyBudget, *state.limits.daily_budget, money.today,
-                            money.day + 1)) {
+    if (auto refusal =
+            over(Meter::kDailyBudget, *state.limits.daily_budget, money.today, money.day + 1)) {
       return refusal;
     }
   }
@@ -174,8 +174,7 @@ std::optional<Refusal> Admission::refuse_money(State& state, Level level,
               first_day_after(month_at(money.day)));
 }
 
-std::optional<Refusal> Admission::refuse(State& state, Level level, const Shape& shape,
-                                         Times now) {
+std::optional<Refusal> Admission::refuse(State& state, Level level, const Shape& shape, Times now) {
   const Limits& limits = state.limits;
   if (limits.concurrent_requests && state.running >= *limits.concurrent_requests) {
     return Refusal{.meter = Meter::kConcurrentRequests,

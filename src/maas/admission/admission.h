@@ -1,12 +1,15 @@
-// May this request go ahead: one decision over everything that its key, project and organization are allowed.
+// May this request go ahead: one decision over everything that its key, project and organization
+// are allowed.
 //
-// All limits of the chain are looked at first; only when all agree is anything taken, so a refusal leaves no trace. What is
-// taken is the most that the request can use; finish() gives back what it did not. Money: a hold counts against a budget from
-// the moment it is granted, so spent + held never exceeds the budget, however many requests race (the owner holds one lock
-// over this and the ledger's hold).
+// All limits of the chain are looked at first; only when all agree is anything taken, so a refusal
+// leaves no trace. What is taken is the most that the request can use; finish() gives back what it
+// did not. Money: a hold counts against a budget from the moment it is granted, so spent + held
+// never exceeds the budget, however many requests race (the owner holds one lock over this and the
+// ledger's hold).
 //
-// A pure state machine: no thread, no clock, no I/O; time is an argument. Budgets are what the journal says: after a restart
-// the owner replays this month's charges through spent(). Rates begin full and requests that died with the process are gone.
+// A pure state machine: no thread, no clock, no I/O; time is an argument. Budgets are what the
+// journal says: after a restart the owner replays this month's charges through spent(). Rates begin
+// full and requests that died with the process are gone.
 #pragma once
 
 #include <array>
@@ -51,14 +54,17 @@ class Admission {
   // The same less: the ledger had no credit for it.  Requires: extend() gave it.
   void shrink(Grant& grant, ledger::Nano by, Times now);
 
-  // The request is over: gives back what it did not use and books its charge. What it used beyond the reservation (the
-  // worker's count was larger) is taken all the same, and leaves a rate in debt.
+  // The request is over: gives back what it did not use and books its charge. What it used beyond
+  // the reservation (the worker's count was larger) is taken all the same, and leaves a rate in
+  // debt.
   void finish(const Grant& grant, const Taken& taken, Times now);
   // It never began: everything goes back, as if it had not been asked.
   void undo(const Grant& grant, Times now);
 
-  // A charge (or with a minus sign a reversal) of the journal: from before a restart, or made by hand.
-  void spent(const ledger::Payer& payer, ledger::Currency currency, ledger::Nano amount, int64_t at_ns);
+  // A charge (or with a minus sign a reversal) of the journal: from before a restart, or made by
+  // hand.
+  void spent(const ledger::Payer& payer, ledger::Currency currency, ledger::Nano amount,
+             int64_t at_ns);
 
   RateViews view(const ledger::Payer& payer, const std::string& model, Times now);
 

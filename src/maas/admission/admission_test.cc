@@ -13,19 +13,28 @@ using namespace ledger;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr int64_t kNoon = int64_t{20'000} * 86'400 * 1'000'000'000 + int64_t{43'200} * 1'000'000'000;  // 2024-10-04
+constexpr int64_t kNoon =
+    int64_t{20'000} * 86'400 * 1'000'000'000 + int64_t{43'200} * 1'000'000'000;  // 2024-10-04
 constexpr Currency kUsd = "USD"_currency;
 const Payer kPayer{.org = 1, .project = 2, .key = 3};
-const Scope kKey{Level::kKey, 3, {}}, kProject{Level::kProject, 2, {}}, kOrg{Level::kOrganization, 1, {}};
+const Scope kKey{Level::kKey, 3, {}}, kProject{Level::kProject, 2, {}},
+    kOrg{Level::kOrganization, 1, {}};
 
 Times at(double after) {
-  return {Instant{} + std::chrono::hours(1) + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(after)),
+  return {Instant{} + std::chrono::hours(1) +
+              std::chrono::duration_cast<Duration>(std::chrono::duration<double>(after)),
           kNoon + static_cast<int64_t>(after * 1e9)};
 }
 Shape shape(int64_t prompt = 10, int64_t output = 10, Nano hold = 100) {
-  return {.model = "m", .prompt_tokens = prompt, .output_tokens = output, .currency = kUsd, .hold = hold};
+  return {.model = "m",
+          .prompt_tokens = prompt,
+          .output_tokens = output,
+          .currency = kUsd,
+          .hold = hold};
 }
-bool granted(const std::variant<Grant, Refusal>& decision) { return decision.index() == 0; }
+bool granted(const std::variant<Grant, Refusal>& decision) {
+  return decision.index() == 0;
+}
 
 TEST(Admission, WithoutLimitsAllIsGranted) {
   Admission admission;
@@ -51,7 +60,8 @@ TEST(Admission, RequestsPerMinuteRefillEvenlyAndSayWhenAgain) {
 TEST(Admission, ARefusalByAnyLevelTakesNothingFromTheOthers) {
   Admission admission;
   admission.set(kKey, {.requests_per_minute = 100, .concurrent_requests = 50});
-  admission.set(kOrg, {.input_tokens_per_minute = 15, .budget_currency = kUsd, .daily_budget = 1000});
+  admission.set(kOrg,
+                {.input_tokens_per_minute = 15, .budget_currency = kUsd, .daily_budget = 1000});
   ASSERT_TRUE(granted(admission.admit(kPayer, shape(), at(0))));
   const RateViews before = admission.view(kPayer, "m", at(0));
   ASSERT_FALSE(granted(admission.admit(kPayer, shape(), at(0))));
@@ -67,7 +77,8 @@ TEST(Admission, UnusedTokensComeBackAndCachedOnesAreNotFresh) {
   const auto decision = admission.admit(kPayer, shape(800, 900), at(0));
   ASSERT_TRUE(granted(decision));
   EXPECT_FALSE(granted(admission.admit(kPayer, shape(300, 1), at(0))));
-  admission.finish(std::get<Grant>(decision), {.prompt_tokens = 800, .cached_tokens = 700, .output_tokens = 100}, at(0));
+  admission.finish(std::get<Grant>(decision),
+                   {.prompt_tokens = 800, .cached_tokens = 700, .output_tokens = 100}, at(0));
   EXPECT_TRUE(granted(admission.admit(kPayer, shape(900, 900), at(0))));
 }
 
@@ -131,7 +142,8 @@ TEST(Admission, AClockThatIsSetBackOpensNoWindowAgain) {
 TEST(Admission, LoweredLimitsRefuseWhileMoreIsInUse) {
   Admission admission;
   std::vector<Grant> grants;
-  for (int i = 0; i < 5; ++i) grants.push_back(std::get<Grant>(admission.admit(kPayer, shape(), at(0))));
+  for (int i = 0; i < 5; ++i)
+    grants.push_back(std::get<Grant>(admission.admit(kPayer, shape(), at(0))));
   admission.set(kKey, {.concurrent_requests = 2, .budget_currency = kUsd, .daily_budget = 50});
   EXPECT_FALSE(granted(admission.admit(kPayer, shape(1, 1, 0), at(0))));
   for (const Grant& grant : grants) admission.finish(grant, {.charge = 10}, at(0));
@@ -166,7 +178,8 @@ TEST(Admission, ARunningRequestGetsMoreOnlyWithinTheBudget) {
 
 TEST(Admission, WrongLimitsAreNamed) {
   EXPECT_EQ(check({.requests_per_day = -1}).error().param, "requests_per_day");
-  EXPECT_EQ(check({.output_tokens_per_minute = kMostLimit + 1}).error().param, "output_tokens_per_minute");
+  EXPECT_EQ(check({.output_tokens_per_minute = kMostLimit + 1}).error().param,
+            "output_tokens_per_minute");
   EXPECT_EQ(check({.daily_budget = 5}).error().param, "budget_currency");
   EXPECT_TRUE(check({.budget_currency = kUsd, .daily_budget = 0}).has_value());
 }
@@ -182,13 +195,16 @@ TEST(Limits, DurationsReadAsGoWritesThem) {
   EXPECT_EQ(go_duration(milliseconds(90'061'001)), "25h1m1.001s");
 }
 
-// Random life of several tenants, against books kept the plain way: what is running and held is what was granted and not
-// finished; what is spent is the sum of the charges of the day; no budget is ever exceeded by spent + held; a refusal is due.
+// Random life of several tenants, against books kept the plain way: what is running and held is
+// what was granted and not finished; what is spent is the sum of the charges of the day; no budget
+// is ever exceeded by spent + held; a refusal is due.
 TEST(Admission, RandomLifeKeepsTheBooks) {
   const auto seed = std::random_device{}();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937_64 random(seed);
-  const auto pick = [&](int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random); };
+  const auto pick = [&](int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random);
+  };
   Admission admission;
   struct Open {
     Grant grant;
@@ -208,8 +224,9 @@ TEST(Admission, RandomLifeKeepsTheBooks) {
     if (what == 0) {
       budget[key] = pick(0, 3000);
       most[key] = pick(0, 5);
-      admission.set({Level::kKey, key, {}},
-                    {.concurrent_requests = most[key], .budget_currency = kUsd, .daily_budget = budget[key]});
+      admission.set(
+          {Level::kKey, key, {}},
+          {.concurrent_requests = most[key], .budget_currency = kUsd, .daily_budget = budget[key]});
     } else if (what < 6) {
       const Nano hold = pick(0, 400);
       Nano held = 0;
@@ -217,7 +234,8 @@ TEST(Admission, RandomLifeKeepsTheBooks) {
       for (const Open& each : open) {
         if (each.grant.payer.key == key) held += each.grant.shape.hold, ++running;
       }
-      const bool due = !budget.contains(key) || (running < most[key] && spent[key] + held + hold <= budget[key]);
+      const bool due =
+          !budget.contains(key) || (running < most[key] && spent[key] + held + hold <= budget[key]);
       const auto decision = admission.admit(payer, shape(pick(0, 50), pick(0, 50), hold), at(time));
       ASSERT_EQ(granted(decision), due) << "step " << step;
       if (due) open.push_back({std::get<Grant>(decision)});

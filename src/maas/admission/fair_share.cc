@@ -8,7 +8,7 @@
 namespace mill::maas {
 namespace {
 
-constexpr double kSpell = 1.0;     // seconds of work that make a measurement
+constexpr double kSpell = 1.0;      // seconds of work that make a measurement
 constexpr double kNewWeight = 0.3;  // of a measurement in the rate
 
 Duration from_seconds(double seconds) {
@@ -17,7 +17,9 @@ Duration from_seconds(double seconds) {
 
 }  // namespace
 
-double FairShare::stretch(const Tenant& tenant) const { return weights_ / tenant.weight; }
+double FairShare::stretch(const Tenant& tenant) const {
+  return weights_ / tenant.weight;
+}
 
 Instant FairShare::begin(uint64_t tenant, double weight, int64_t tokens, Instant now) {
   MILL_CHECK(weight > 0);

@@ -1,11 +1,14 @@
-// Whose request goes first when more is asked than the mill can do: each tenant in proportion to its weight, whatever the
-// others ask (start-time fair queueing, Goyal, Vin and Cheng, 1996, on the wall clock).
+// Whose request goes first when more is asked than the mill can do: each tenant in proportion to
+// its weight, whatever the others ask (start-time fair queueing, Goyal, Vin and Cheng, 1996, on the
+// wall clock).
 //
-// A request gets a rank, an Instant: the order in which the planner serves (scheduler/step_planner.h). It is the time of
-// arrival, or later, by as much as the tenant has asked beyond its share: every request moves its tenant's next rank by the time
-// it would take the whole mill, divided by the tenant's part of the weights of those who are asking. So a tenant within its
-// share is ranked by its arrival and goes ahead of the backlog of one that floods; the flood pushes back only itself. A tenant
-// alone has the whole mill. Ranks are finite and never go down, so everybody is served in the end.
+// A request gets a rank, an Instant: the order in which the planner serves
+// (scheduler/step_planner.h). It is the time of arrival, or later, by as much as the tenant has
+// asked beyond its share: every request moves its tenant's next rank by the time it would take the
+// whole mill, divided by the tenant's part of the weights of those who are asking. So a tenant
+// within its share is ranked by its arrival and goes ahead of the backlog of one that floods; the
+// flood pushes back only itself. A tenant alone has the whole mill. Ranks are finite and never go
+// down, so everybody is served in the end.
 //
 // A pure state machine: time is an argument; the owner guards it. O(1) per call.
 #pragma once
@@ -20,16 +23,17 @@ namespace mill::maas {
 class FairShare {
  public:
   struct Options {
-    double tokens_per_second = 1000;  // of the mill, until completed() has shown better
+    double tokens_per_second = 1000;              // of the mill, until completed() has shown better
     Duration horizon = std::chrono::minutes(10);  // a rank is at most so far ahead of its arrival
   };
   FairShare() : FairShare(Options{}) {}
   explicit FairShare(Options options) : options_(options), rate_(options.tokens_per_second) {}
 
-  // A request of `tenant` that will take about `tokens` of the mill's work; weight > 0. Returns its rank, at least `now`.
+  // A request of `tenant` that will take about `tokens` of the mill's work; weight > 0. Returns its
+  // rank, at least `now`.
   Instant begin(uint64_t tenant, double weight, int64_t tokens, Instant now);
-  // It is over and took `actual` of the `tokens` announced. With its last request a tenant's debt is forgotten: it is no
-  // longer in anybody's way.
+  // It is over and took `actual` of the `tokens` announced. With its last request a tenant's debt
+  // is forgotten: it is no longer in anybody's way.
   void end(uint64_t tenant, int64_t tokens, int64_t actual, Instant now);
 
   double tokens_per_second() const { return rate_; }

@@ -60,7 +60,8 @@ TEST(FairShare, DebtsEndWithTheLastRequestAndRanksAreBounded) {
   EXPECT_EQ(fair.begin(1, 1, 1, kStart), kStart);
 }
 
-// A mill that serves by rank, one request at a time: each tenant's part of the work is its part of the weights.
+// A mill that serves by rank, one request at a time: each tenant's part of the work is its part of
+// the weights.
 TEST(FairShare, ServiceByRankIsByWeight) {
   FairShare fair({.tokens_per_second = 10});
   struct Waiting {

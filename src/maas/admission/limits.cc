@@ -8,10 +8,14 @@
 namespace mill::maas {
 namespace {
 
-constexpr std::string_view kMeterNames[kMeterCount] = {
-    "requests_per_minute",      "requests_per_day",    "input_tokens_per_minute",
-    "uncached_tokens_per_minute", "output_tokens_per_minute", "concurrent_requests",
-    "daily_budget",             "monthly_budget"};
+constexpr std::string_view kMeterNames[kMeterCount] = {"requests_per_minute",
+                                                       "requests_per_day",
+                                                       "input_tokens_per_minute",
+                                                       "uncached_tokens_per_minute",
+                                                       "output_tokens_per_minute",
+                                                       "concurrent_requests",
+                                                       "daily_budget",
+                                                       "monthly_budget"};
 constexpr std::string_view kLevelNames[kLevelCount] = {"key", "project and model", "project",
                                                        "organization"};
 
@@ -24,19 +28,31 @@ std::string amount(const Refusal& refusal, int64_t value) {
 
 }  // namespace
 
-std::string_view name(Meter meter) { return kMeterNames[static_cast<size_t>(meter)]; }
-std::string_view name(Level level) { return kLevelNames[static_cast<size_t>(level)]; }
+std::string_view name(Meter meter) {
+  return kMeterNames[static_cast<size_t>(meter)];
+}
+std::string_view name(Level level) {
+  return kLevelNames[static_cast<size_t>(level)];
+}
 
 std::optional<int64_t> Limits::of(Meter meter) const {
   switch (meter) {
-    case Meter::kRequestsPerMinute: return requests_per_minute;
-    case Meter::kRequestsPerDay: return requests_per_day;
-    case Meter::kInputTokensPerMinute: return input_tokens_per_minute;
-    case Meter::kUncachedTokensPerMinute: return uncached_tokens_per_minute;
-    case Meter::kOutputTokensPerMinute: return output_tokens_per_minute;
-    case Meter::kConcurrentRequests: return concurrent_requests;
-    case Meter::kDailyBudget: return daily_budget;
-    case Meter::kMonthlyBudget: return monthly_budget;
+    case Meter::kRequestsPerMinute:
+      return requests_per_minute;
+    case Meter::kRequestsPerDay:
+      return requests_per_day;
+    case Meter::kInputTokensPerMinute:
+      return input_tokens_per_minute;
+    case Meter::kUncachedTokensPerMinute:
+      return uncached_tokens_per_minute;
+    case Meter::kOutputTokensPerMinute:
+      return output_tokens_per_minute;
+    case Meter::kConcurrentRequests:
+      return concurrent_requests;
+    case Meter::kDailyBudget:
+      return daily_budget;
+    case Meter::kMonthlyBudget:
+      return monthly_budget;
   }
   return std::nullopt;
 }
@@ -66,8 +82,8 @@ std::string Refusal::sentence() const {
                        limit, name(level), again);
   }
   return fmt::format("limit {} of this {}: {} of {} used, {} wanted; try again in {}", name(meter),
-                     name(level), amount(*this, used), amount(*this, limit),
-                     amount(*this, wanted), again);
+                     name(level), amount(*this, used), amount(*this, limit), amount(*this, wanted),
+                     again);
 }
 
 std::string go_duration(Duration duration) {

@@ -1,7 +1,8 @@
 // What a key, a project or an organization may use, and how a request is measured against it.
 //
-// Rates are token buckets: they hold a minute's (a day's) allowance and refill evenly, so that there is no edge of a window at
-// which everybody starts at once. Budgets are calendar days and months in UTC. Plain data; pure.
+// Rates are token buckets: they hold a minute's (a day's) allowance and refill evenly, so that
+// there is no edge of a window at which everybody starts at once. Budgets are calendar days and
+// months in UTC. Plain data; pure.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +55,8 @@ struct Limits {
 Status check(const Limits& limits);
 inline constexpr int64_t kMostLimit = int64_t{1} << 53;  // what JSON's numbers hold
 
-// Both clocks: rates go by the steady one, which no administrator can set back; budgets by the calendar.
+// Both clocks: rates go by the steady one, which no administrator can set back; budgets by the
+// calendar.
 struct Times {
   Instant steady;
   int64_t unix_ns = 0;
@@ -66,7 +68,7 @@ struct Shape {
   int64_t prompt_tokens = 0;
   int64_t output_tokens = 0;  // at most, of all answers
   ledger::Currency currency;
-  ledger::Nano hold = 0;      // what is reserved of the credit for it
+  ledger::Nano hold = 0;  // what is reserved of the credit for it
 };
 
 // What it took.
@@ -81,10 +83,10 @@ struct Refusal {
   Meter meter{};
   Level level{};
   int64_t limit = 0;
-  int64_t used = 0;      // of the limit, reservations included
+  int64_t used = 0;  // of the limit, reservations included
   int64_t wanted = 0;
   Duration retry_after{};
-  bool exhausted = false;  // a budget: trying again before retry_after is of no use
+  bool exhausted = false;     // a budget: trying again before retry_after is of no use
   ledger::Currency currency;  // of budgets
 
   // One sentence for the client: which limit, how far, when again.

@@ -36,7 +36,8 @@ Result<int32_t> parse_clock(std::string_view text, const std::string& field) {
 
 Result<Band> Band::check(const BandDraft& draft, const std::string& field) {
   if (draft.name.empty() || draft.name == "base")
-    return fail(Code::kInvalid, fmt::format("{}.name: a band needs a name other than 'base'", field),
+    return fail(Code::kInvalid,
+                fmt::format("{}.name: a band needs a name other than 'base'", field),
                 field + ".name");
   MILL_TRY(const Zone zone, Zone::find(draft.zone, field + ".zone"));
   Band band(draft.name, zone);
@@ -45,8 +46,8 @@ Result<Band> Band::check(const BandDraft& draft, const std::string& field) {
     const auto found = std::find(kDayNames.begin(), kDayNames.end(), draft.days[i]);
     const std::string at = fmt::format("{}.days[{}]", field, i);
     if (found == kDayNames.end())
-      return fail(Code::kInvalid, fmt::format("{}: '{}' is not one of mon … sun", at, draft.days[i]),
-                  at);
+      return fail(Code::kInvalid,
+                  fmt::format("{}: '{}' is not one of mon … sun", at, draft.days[i]), at);
     bool& on = band.days_[size_t(found - kDayNames.begin())];
     if (on) return fail(Code::kInvalid, fmt::format("{}: '{}' twice", at, draft.days[i]), at);
     on = true;

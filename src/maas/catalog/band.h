@@ -1,8 +1,9 @@
-// A time band: named hours of the week in a named zone, such as DeepSeek's peak hours or a utility's night tariff.
+// A time band: named hours of the week in a named zone, such as DeepSeek's peak hours or a
+// utility's night tariff.
 //
-// A band is a set of instants. An instant belongs to it when the wall clock of the zone shows a time inside one of its spans, so
-// in the hour that autumn repeats both passes belong, and a span inside the hour that spring skips has no instants that day.
-// Pure and immutable.
+// A band is a set of instants. An instant belongs to it when the wall clock of the zone shows a
+// time inside one of its spans, so in the hour that autumn repeats both passes belong, and a span
+// inside the hour that spring skips has no instants that day. Pure and immutable.
 #pragma once
 
 #include <array>
@@ -17,7 +18,8 @@
 
 namespace mill::maas {
 
-// Hours as an operator writes them; "24:00" is the end of the day. `from` after `to` runs past midnight into the next day.
+// Hours as an operator writes them; "24:00" is the end of the day. `from` after `to` runs past
+// midnight into the next day.
 struct SpanDraft {
   std::string from;  // "01:00"
   std::string to;    // "04:00", not itself inside
@@ -25,11 +27,12 @@ struct SpanDraft {
 };
 
 struct BandDraft {
-  std::string name;                // "peak"
-  std::string zone = "UTC";        // IANA name
-  std::vector<std::string> days;   // "mon" … "sun"; empty: every day. Those on which a span begins
-  std::vector<SpanDraft> hours;    // at least one
-  std::vector<std::string> except; // dates on which no span begins, such as public holidays: "2026-10-01"
+  std::string name;               // "peak"
+  std::string zone = "UTC";       // IANA name
+  std::vector<std::string> days;  // "mon" … "sun"; empty: every day. Those on which a span begins
+  std::vector<SpanDraft> hours;   // at least one
+  std::vector<std::string>
+      except;  // dates on which no span begins, such as public holidays: "2026-10-01"
   bool operator==(const BandDraft&) const = default;
 };
 
@@ -42,7 +45,8 @@ class Band {
   const std::string& name() const { return name_; }
   const Zone& zone() const { return zone_; }
 
-  // Whether some wall-clock minute of a week without exceptions lies in both.  Requires: the same zone.
+  // Whether some wall-clock minute of a week without exceptions lies in both.  Requires: the same
+  // zone.
   bool overlaps(const Band& other) const;
 
  private:
@@ -52,7 +56,8 @@ class Band {
   };
   Band(std::string name, Zone zone) : name_(std::move(name)), zone_(zone) {}
   bool begins_on(std::chrono::local_days day) const;
-  // The spans of a week as [from, to) in minutes since Monday 00:00, those past Sunday's end wrapped.
+  // The spans of a week as [from, to) in minutes since Monday 00:00, those past Sunday's end
+  // wrapped.
   std::vector<std::pair<int32_t, int32_t>> week() const;
   bool overlaps_itself() const;
 

@@ -8,8 +8,12 @@
 namespace mill::maas {
 namespace {
 
-int64_t at(const char* instant) { return *parse_instant(instant, "at"); }
-Band band(const BandDraft& draft) { return *Band::check(draft, "band"); }
+int64_t at(const char* instant) {
+  return *parse_instant(instant, "at");
+}
+Band band(const BandDraft& draft) {
+  return *Band::check(draft, "band");
+}
 
 // How long the band lasts within [from, to), minute by minute.
 int64_t minutes_in(const Band& of, const char* from, const char* to) {
@@ -92,8 +96,7 @@ TEST(Band, TheWholeDayAndInstantsBefore1970) {
 }
 
 TEST(Band, OverlapsAreSeenAcrossMidnightAndTheWeeksEnd) {
-  const Band late_sunday =
-      band({.name = "a", .days = {"sun"}, .hours = {{"23:00", "02:00"}}});
+  const Band late_sunday = band({.name = "a", .days = {"sun"}, .hours = {{"23:00", "02:00"}}});
   const Band monday = band({.name = "b", .days = {"mon"}, .hours = {{"01:00", "03:00"}}});
   const Band tuesday = band({.name = "c", .days = {"tue"}, .hours = {{"01:00", "03:00"}}});
   const Band touching = band({.name = "d", .days = {"mon"}, .hours = {{"02:00", "03:00"}}});

@@ -1,4 +1,5 @@
-// A price book for tests: DeepSeek's published prices and peak hours, and a house model with every dimension.
+// A price book for tests: DeepSeek's published prices and peak hours, and a house model with every
+// dimension.
 #pragma once
 
 #include "maas/catalog/draft.h"
@@ -16,7 +17,8 @@ inline BandDraft deepseek_peak() {
 
 inline BookDraft book_for_test() {
   BookDraft book;
-  book.bands = {deepseek_peak(), {.name = "night", .zone = "Europe/Berlin", .hours = {{"22:00", "06:00"}}}};
+  book.bands = {deepseek_peak(),
+                {.name = "night", .zone = "Europe/Berlin", .hours = {{"22:00", "06:00"}}}};
   ModelDraft flash{.id = "flash", .aliases = {"flash-latest"}, .context_tokens = 65536};
   flash.prices = {{.currency = "USD",
                    .rates = {.input = "0.15", .cache_read = "0.003", .output = "0.60"},
@@ -24,12 +26,12 @@ inline BookDraft book_for_test() {
                    .tiers = {{.tier = "priority", .factor = "1.75"}},
                    .batch_factor = "0.5"}};
   ModelDraft pro{.id = "pro", .fallbacks = {"flash"}, .max_output_tokens = 8192};
-  pro.prices = {{.currency = "USD",
-                 .rates = {.input = "0.66", .cache_read = "0.022", .output = "1.98"},
-                 .bands = {{.band = "peak",
-                            .rates = {.input = "1.32", .cache_read = "0.044", .output = "3.96"}}}},
-                {.currency = "CNY",
-                 .rates = {.input = "4.7", .cache_read = "0.16", .output = "14.1"}}};
+  pro.prices = {
+      {.currency = "USD",
+       .rates = {.input = "0.66", .cache_read = "0.022", .output = "1.98"},
+       .bands = {{.band = "peak",
+                  .rates = {.input = "1.32", .cache_read = "0.044", .output = "3.96"}}}},
+      {.currency = "CNY", .rates = {.input = "4.7", .cache_read = "0.16", .output = "14.1"}}};
   ModelDraft house{.id = "house"};
   house.prices = {{.currency = "CREDITS",
                    .rates = {.input = "3",

@@ -1,7 +1,7 @@
 // Calendar text and the nanoseconds of the books: RFC 3339 in and out, days, months.
 //
-// The books count time as int64 nanoseconds since 1970-01-01T00:00:00Z without leap seconds (POSIX time), which reaches from
-// 1678 to 2262. Pure.
+// The books count time as int64 nanoseconds since 1970-01-01T00:00:00Z without leap seconds (POSIX
+// time), which reaches from 1678 to 2262. Pure.
 #pragma once
 
 #include <chrono>
@@ -18,8 +18,9 @@ inline constexpr int64_t kNanosPerMinute = 60 * kNanosPerSecond;
 inline constexpr int64_t kNanosPerHour = 60 * kNanosPerMinute;
 inline constexpr int64_t kNanosPerDay = 24 * kNanosPerHour;
 
-// "2026-12-01", "2026-12-01T00:00:00Z", "2026-12-01T08:00:00+08:00", with up to nine decimals of a second. A date alone is its
-// first instant in UTC. Fails with kInvalid; `param` is the field's name as given.
+// "2026-12-01", "2026-12-01T00:00:00Z", "2026-12-01T08:00:00+08:00", with up to nine decimals of a
+// second. A date alone is its first instant in UTC. Fails with kInvalid; `param` is the field's
+// name as given.
 Result<int64_t> parse_instant(std::string_view text, std::string_view field);
 
 // "2026-10-01". Fails with kInvalid like parse_instant.

@@ -1,8 +1,10 @@
-// A price book as an operator writes it: what a YAML file or the admin API carries, before anything is checked.
+// A price book as an operator writes it: what a YAML file or the admin API carries, before anything
+// is checked.
 //
-// Prices are decimal strings in currency units per 1,000,000 tokens ("0.15"), so that no binary float touches money. An empty
-// string means "not given". PriceVersion::check (price_version.h) turns a draft into prices or names the wrong field;
-// docs/prices.md is the operator's page. Plain data.
+// Prices are decimal strings in currency units per 1,000,000 tokens ("0.15"), so that no binary
+// float touches money. An empty string means "not given". PriceVersion::check (price_version.h)
+// turns a draft into prices or names the wrong field; docs/prices.md is the operator's page. Plain
+// data.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +15,8 @@
 
 namespace mill::maas {
 
-// One price per bucket of tokens. The buckets are disjoint: a cached token is not also an input token.
+// One price per bucket of tokens. The buckets are disjoint: a cached token is not also an input
+// token.
 struct RatesDraft {
   std::string input;         // fresh input text; required
   std::string cache_read;    // input found in the prefix cache; not given: as input
@@ -34,12 +37,14 @@ struct BandPriceDraft {
   bool operator==(const BandPriceDraft&) const = default;
 };
 
-// What a tier costs: the default tier's prices, in every band, times a factor; or prices of its own, with bands of its own.
+// What a tier costs: the default tier's prices, in every band, times a factor; or prices of its
+// own, with bands of its own.
 struct TierPriceDraft {
   std::string tier;  // "priority", "flex", "batch"
   std::string factor;
   RatesDraft rates;
-  std::vector<BandPriceDraft> bands;  // with own prices only; then every band that the default tier names
+  std::vector<BandPriceDraft>
+      bands;  // with own prices only; then every band that the default tier names
   bool operator==(const TierPriceDraft&) const = default;
 };
 
@@ -56,13 +61,14 @@ struct ModelDraft {
   std::string id;
   std::string description;
   std::vector<std::string> aliases;
-  std::vector<std::string> fallbacks;  // ids, in the order to try; the model that answers sets the price
-  std::string deprecated_at;           // an instant from which answers carry a warning; empty: never
-  std::string retires_at;              // an instant from which requests are refused; empty: never
-  std::string replacement;             // what a deprecation message recommends
-  int64_t context_tokens = 0;          // cap on prompt + output; 0: the model file's own
-  int64_t max_output_tokens = 0;       // cap on output; 0: none but the context
-  std::vector<PriceDraft> prices;      // one per currency
+  std::vector<std::string>
+      fallbacks;                  // ids, in the order to try; the model that answers sets the price
+  std::string deprecated_at;      // an instant from which answers carry a warning; empty: never
+  std::string retires_at;         // an instant from which requests are refused; empty: never
+  std::string replacement;        // what a deprecation message recommends
+  int64_t context_tokens = 0;     // cap on prompt + output; 0: the model file's own
+  int64_t max_output_tokens = 0;  // cap on output; 0: none but the context
+  std::vector<PriceDraft> prices;  // one per currency
   bool operator==(const ModelDraft&) const = default;
 };
 

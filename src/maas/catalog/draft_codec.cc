@@ -10,7 +10,8 @@ namespace {
 constexpr char kFormat = 1;
 constexpr uint64_t kMostItems = 100'000;
 
-// One description of the layout serves both ways: every `visit` names the fields once, and Writer and Reader walk them.
+// One description of the layout serves both ways: every `visit` names the fields once, and Writer
+// and Reader walk them.
 template <class V, class T>
 void visit(V& v, T& draft);
 
@@ -29,8 +30,10 @@ class Writer {
   }
   template <class T>
   void any(const T& item) {
-    if constexpr (std::is_same_v<T, std::string>) field(item);
-    else visit(*this, item);
+    if constexpr (std::is_same_v<T, std::string>)
+      field(item);
+    else
+      visit(*this, item);
   }
 
  private:
@@ -64,8 +67,10 @@ class Reader {
   template <class T>
   void any(T& item) {
     if (broken_) return;
-    if constexpr (std::is_same_v<T, std::string>) field(item);
-    else visit(*this, item);
+    if constexpr (std::is_same_v<T, std::string>)
+      field(item);
+    else
+      visit(*this, item);
   }
   bool whole() const { return !broken_ && in_.empty(); }
 

@@ -26,13 +26,13 @@ TEST(DraftCodec, TheBytesStayTheBytes) {
   // Journals live longer than programs: these bytes are format 1 for ever.
   BookDraft draft{.note = "n", .models = {{.id = "m", .context_tokens = 300}}};
   EXPECT_EQ(encode(draft), std::string("PB\x01"
-                                       "\x00"      // effective_from
-                                       "\x01n"     // note
-                                       "\x00"      // bands
-                                       "\x01\x01m"  // one model, its id
+                                       "\x00"                      // effective_from
+                                       "\x01n"                     // note
+                                       "\x00"                      // bands
+                                       "\x01\x01m"                 // one model, its id
                                        "\x00\x00\x00\x00\x00\x00"  // description … replacement
-                                       "\xd8\x04"  // 300, zigzag
-                                       "\x00\x00",  // max_output_tokens, prices
+                                       "\xd8\x04"                  // 300, zigzag
+                                       "\x00\x00",                 // max_output_tokens, prices
                                        20));
 }
 
@@ -53,8 +53,7 @@ TEST(DraftCodec, RandomDamageIsAnErrorOrAnotherBookAndNeverMore) {
   const std::string whole = encode(book_for_test());
   for (int i = 0; i < 20'000; ++i) {
     std::string bytes = whole;
-    for (uint32_t n = 1 + random() % 4; n > 0; --n)
-      bytes[random() % bytes.size()] = char(random());
+    for (uint32_t n = 1 + random() % 4; n > 0; --n) bytes[random() % bytes.size()] = char(random());
     const auto book = decode_book(bytes);
     if (book) {
       EXPECT_TRUE(*decode_book(encode(*book)) == *book);

@@ -21,11 +21,12 @@ Result<std::shared_ptr<const PriceVersion>> PriceBook::check(const BookDraft& dr
   MILL_TRY(auto version, PriceVersion::check(draft, next_number_, now_ns));
   const int64_t begin = version->effective_from_ns();
   if (begin < now_ns)
-    return fail(Code::kInvalid,
-                fmt::format("effective_from: {} is in the past (now {}); prices in effect are never "
-                            "changed, a new version begins now or later",
-                            format_instant(begin), format_instant(now_ns)),
-                "effective_from");
+    return fail(
+        Code::kInvalid,
+        fmt::format("effective_from: {} is in the past (now {}); prices in effect are never "
+                    "changed, a new version begins now or later",
+                    format_instant(begin), format_instant(now_ns)),
+        "effective_from");
   for (const auto& other : versions_)
     if (other->effective_from_ns() == begin)
       return fail(Code::kInvalid,

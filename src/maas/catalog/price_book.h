@@ -1,9 +1,10 @@
 // All versions of the price book over time, as acts of the journal made them.
 //
-// A version is immutable, and once in effect it stays what was in effect. One that lies in the future may be withdrawn. The book
-// is built by applying acts in the journal's order with the journal's time, so a replay gives the same book. Not locked: its
-// owner guards it; the versions it hands out are shared and safe on any thread. A clock that was set back does not reach into the past:
-// the book's now never runs backwards.
+// A version is immutable, and once in effect it stays what was in effect. One that lies in the
+// future may be withdrawn. The book is built by applying acts in the journal's order with the
+// journal's time, so a replay gives the same book. Not locked: its owner guards it; the versions it
+// hands out are shared and safe on any thread. A clock that was set back does not reach into the
+// past: the book's now never runs backwards.
 #pragma once
 
 #include <limits>
@@ -20,12 +21,13 @@ class PriceBook {
   // What `add` would say, without adding: the version that would be, for a preview.
   Result<std::shared_ptr<const PriceVersion>> check(const BookDraft& draft, int64_t now_ns) const;
 
-  // Adds a version, numbered one more than the last. Fails as PriceVersion::check does, and with kInvalid (`param`
-  // "effective_from") where it would begin in the past or at the same instant as another.
+  // Adds a version, numbered one more than the last. Fails as PriceVersion::check does, and with
+  // kInvalid (`param` "effective_from") where it would begin in the past or at the same instant as
+  // another.
   Result<std::shared_ptr<const PriceVersion>> add(const BookDraft& draft, int64_t now_ns);
 
-  // Takes back a version that is not yet in effect; its number is not used again. Fails with kNotFound, or kPermission
-  // where it is or was in effect.
+  // Takes back a version that is not yet in effect; its number is not used again. Fails with
+  // kNotFound, or kPermission where it is or was in effect.
   Status withdraw(int64_t number, int64_t now_ns);
 
   // The version in effect at an instant; nullptr before the first.

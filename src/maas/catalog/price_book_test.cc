@@ -8,7 +8,9 @@
 namespace mill::maas {
 namespace {
 
-int64_t at(const char* instant) { return *parse_instant(instant, "at"); }
+int64_t at(const char* instant) {
+  return *parse_instant(instant, "at");
+}
 
 BookDraft from(const char* instant) {
   BookDraft draft = book_for_test();

@@ -1,4 +1,5 @@
-// Charges against Python's fractions, decimal and zoneinfo: testdata/prices/charges.csv, made by tests/oracle/charges.py.
+// Charges against Python's fractions, decimal and zoneinfo: testdata/prices/charges.csv, made by
+// tests/oracle/charges.py.
 #include <gtest/gtest.h>
 
 #include <charconv>
@@ -14,8 +15,10 @@ namespace {
 std::vector<std::string> split(const std::string& line) {
   std::vector<std::string> cells(1);
   for (const char c : line) {
-    if (c == ',') cells.emplace_back();
-    else cells.back() += c;
+    if (c == ',')
+      cells.emplace_back();
+    else
+      cells.back() += c;
   }
   return cells;
 }

@@ -64,8 +64,8 @@ const ModelPrice* PriceVersion::price_of(size_t model, ledger::Currency currency
   return found == currencies.end() ? nullptr : &prices_[model][size_t(found - currencies.begin())];
 }
 
-Pin PriceVersion::pin_of(size_t model, ledger::Currency currency, const ModelPrice& price, Tier tier,
-                         bool batch, int32_t band) const {
+Pin PriceVersion::pin_of(size_t model, ledger::Currency currency, const ModelPrice& price,
+                         Tier tier, bool batch, int32_t band) const {
   return {.price_version = number_,
           .model = models_[model].id,
           .currency = currency,

@@ -1,8 +1,9 @@
 // One version of the price book: models and prices, checked and immutable.
 //
-// A request pins its prices when it is accepted: version, tier, batch and time band are settled then, whatever happens to the
-// clock or the book while it runs. The instant of acceptance is the one in the request's ULID (accepted_at), so a settle entry
-// of the journal alone says which prices it was charged by.
+// A request pins its prices when it is accepted: version, tier, batch and time band are settled
+// then, whatever happens to the clock or the book while it runs. The instant of acceptance is the
+// one in the request's ULID (accepted_at), so a settle entry of the journal alone says which prices
+// it was charged by.
 #pragma once
 
 #include <memory>
@@ -18,7 +19,8 @@
 
 namespace mill::maas {
 
-// A model as requests meet it. `prices` are in PriceVersion; this is what it is called and what it may do.
+// A model as requests meet it. `prices` are in PriceVersion; this is what it is called and what it
+// may do.
 struct Model {
   std::string id;
   std::string description;
@@ -27,8 +29,8 @@ struct Model {
   std::optional<int64_t> deprecated_at_ns;
   std::optional<int64_t> retires_at_ns;
   std::string replacement;
-  int64_t context_tokens = 0;     // 0: no cap of the catalogue
-  int64_t max_output_tokens = 0;  // 0: no cap of the catalogue
+  int64_t context_tokens = 0;                // 0: no cap of the catalogue
+  int64_t max_output_tokens = 0;             // 0: no cap of the catalogue
   std::vector<ledger::Currency> currencies;  // those it has prices in
 
   bool deprecated(int64_t at_ns) const { return deprecated_at_ns && at_ns >= *deprecated_at_ns; }
@@ -75,8 +77,9 @@ struct Charge {
 // What `tokens` cost at these prices. Fails as exact_charge and round_half_even do.
 Result<Charge> charge(const Pin& pin, const ledger::Buckets& tokens);
 
-// What must be held so that no split of `prompt_tokens` into fresh, cached and kept ones, and none of `max_output_tokens` into
-// text and reasoning, costs more; rounded up. Images are counted exactly, for their number is known beforehand.
+// What must be held so that no split of `prompt_tokens` into fresh, cached and kept ones, and none
+// of `max_output_tokens` into text and reasoning, costs more; rounded up. Images are counted
+// exactly, for their number is known beforehand.
 struct HoldShape {
   int64_t prompt_tokens = 0;
   int64_t max_output_tokens = 0;
@@ -97,8 +100,9 @@ struct ModelPrice {
 
 class PriceVersion {
  public:
-  // Fails with kInvalid: the message says what is wrong and `param` where, such as "models[1].prices[0].rates.input".
-  // `number` is the version's serial number in the book, `now_ns` the instant of an empty `effective_from`.
+  // Fails with kInvalid: the message says what is wrong and `param` where, such as
+  // "models[1].prices[0].rates.input". `number` is the version's serial number in the book,
+  // `now_ns` the instant of an empty `effective_from`.
   static Result<std::shared_ptr<const PriceVersion>> check(const BookDraft& draft, int64_t number,
                                                            int64_t now_ns);
 
@@ -110,18 +114,20 @@ class PriceVersion {
   // By id or alias; nullptr for none.
   const Model* find(std::string_view name) const;
 
-  // Fails with kNotFound (`param` "model") for an unknown model, kUnsupported for a currency, tier or batch without a price.
+  // Fails with kNotFound (`param` "model") for an unknown model, kUnsupported for a currency, tier
+  // or batch without a price.
   Result<Pin> pin(const Terms& terms) const;
 
-  // Every price of a model in a currency, for lists: each tier, batch and band that is sold. Empty for an unknown one.
+  // Every price of a model in a currency, for lists: each tier, batch and band that is sold. Empty
+  // for an unknown one.
   std::vector<Pin> prices(std::string_view model, ledger::Currency currency) const;
 
  private:
   friend class VersionBuilder;
   PriceVersion() = default;
   const ModelPrice* price_of(size_t model, ledger::Currency currency) const;
-  Pin pin_of(size_t model, ledger::Currency currency, const ModelPrice& price, Tier tier, bool batch,
-             int32_t band) const;
+  Pin pin_of(size_t model, ledger::Currency currency, const ModelPrice& price, Tier tier,
+             bool batch, int32_t band) const;
 
   int64_t number_ = 0;
   int64_t effective_from_ns_ = 0;

@@ -15,7 +15,9 @@ namespace {
 const ledger::Currency kUsd = *ledger::parse_currency("USD");
 const ledger::Currency kCredits = *ledger::parse_currency("CREDITS");
 
-int64_t at(const char* instant) { return *parse_instant(instant, "at"); }
+int64_t at(const char* instant) {
+  return *parse_instant(instant, "at");
+}
 const int64_t kOffPeak = at("2026-11-27T12:00:00Z");
 const int64_t kPeak = at("2026-11-27T02:00:00Z");
 
@@ -30,8 +32,10 @@ ledger::Nano cost(const Terms& terms, const ledger::Buckets& tokens) {
 }
 
 TEST(PriceVersion, DeepSeeksPricesByHand) {
-  const ledger::Buckets tokens{
-      .input_uncached = 1000, .input_cache_read = 9000, .output_text = 500, .output_reasoning = 200};
+  const ledger::Buckets tokens{.input_uncached = 1000,
+                               .input_cache_read = 9000,
+                               .output_text = 500,
+                               .output_reasoning = 200};
   // 1000 x .15 + 9000 x .003 + 700 x .60 = 597 per million = 0.000597
   EXPECT_EQ(cost({"flash", kUsd, Tier::kDefault, false, kOffPeak}, tokens), 597'000);
   EXPECT_EQ(cost({"flash", kUsd, Tier::kDefault, false, kPeak}, tokens), 1'194'000);
@@ -94,9 +98,9 @@ TEST(PriceVersion, NoAnswerCostsMoreThanItsHold) {
     const int64_t write = below(shape.prompt_tokens - read);
     const int64_t out = below(shape.max_output_tokens);
     const int64_t thought = below(out);
-    const auto bill = charge(*pin, {shape.prompt_tokens - read - write, read, write,
-                                    shape.input_image_tokens, out - thought, thought,
-                                    shape.output_image_tokens});
+    const auto bill =
+        charge(*pin, {shape.prompt_tokens - read - write, read, write, shape.input_image_tokens,
+                      out - thought, thought, shape.output_image_tokens});
     ASSERT_TRUE(bill);
     ASSERT_LE(bill->amount, *hold_amount(*pin, shape));
   }
@@ -133,7 +137,8 @@ TEST(PriceVersion, ModelsAndTheirEnds) {
 
 TEST(PriceVersion, AQuoteExplainsEachLine) {
   const auto pin = version()->pin({"flash", kUsd, Tier::kDefault, false, kPeak});
-  const auto text = quote(*pin, kPeak, {.input_uncached = 1000, .input_cache_read = 9001, .output_text = 7});
+  const auto text =
+      quote(*pin, kPeak, {.input_uncached = 1000, .input_cache_read = 9001, .output_text = 7});
   ASSERT_TRUE(text);
   EXPECT_NE(text->find("band peak (accepted 2026-11-27T02:00:00Z)"), std::string::npos) << *text;
   EXPECT_NE(text->find("0.006"), std::string::npos) << *text;
@@ -168,7 +173,10 @@ std::vector<Wrong> wrong_books() {
       {"models[0].aliases[0]", [](BookDraft& b) { b.models[0].aliases[0] = "pro"; }},
       {"models[1].fallbacks[0]", [](BookDraft& b) { b.models[1].fallbacks[0] = "pro"; }},
       {"models[1].fallbacks[0]", [](BookDraft& b) { b.models[1].fallbacks[0] = "flash-latest"; }},
-      {"models[1].fallbacks[1]", [](BookDraft& b) { b.models[1].fallbacks = {"flash", "flash"}; }},
+      {"models[1].fallbacks[1]",
+       [](BookDraft& b) {
+         b.models[1].fallbacks = {"flash", "flash"};
+       }},
       {"models[0].replacement", [](BookDraft& b) { b.models[0].replacement = "x"; }},
       {"models[0].context_tokens", [](BookDraft& b) { b.models[0].context_tokens = -1; }},
       {"models[0].max_output_tokens", [](BookDraft& b) { b.models[0].max_output_tokens = 70000; }},
@@ -179,16 +187,22 @@ std::vector<Wrong> wrong_books() {
          b.models[0].retires_at = "2026-02-01";
        }},
       {"models[2].prices", [](BookDraft& b) { b.models[2].prices.clear(); }},
-      {"models[1].prices[1].currency", [](BookDraft& b) { b.models[1].prices[1].currency = "USD"; }},
-      {"models[1].prices[1].currency", [](BookDraft& b) { b.models[1].prices[1].currency = "usd"; }},
+      {"models[1].prices[1].currency",
+       [](BookDraft& b) { b.models[1].prices[1].currency = "USD"; }},
+      {"models[1].prices[1].currency",
+       [](BookDraft& b) { b.models[1].prices[1].currency = "usd"; }},
       {"models[0].prices[0].rates.output",
        [](BookDraft& b) { b.models[0].prices[0].rates.output = ""; }},
       {"models[0].prices[0].bands[0].band",
        [](BookDraft& b) { b.models[0].prices[0].bands[0].band = "noon"; }},
       {"models[0].prices[0].bands[1].band",
-       [](BookDraft& b) { b.models[0].prices[0].bands.push_back({.band = "peak", .factor = "3"}); }},
+       [](BookDraft& b) {
+         b.models[0].prices[0].bands.push_back({.band = "peak", .factor = "3"});
+       }},
       {"models[0].prices[0].bands[1].band",  // in another zone
-       [](BookDraft& b) { b.models[0].prices[0].bands.push_back({.band = "night", .factor = "3"}); }},
+       [](BookDraft& b) {
+         b.models[0].prices[0].bands.push_back({.band = "night", .factor = "3"});
+       }},
       {"models[0].prices[0].bands[1].band",  // overlaps
        [](BookDraft& b) {
          b.bands.push_back({.name = "noon", .hours = {{"09:00", "12:00"}}});

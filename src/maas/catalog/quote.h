@@ -8,7 +8,8 @@
 
 namespace mill::maas {
 
-// Which prices apply and why, each line with count, price and amount, the exact sum and the rounded one. Fails as charge does.
+// Which prices apply and why, each line with count, price and amount, the exact sum and the rounded
+// one. Fails as charge does.
 Result<std::string> quote(const Pin& pin, int64_t accepted_ns, const ledger::Buckets& tokens);
 
 // A rate as a price per 1,000,000 (per request for the fee), such as "0.15".

@@ -9,16 +9,22 @@ namespace mill::maas {
 namespace {
 
 constexpr std::array<std::string_view, kItemCount> kItemNames = {
-    "input", "cache_read", "cache_write", "input_image",
-    "output", "reasoning", "output_image", "request"};
+    "input",  "cache_read", "cache_write",  "input_image",
+    "output", "reasoning",  "output_image", "request"};
 constexpr std::array<std::string_view, kTierCount> kTierNames = {"default", "priority", "flex",
                                                                  "batch"};
 
 }  // namespace
 
-std::string_view name(Item item) { return kItemNames[size_t(item)]; }
-std::string_view unit(Item item) { return item == Item::kRequest ? "requests" : "tokens"; }
-std::string_view name(Tier tier) { return kTierNames[size_t(tier) % kTierCount]; }
+std::string_view name(Item item) {
+  return kItemNames[size_t(item)];
+}
+std::string_view unit(Item item) {
+  return item == Item::kRequest ? "requests" : "tokens";
+}
+std::string_view name(Tier tier) {
+  return kTierNames[size_t(tier) % kTierCount];
+}
 
 Result<Tier> parse_tier(std::string_view text, std::string_view field) {
   for (size_t i = 0; i < kTierCount; ++i)
@@ -29,9 +35,9 @@ Result<Tier> parse_tier(std::string_view text, std::string_view field) {
 }
 
 Quantities quantities(const ledger::Buckets& tokens, int64_t requests) {
-  return {tokens.input_uncached, tokens.input_cache_read, tokens.input_cache_write,
-          tokens.input_image,    tokens.output_text,      tokens.output_reasoning,
-          tokens.output_image,   requests};
+  return {
+      tokens.input_uncached, tokens.input_cache_read, tokens.input_cache_write, tokens.input_image,
+      tokens.output_text,    tokens.output_reasoning, tokens.output_image,      requests};
 }
 
 Result<Rounded> round_half_even(Femto exact) {

@@ -1,7 +1,8 @@
 // What one request is charged for, and the exact arithmetic of it.
 //
-// A rate is nano-units per 1,000,000 tokens, so tokens x rate is a whole number of femto-units (1e-15 of a currency unit): the
-// sum of a request is exact, and is rounded once, half to even, to nano-units. Pure.
+// A rate is nano-units per 1,000,000 tokens, so tokens x rate is a whole number of femto-units
+// (1e-15 of a currency unit): the sum of a request is exact, and is rounded once, half to even, to
+// nano-units. Pure.
 #pragma once
 
 #include <array>
@@ -19,9 +20,17 @@ using Femto = ledger::Wide;  // 1e-15 of a currency unit
 
 inline constexpr int64_t kFemtoPerNano = 1'000'000;
 
-// The things that have a price. The first seven are ledger::Buckets in its order, the last is the request itself.
+// The things that have a price. The first seven are ledger::Buckets in its order, the last is the
+// request itself.
 enum class Item : uint8_t {
-  kInput, kCacheRead, kCacheWrite, kInputImage, kOutput, kReasoning, kOutputImage, kRequest,
+  kInput,
+  kCacheRead,
+  kCacheWrite,
+  kInputImage,
+  kOutput,
+  kReasoning,
+  kOutputImage,
+  kRequest,
 };
 inline constexpr size_t kItemCount = 8;
 
@@ -53,10 +62,12 @@ struct Rounded {
 // Half to even. Fails with kTooLarge where the amount does not fit.
 Result<Rounded> round_half_even(Femto exact);
 
-// Sum of quantity x rate. Fails with kInvalid for a negative quantity, kUnsupported for one that is not sold.
+// Sum of quantity x rate. Fails with kInvalid for a negative quantity, kUnsupported for one that is
+// not sold.
 Result<Femto> exact_charge(const Rates& rates, const Quantities& of);
 
-// Decimal digits of `femto` with what is needed of the 15 decimals and at least two: "0.00042", "-1.50".
+// Decimal digits of `femto` with what is needed of the 15 decimals and at least two: "0.00042",
+// "-1.50".
 std::string print_femto(Femto femto);
 
 }  // namespace mill::maas

@@ -12,9 +12,10 @@ namespace {
 
 using Row = std::vector<std::optional<Rates>>;  // [1 + band]
 
-constexpr int64_t kOne = 1'000'000'000;           // 1 in nano-units
-constexpr int64_t kMostPrice = 1'000'000'000 * kOne;  // per million; what rates.cc's sum is proved for
-constexpr int64_t kMostFee = 1'000 * kOne;            // per request, a million of which is the above
+constexpr int64_t kOne = 1'000'000'000;  // 1 in nano-units
+constexpr int64_t kMostPrice =
+    1'000'000'000 * kOne;                   // per million; what rates.cc's sum is proved for
+constexpr int64_t kMostFee = 1'000 * kOne;  // per request, a million of which is the above
 constexpr int64_t kMostFactor = 1'000 * kOne;
 constexpr size_t kMostBands = 32;
 constexpr size_t kMostModels = 10'000;
@@ -24,7 +25,9 @@ tl::unexpected<Error> wrong(const std::string& field, std::string_view what) {
   return fail(Code::kInvalid, fmt::format("{}: {}", field, what), field);
 }
 
-bool given(const RatesDraft& rates) { return rates != RatesDraft{}; }
+bool given(const RatesDraft& rates) {
+  return rates != RatesDraft{};
+}
 
 std::array<const std::string*, kItemCount> by_item(const RatesDraft& rates) {
   return {&rates.input,  &rates.cache_read, &rates.cache_write,  &rates.input_image,
@@ -55,8 +58,8 @@ Result<Rates> parse_rates(const RatesDraft& draft, const std::string& field) {
   return rates;
 }
 
-// A variant with own prices must speak of everything the base speaks of: a forgotten cache price would silently become the
-// dearer input price.
+// A variant with own prices must speak of everything the base speaks of: a forgotten cache price
+// would silently become the dearer input price.
 Status names_all_of(const RatesDraft& base, const RatesDraft& variant, const std::string& field) {
   const auto wanted = by_item(base);
   const auto has = by_item(variant);
@@ -227,8 +230,7 @@ Status VersionBuilder::add_names() {
     MILL_TRY_DO(add(draft_.models[i].id, i, fmt::format("models[{}].id", i)));
   for (size_t i = 0; i < draft_.models.size(); ++i)
     for (size_t j = 0; j < draft_.models[i].aliases.size(); ++j)
-      MILL_TRY_DO(
-          add(draft_.models[i].aliases[j], i, fmt::format("models[{}].aliases[{}]", i, j)));
+      MILL_TRY_DO(add(draft_.models[i].aliases[j], i, fmt::format("models[{}].aliases[{}]", i, j)));
   return {};
 }
 
@@ -241,7 +243,8 @@ Status VersionBuilder::check_fallbacks(const ModelDraft& draft, const std::strin
     const std::string at = fmt::format("{}.fallbacks[{}]", field, i);
     if (draft.fallbacks[i] == draft.id) return wrong(at, "a model is no fallback of itself");
     if (!known(draft.fallbacks[i]))
-      return wrong(at, fmt::format("'{}' is not the id of a model of this book", draft.fallbacks[i]));
+      return wrong(at,
+                   fmt::format("'{}' is not the id of a model of this book", draft.fallbacks[i]));
     const auto first = draft.fallbacks.begin();
     if (std::count(first, first + std::ptrdiff_t(i), draft.fallbacks[i]) > 0)
       return wrong(at, fmt::format("'{}' twice", draft.fallbacks[i]));
@@ -301,8 +304,7 @@ Result<std::vector<Band>> VersionBuilder::bands_of(const PriceDraft& draft,
     if (found == bands_.end())
       return wrong(at, fmt::format("there is no band '{}' in bands", draft.bands[i].band));
     for (const Band& other : used) {
-      if (other.name() == found->name())
-        return wrong(at, fmt::format("'{}' twice", found->name()));
+      if (other.name() == found->name()) return wrong(at, fmt::format("'{}' twice", found->name()));
       if (!(other.zone() == found->zone()))
         return wrong(at, fmt::format("'{}' and '{}' are in different zones; the bands of one price "
                                      "are in one",
@@ -315,8 +317,7 @@ Result<std::vector<Band>> VersionBuilder::bands_of(const PriceDraft& draft,
   return used;
 }
 
-Result<ModelPrice> VersionBuilder::price(const PriceDraft& draft,
-                                                  const std::string& field) const {
+Result<ModelPrice> VersionBuilder::price(const PriceDraft& draft, const std::string& field) const {
   ModelPrice price;
   MILL_TRY(price.bands, bands_of(draft, field));
   price.table.resize(kTierCount * 2 * (price.bands.size() + 1));
@@ -344,7 +345,8 @@ Status VersionBuilder::add_tier(const TierPriceDraft& draft, const std::string& 
   if (tier == Tier::kDefault)
     return wrong(field + ".tier", "the default tier's prices are the ones outside of tiers");
   const bool batch = tier == Tier::kBatch;
-  if (into.at(tier, batch, -1)) return wrong(field + ".tier", fmt::format("'{}' twice", draft.tier));
+  if (into.at(tier, batch, -1))
+    return wrong(field + ".tier", fmt::format("'{}' twice", draft.tier));
   if (draft.factor.empty() == !given(draft.rates))
     return wrong(field, "needs either a factor or prices of its own, not both");
   if (given(draft.rates)) {

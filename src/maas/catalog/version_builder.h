@@ -1,4 +1,5 @@
-// Turns a BookDraft into a PriceVersion, or names the field that is wrong. Used by PriceVersion::check alone.
+// Turns a BookDraft into a PriceVersion, or names the field that is wrong. Used by
+// PriceVersion::check alone.
 #pragma once
 
 #include <string>
@@ -7,8 +8,9 @@
 
 namespace mill::maas {
 
-// A price or factor as written, in 1e-9: at least 0 and at most `most`. Fails with kInvalid for anything that is not plain
-// decimal digits (NaN, inf, signs, exponents, more than nine decimals); `param` is `field`.
+// A price or factor as written, in 1e-9: at least 0 and at most `most`. Fails with kInvalid for
+// anything that is not plain decimal digits (NaN, inf, signs, exponents, more than nine decimals);
+// `param` is `field`.
 Result<int64_t> parse_price(std::string_view text, const std::string& field, int64_t most);
 
 class VersionBuilder {

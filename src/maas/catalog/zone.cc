@@ -10,7 +10,8 @@
 namespace mill::maas {
 namespace {
 
-// What a name of the database may look like. The library opens a file of that name, so a path must not reach it.
+// What a name of the database may look like. The library opens a file of that name, so a path must
+// not reach it.
 bool is_zone_name(std::string_view name) {
   if (name.empty() || name.size() > 64 || name.front() == '/') return false;
   for (const char c : name) {
@@ -47,6 +48,8 @@ Wall Zone::wall(int64_t at_ns) const {
           .second = int32_t((local - day).count())};
 }
 
-const std::string& Zone::name() const { return zone_->name(); }
+const std::string& Zone::name() const {
+  return zone_->name();
+}
 
 }  // namespace mill::maas

@@ -1,7 +1,9 @@
-// A named time zone of the IANA database ("Asia/Shanghai", "UTC"): what a clock on the wall there shows at an instant.
+// A named time zone of the IANA database ("Asia/Shanghai", "UTC"): what a clock on the wall there
+// shows at an instant.
 //
-// Only the direction instant -> wall is offered: it always has one answer, also in the hour that a spring gap skips or an autumn
-// overlap repeats. The rules come from the system's tzdata through Howard Hinnant's date library (ADR 2).
+// Only the direction instant -> wall is offered: it always has one answer, also in the hour that a
+// spring gap skips or an autumn overlap repeats. The rules come from the system's tzdata through
+// Howard Hinnant's date library (ADR 2).
 #pragma once
 
 #include <chrono>
@@ -23,10 +25,12 @@ struct Wall {
   int32_t second = 0;  // of the day, [0, 86400)
 };
 
-// A small value; it points into the process-wide table of zones, which lives as long as the process. Any thread.
+// A small value; it points into the process-wide table of zones, which lives as long as the
+// process. Any thread.
 class Zone {
  public:
-  // Fails with kInvalid for a name that the database does not have; `param` is the field's name as given.
+  // Fails with kInvalid for a name that the database does not have; `param` is the field's name as
+  // given.
   static Result<Zone> find(std::string_view name, std::string_view field);
 
   Wall wall(int64_t at_ns) const;

@@ -112,7 +112,8 @@ struct Permit::State {
     return made;
   }
   void let_go();
-  Result<Bill> book_end(const Counted& counted, const Took& took, ledger::Reason reason, bool charged);
+  Result<Bill> book_end(const Counted& counted, const Took& took, ledger::Reason reason,
+                        bool charged);
 };
 
 Permit::Permit(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -122,10 +123,18 @@ Permit::~Permit() {
   if (state_ && state_->open) state_->let_go();
 }
 
-const ledger::HoldId& Permit::id() const { return state_->id; }
-ledger::Nano Permit::hold() const { return state_->grant.shape.hold; }
-Instant Permit::rank() const { return state_->rank; }
-const RateViews& Permit::rates() const { return state_->rates; }
+const ledger::HoldId& Permit::id() const {
+  return state_->id;
+}
+ledger::Nano Permit::hold() const {
+  return state_->grant.shape.hold;
+}
+Instant Permit::rank() const {
+  return state_->rank;
+}
+const RateViews& Permit::rates() const {
+  return state_->rates;
+}
 
 Task<Status> Permit::held(Instant deadline) {
   return state_->till.book.durable(state_->ticket, deadline);
@@ -138,7 +147,9 @@ void Permit::State::let_go() {
   ledger::Entry voided = entry(ledger::Kind::kVoid);
   voided.reason = ledger::Reason::kRefused;
   if (const auto posted = till.book.post(std::move(voided)); !posted) {
-    log_error("a hold stays open").add("hold", ledger::to_string(id)).add("error", posted.error().message);
+    log_error("a hold stays open")
+        .add("hold", ledger::to_string(id))
+        .add("error", posted.error().message);
   }
   till.admission.undo(grant, at);
   till.fair.end(patron.payer.org, work, 0, at.steady);
@@ -149,9 +160,9 @@ void Permit::progress(int64_t output_tokens, int64_t delivered_bytes) {
   if (output_tokens <= mine.last_tokens) return;
   const Instant at = mine.till.options.monotonic();
   if (at - mine.last_progress < mine.till.options.progress_every) return;
-  const Counted counted =
-      count({.usage = work::Usage{.prompt_tokens = mine.ask.prompt_tokens, .completion_tokens = output_tokens}},
-            mine.ask.prompt_tokens, mine.ask.output_tokens);
+  const Counted counted = count({.usage = work::Usage{.prompt_tokens = mine.ask.prompt_tokens,
+                                                      .completion_tokens = output_tokens}},
+                                mine.ask.prompt_tokens, mine.ask.output_tokens);
   const auto cost = charge(mine.pin, counted.tokens);
   if (!cost) return;
   ledger::Entry entry = mine.entry(ledger::Kind::kProgress);
@@ -168,8 +179,8 @@ void Permit::progress(int64_t output_tokens, int64_t delivered_bytes) {
 
 tl::expected<void, Denial> Permit::extend(int64_t output_tokens) {
   State& mine = *state_;
-  const auto amount =
-      hold_amount(mine.pin, {.prompt_tokens = mine.ask.prompt_tokens, .max_output_tokens = output_tokens});
+  const auto amount = hold_amount(
+      mine.pin, {.prompt_tokens = mine.ask.prompt_tokens, .max_output_tokens = output_tokens});
   if (!amount) {
     return tl::unexpected(Denial{.kind = Denial::Kind::kNoPrice, .error = amount.error()});
   }
@@ -221,10 +232,12 @@ Result<Bill> Permit::settle(const Took& took, Outcome outcome) {
   // Our fault: the client pays for what it was sent, not for what was milled in vain.
   const bool ours = outcome == Outcome::kFault || outcome == Outcome::kDrained;
   Counted counted = count(took, mine.ask.prompt_tokens, mine.ask.output_tokens);
-  if (ours) counted.tokens.output_text = std::min(counted.tokens.output_text, took.delivered_tokens);
+  if (ours)
+    counted.tokens.output_text = std::min(counted.tokens.output_text, took.delivered_tokens);
   if (outcome == Outcome::kFilter) counted.tokens.output_text = 0;
   const bool began = counted.tokens.output_text > 0 || took.delivered_tokens > 0;
-  const bool free = (ours && took.delivered_tokens == 0) || (outcome == Outcome::kDeadline && !began);
+  const bool free =
+      (ours && took.delivered_tokens == 0) || (outcome == Outcome::kDeadline && !began);
   const int64_t actual = counted.tokens.input_uncached + counted.tokens.output_text;
   const std::lock_guard lock(mine.till.mutex);
   const Times at = mine.till.times();
@@ -267,7 +280,8 @@ tl::expected<Permit, Denial> Till::admit(const Patron& patron, const Ask& ask) {
   const auto deny = [](Denial::Kind kind, Error error) {
     return tl::unexpected(Denial{.kind = kind, .error = std::move(error)});
   };
-  auto state = std::unique_ptr<Permit::State>(new Permit::State{.till = core, .patron = patron, .ask = ask});
+  auto state =
+      std::unique_ptr<Permit::State>(new Permit::State{.till = core, .patron = patron, .ask = ask});
   state->id = core.book.new_id();
   const std::lock_guard lock(core.mutex);
   const Times at = core.times();
@@ -282,7 +296,8 @@ tl::expected<Permit, Denial> Till::admit(const Patron& patron, const Ask& ask) {
                                   .accepted_ns = accepted_at(state->id)});
   if (!pin) return deny(Denial::Kind::kNoPrice, std::move(pin).error());
   state->pin = *pin;
-  const auto hold = hold_amount(*pin, {.prompt_tokens = ask.prompt_tokens, .max_output_tokens = ask.output_tokens});
+  const auto hold = hold_amount(
+      *pin, {.prompt_tokens = ask.prompt_tokens, .max_output_tokens = ask.output_tokens});
   if (!hold) return deny(Denial::Kind::kNoPrice, hold.error());
   const Shape shape{.model = ask.model,
                     .prompt_tokens = ask.prompt_tokens,

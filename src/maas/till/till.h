@@ -1,9 +1,10 @@
 // Where a request meets money: one decision before it runs, one booking when it is over.
 //
-// admit() holds one lock over the limits (admission) and the ledger's hold, so both say yes or nothing is taken: however many
-// requests race for the last of a budget or a credit, none gets more than there is. The hold is the most that the request can
-// cost by the prices of the moment it was accepted; what it really took is settled by those same prices, and never more than
-// the hold. Whoever drops a Permit without settling it lets go of the hold (void).
+// admit() holds one lock over the limits (admission) and the ledger's hold, so both say yes or
+// nothing is taken: however many requests race for the last of a budget or a credit, none gets more
+// than there is. The hold is the most that the request can cost by the prices of the moment it was
+// accepted; what it really took is settled by those same prices, and never more than the hold.
+// Whoever drops a Permit without settling it lets go of the hold (void).
 //
 // Who pays what is written in docs/ledger.md; settle() is where it is done. Any thread.
 #pragma once
@@ -36,9 +37,10 @@ struct Patron {
 // What is asked, at most.
 struct Ask {
   std::string model;
-  int64_t prompt_tokens = 0;      // exact; of all prompts
-  int64_t output_tokens = 0;      // of all answers
-  int64_t computed_tokens = 0;    // of the prompt, as far as is known: the mill's work for the fair share
+  int64_t prompt_tokens = 0;  // exact; of all prompts
+  int64_t output_tokens = 0;  // of all answers
+  int64_t computed_tokens =
+      0;  // of the prompt, as far as is known: the mill's work for the fair share
   bool stream = false;
 };
 
@@ -72,7 +74,7 @@ struct Took {
   std::optional<work::Usage> usage;  // none: the worker lost count; then what was delivered counts
   int64_t delivered_tokens = 0;      // of all answers, that the client was sent
   int64_t delivered_bytes = 0;
-  bool length = false;               // it ended at its limit of tokens
+  bool length = false;  // it ended at its limit of tokens
 };
 
 // What a request was charged.
@@ -95,21 +97,22 @@ class Permit {
 
   const ledger::HoldId& id() const;  // the request's ULID
   ledger::Nano hold() const;
-  Instant rank() const;              // its place among all that run: see fair_share.h
-  const RateViews& rates() const;    // after it was admitted
+  Instant rank() const;            // its place among all that run: see fair_share.h
+  const RateViews& rates() const;  // after it was admitted
 
   // Before the first byte of the answer leaves: waits until the hold is durable.
   Task<Status> held(Instant deadline);
 
-  // The answer has so many tokens so far. Now and then what it would cost by now is booked, so that a crash loses at most
-  // that much. Cheap to call for every token.
+  // The answer has so many tokens so far. Now and then what it would cost by now is booked, so that
+  // a crash loses at most that much. Cheap to call for every token.
   void progress(int64_t output_tokens, int64_t delivered_bytes);
 
-  // Room for more output than was asked for: the hold grows. Fails as admit does, and then the answer must end.
+  // Room for more output than was asked for: the hold grows. Fails as admit does, and then the
+  // answer must end.
   tl::expected<void, Denial> extend(int64_t output_tokens);
 
-  // Books the end and gives back what was not used. Fails only when the books have stopped; the hold is then open, and ends
-  // when they are opened again. Requires: not settled yet.
+  // Books the end and gives back what was not used. Fails only when the books have stopped; the
+  // hold is then open, and ends when they are opened again. Requires: not settled yet.
   Result<Bill> settle(const Took& took, Outcome outcome);
   Task<Status> settled(const Bill& bill, Instant deadline);
 
@@ -144,7 +147,8 @@ class Till {
   void set_limits(const Scope& scope, const Limits& limits);
   Limits limits(const Scope& scope) const;
   // A reversal or a correction that was booked elsewhere.
-  void spent(const ledger::Payer& payer, ledger::Currency currency, ledger::Nano amount, int64_t at_ns);
+  void spent(const ledger::Payer& payer, ledger::Currency currency, ledger::Nano amount,
+             int64_t at_ns);
   RateViews rates(const Patron& patron, const std::string& model);
   Admission::Money money(const Scope& scope, ledger::Currency currency);
 

@@ -15,8 +15,10 @@ namespace {
 
 using namespace ledger;
 
-// 2024-10-05, a Saturday noon: outside of every peak. flash costs 0.15 in, 0.003 cached, 0.60 out per million.
-constexpr int64_t kSaturday = int64_t{20'001} * 86'400 * 1'000'000'000 + int64_t{43'200} * 1'000'000'000;
+// 2024-10-05, a Saturday noon: outside of every peak. flash costs 0.15 in, 0.003 cached, 0.60 out
+// per million.
+constexpr int64_t kSaturday =
+    int64_t{20'001} * 86'400 * 1'000'000'000 + int64_t{43'200} * 1'000'000'000;
 
 class TillTest : public testing::Test {
  protected:
@@ -27,12 +29,15 @@ class TillTest : public testing::Test {
     auto opened = open_book(folder / "j", {.unix_ns = [this] { return wall.load(); }});
     MILL_CHECK(opened.has_value());
     book = std::move(*opened);
-    till = std::make_unique<Till>(*book, Till::Options{.progress_every = Duration{},
-                                                       .unix_ns = [this] { return wall.load(); },
-                                                       .monotonic = [this] { return Instant{} + std::chrono::nanoseconds(++ticks); }});
+    till = std::make_unique<Till>(
+        *book, Till::Options{
+                   .progress_every = Duration{},
+                   .unix_ns = [this] { return wall.load(); },
+                   .monotonic = [this] { return Instant{} + std::chrono::nanoseconds(++ticks); }});
     BookDraft draft = book_for_test();
     draft.effective_from = "2024-01-01";
-    MILL_CHECK(till->set_prices(draft, kSaturday - int64_t{400} * 86'400 * 1'000'000'000).has_value());
+    MILL_CHECK(
+        till->set_prices(draft, kSaturday - int64_t{400} * 86'400 * 1'000'000'000).has_value());
   }
   void pay(Nano amount) { MILL_CHECK(book->post(credit(amount)).has_value()); }
   Permit admitted() {
@@ -44,7 +49,9 @@ class TillTest : public testing::Test {
     return {.model = "flash", .prompt_tokens = prompt, .output_tokens = output};
   }
   static Took took(int64_t output, int64_t cached = 0, int64_t prompt = 1000) {
-    return {.usage = work::Usage{.prompt_tokens = prompt, .cached_tokens = cached, .completion_tokens = output},
+    return {.usage =
+                work::Usage{
+                    .prompt_tokens = prompt, .cached_tokens = cached, .completion_tokens = output},
             .delivered_tokens = output};
   }
   Balance balance() const { return book->balance(1, kUsd); }
@@ -152,7 +159,9 @@ TILL(CountsThatCannotBeTrueAreCorrected) {
 TILL(ADroppedPermitLetsGoOfItsHold) {
   pay(kHold);
   till->set_limits({Level::kKey, 3, {}}, {.concurrent_requests = 1});
-  for (int i = 0; i < 100; ++i) { const Permit permit = admitted(); }
+  for (int i = 0; i < 100; ++i) {
+    const Permit permit = admitted();
+  }
   EXPECT_EQ(balance(), (Balance{.credit = kHold}));
   EXPECT_TRUE(book->open_holds().empty());
 }
