@@ -183,9 +183,13 @@ TEST(Book, NothingAcknowledgedIsLostWhenTheProcessIsKilled) {
       }
     }
     close(pipe_ends[1]);
+    // Every second life has booked something before it may be killed, the others perhaps nothing.
+    uint64_t told[2];
+    if (life % 2 == 1 && read(pipe_ends[0], told, sizeof told) == sizeof told) {
+      acknowledged[told[0]] = static_cast<Nano>(told[1]);
+    }
     std::this_thread::sleep_for(die_after);
     kill(child, SIGKILL);
-    uint64_t told[2];
     while (read(pipe_ends[0], told, sizeof told) == sizeof told)
       acknowledged[told[0]] = static_cast<Nano>(told[1]);
     close(pipe_ends[0]);
