@@ -58,7 +58,8 @@ TEST(PriceVersion, BandsOfATierWithPricesOfItsOwn) {
 }
 
 TEST(PriceVersion, LinesAddUpToTheExactSum) {
-  const auto pin = version()->pin({"house", kCredits, Tier::kDefault, false, kOffPeak});
+  const auto of = version();  // the pin points into it
+  const auto pin = of->pin({"house", kCredits, Tier::kDefault, false, kOffPeak});
   const auto bill = charge(*pin, {1, 2, 3, 4, 5, 6, 7});
   ASSERT_TRUE(bill);
   ASSERT_EQ(bill->lines.size(), kItemCount);
@@ -78,7 +79,8 @@ TEST(PriceVersion, WhatIsNotSoldIsRefusedByName) {
   EXPECT_EQ(refused({"flash", kUsd, Tier::kFlex, false, 0}).param, "service_tier");
   EXPECT_EQ(refused({"pro", kUsd, Tier::kDefault, true, 0}).param, "service_tier");
   EXPECT_EQ(refused({"flash", kUsd, Tier(9), false, 0}).code, Code::kUnsupported);
-  const auto pin = version()->pin({"flash", kUsd, Tier::kDefault, false, 0});
+  const auto of = version();  // the pin points into it
+  const auto pin = of->pin({"flash", kUsd, Tier::kDefault, false, 0});
   EXPECT_EQ(charge(*pin, {.output_image = 1}).error().param, "output_image");
   EXPECT_EQ(charge(*pin, {.input_uncached = -1}).error().param, "input");
 }
@@ -136,7 +138,8 @@ TEST(PriceVersion, ModelsAndTheirEnds) {
 }
 
 TEST(PriceVersion, AQuoteExplainsEachLine) {
-  const auto pin = version()->pin({"flash", kUsd, Tier::kDefault, false, kPeak});
+  const auto of = version();  // the pin points into it
+  const auto pin = of->pin({"flash", kUsd, Tier::kDefault, false, kPeak});
   const auto text =
       quote(*pin, kPeak, {.input_uncached = 1000, .input_cache_read = 9001, .output_text = 7});
   ASSERT_TRUE(text);
