@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
+#include <utility>
 
 namespace mill::maas {
 namespace {
@@ -97,12 +98,18 @@ Limits Admission::limits(const Scope& scope) const {
   return found == states_.end() ? Limits{} : found->second.limits;
 }
 
+std::array<Scope, kLevelCount> Admission::scopes_of(const ledger::Payer& payer,
+                                                    const std::string& model) {
+  return {Scope{Level::kKey, payer.key, {}}, Scope{Level::kProjectModel, payer.project, model},
+          Scope{Level::kProject, payer.project, {}}, Scope{Level::kOrganization, payer.org, {}}};
+}
+
 Admission::Chain Admission::chain(const ledger::Payer& payer, const std::string& model) {
+  Chain states{};
+  size_t level = 0;
   // References into an unordered_map stay valid while it grows.
-  return {&states_[{Level::kKey, payer.key, {}}],
-          &states_[{Level::kProjectModel, payer.project, model}],
-          &states_[{Level::kProject, payer.project, {}}],
-          &states_[{Level::kOrganization, payer.org, {}}]};
+  for (Scope& scope : scopes_of(payer, model)) states[level++] = &states_[std::move(scope)];
+  return states;
 }
 
 bool Admission::counts_money(const State& state, const Chain& states) {
@@ -131,8 +138,13 @@ Admission::Spending& Admission::spending(State& state, ledger::Currency currency
     found->day = day_of(unix_ns);
     found->month = month_of(found->day);
   }
-  // A clock that was set back does not open a window again.
+  // A clock that was set back does not open a window again; one that had run ahead by more than a
+  // day and was set right does not keep the window of a day that is yet to come.
   const int64_t day = day_of(unix_ns);
+  if (day < found->day - 1) {
+    found->day = day;
+    found->month = month_of(day);
+  }
   if (day > found->day) {
     found->day = day;
     found->today = 0;
@@ -211,21 +223,24 @@ std::variant<Grant, Refusal> Admission::admit(const ledger::Payer& payer, const 
   for (size_t i = 0; i < kLevelCount; ++i) {
     if (auto refusal = refuse(*states[i], static_cast<Level>(i), shape, now)) return *refusal;
   }
-  for (State* state : states) {
+  Grant grant{.payer = payer, .shape = shape};
+  for (size_t level = 0; level < kLevelCount; ++level) {
+    State& state = *states[level];
     for (size_t i = 0; i < kRateCount; ++i) {
       const auto meter = static_cast<Meter>(i);
-      const std::optional<int64_t> limit = state->limits.of(meter);
-      if (limit) {
-        refilled(*state, meter, *limit, now.steady);
-        state->buckets[i].left -= taken_from(*limit, wanted_of(meter, shape));
-      }
+      const std::optional<int64_t> limit = state.limits.of(meter);
+      if (!limit) continue;
+      const double taken = taken_from(*limit, wanted_of(meter, shape));
+      refilled(state, meter, *limit, now.steady);
+      state.buckets[i].left -= taken;
+      grant.reserved[level][i] = {taken, *limit};
     }
-    ++state->running;
-    if (counts_money(*state, states)) {
-      spending(*state, shape.currency, now.unix_ns).held += shape.hold;
+    ++state.running;
+    if (counts_money(state, states)) {
+      spending(state, shape.currency, now.unix_ns).held += shape.hold;
     }
   }
-  return Grant{payer, shape};
+  return grant;
 }
 
 std::optional<Refusal> Admission::extend(Grant& grant, ledger::Nano by, Times now) {
@@ -255,20 +270,24 @@ void Admission::shrink(Grant& grant, ledger::Nano by, Times now) {
 
 void Admission::give_back(const Grant& grant, const Taken& taken, bool began, Times now) {
   const Chain states = chain(grant.payer, grant.shape.model);
-  for (State* state : states) {
+  for (size_t level = 0; level < kLevelCount; ++level) {
+    State& state = *states[level];
     for (size_t i = 0; i < kRateCount; ++i) {
       const auto meter = static_cast<Meter>(i);
-      const std::optional<int64_t> limit = state->limits.of(meter);
-      Bucket& bucket = state->buckets[i];
-      if (!limit || !bucket.begun) continue;
-      refilled(*state, meter, *limit, now.steady);
-      const double reserved = taken_from(*limit, wanted_of(meter, grant.shape));
+      const std::optional<int64_t> limit = state.limits.of(meter);
+      const Grant::Reserved& was = grant.reserved[level][i];
+      Bucket& bucket = state.buckets[i];
+      if (!limit || !bucket.begun || was.limit == 0) continue;
+      refilled(state, meter, *limit, now.steady);
+      // set() has scaled what was left, and with it what was taken.
+      const double scale = static_cast<double>(*limit) / static_cast<double>(was.limit);
       const double used = began ? static_cast<double>(used_of(meter, taken)) : 0;
-      bucket.left = std::min(bucket.left + reserved - used, static_cast<double>(*limit));
+      bucket.left =
+          std::min(bucket.left + (was.taken - used) * scale, static_cast<double>(*limit));
     }
-    --state->running;
-    if (!counts_money(*state, states)) continue;
-    Spending& money = spending(*state, grant.shape.currency, now.unix_ns);
+    --state.running;
+    if (!counts_money(state, states)) continue;
+    Spending& money = spending(state, grant.shape.currency, now.unix_ns);
     money.held -= grant.shape.hold;
     money.today += taken.charge;
     money.this_month += taken.charge;
@@ -312,12 +331,15 @@ RateViews Admission::view(const ledger::Payer& payer, const std::string& model, 
     };
     if (!scarcest || part(made) < part(*scarcest)) scarcest = made;
   };
-  for (State* state : chain(payer, model)) {
-    consider(*state, Meter::kRequestsPerMinute, views.requests);
-    consider(*state, Meter::kRequestsPerDay, views.requests);
-    consider(*state, Meter::kInputTokensPerMinute, views.tokens);
-    consider(*state, Meter::kUncachedTokensPerMinute, views.tokens);
-    consider(*state, Meter::kOutputTokensPerMinute, views.tokens);
+  for (const Scope& scope : scopes_of(payer, model)) {
+    const auto found = states_.find(scope);
+    if (found == states_.end()) continue;
+    State& state = found->second;
+    consider(state, Meter::kRequestsPerMinute, views.requests);
+    consider(state, Meter::kRequestsPerDay, views.requests);
+    consider(state, Meter::kInputTokensPerMinute, views.tokens);
+    consider(state, Meter::kUncachedTokensPerMinute, views.tokens);
+    consider(state, Meter::kOutputTokensPerMinute, views.tokens);
   }
   return views;
 }

@@ -34,8 +34,13 @@ struct Scope {
 
 // A request that goes ahead: what was taken, to be given back.
 struct Grant {
+  struct Reserved {
+    double taken = 0;
+    int64_t limit = 0;  // of which it was taken; 0: there was none, and nothing was taken
+  };
   ledger::Payer payer;
   Shape shape;
+  std::array<std::array<Reserved, kRateCount>, kLevelCount> reserved{};
 };
 
 class Admission {
@@ -74,7 +79,7 @@ class Admission {
   };
   Money money(const Scope& scope, ledger::Currency currency, int64_t unix_ns);
   int64_t running(const Scope& scope) const;
-  size_t scopes() const { return states_.size(); }
+  size_t scopes() const { return states_.size(); }  // that were used or limited
 
  private:
   // A rate: how much is left of the allowance, as of `at`.
@@ -99,6 +104,8 @@ class Admission {
   };
 
   using Chain = std::array<State*, kLevelCount>;
+  static std::array<Scope, kLevelCount> scopes_of(const ledger::Payer& payer,
+                                                  const std::string& model);
   Chain chain(const ledger::Payer& payer, const std::string& model);
   static bool counts_money(const State& state, const Chain& states);  // all levels but one do
   static double refilled(State& state, Meter meter, int64_t limit, Instant now);

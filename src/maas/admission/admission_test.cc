@@ -5,6 +5,7 @@
 #include <chrono>
 #include <map>
 #include <random>
+#include <string>
 
 namespace mill::maas {
 namespace {
@@ -137,6 +138,35 @@ TEST(Admission, AClockThatIsSetBackOpensNoWindowAgain) {
   admission.finish(std::get<Grant>(decision), {.charge = 100}, at(86'400));
   EXPECT_FALSE(granted(admission.admit(kPayer, shape(), at(0))));
   EXPECT_FALSE(granted(admission.admit(kPayer, shape(), {at(2 * 86'400).steady, kNoon})));
+}
+
+TEST(Admission, AClockThatRanAheadAndWasSetRightDoesNotLockTheBudget) {
+  constexpr double kYear = 365 * 86'400.0;
+  Admission admission;
+  admission.set(kOrg, {.budget_currency = kUsd, .daily_budget = 100});
+  const auto decision = admission.admit(kPayer, shape(), at(kYear));
+  ASSERT_TRUE(granted(decision));
+  admission.finish(std::get<Grant>(decision), {.charge = 100}, at(kYear));
+  EXPECT_FALSE(granted(admission.admit(kPayer, shape(), at(0))));  // opens no window
+  EXPECT_TRUE(granted(admission.admit(kPayer, shape(), at(86'400))));
+  EXPECT_EQ(admission.money(kOrg, kUsd, at(86'400).unix_ns).this_month, 100);
+}
+
+TEST(Admission, ALimitThatIsLoweredWhileARequestRunsLeavesNoDebt) {
+  Admission admission;
+  admission.set(kKey, {.output_tokens_per_minute = 100'000});
+  const auto decision = admission.admit(kPayer, shape(10, 50'000), at(0));
+  ASSERT_TRUE(granted(decision));
+  admission.set(kKey, {.output_tokens_per_minute = 1'000});
+  admission.finish(std::get<Grant>(decision), {.output_tokens = 10'000}, at(0));
+  // A tenth of the allowance was used, and nine tenths are left of the new one.
+  EXPECT_TRUE(granted(admission.admit(kPayer, shape(10, 900), at(0))));
+}
+
+TEST(Admission, LookingAtALimitMakesNoRoomForIt) {
+  Admission admission;
+  for (int i = 0; i < 100; ++i) admission.view(kPayer, "m" + std::to_string(i), at(0));
+  EXPECT_EQ(admission.scopes(), 0u);
 }
 
 TEST(Admission, LoweredLimitsRefuseWhileMoreIsInUse) {

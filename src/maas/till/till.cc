@@ -40,7 +40,8 @@ struct Counted {
   ledger::Buckets tokens;
   std::string note;  // what was wrong with the count; empty: nothing
 };
-Counted count(const Took& took, int64_t prompt_tokens, int64_t most_output) {
+Counted count(const Took& took, const Ask& asked) {
+  const int64_t prompt_tokens = asked.prompt_tokens, most_output = asked.output_tokens;
   Counted made;
   work::Usage usage;
   if (took.usage) {
@@ -56,9 +57,11 @@ Counted count(const Took& took, int64_t prompt_tokens, int64_t most_output) {
                              value, low, high);
     value = right;
   };
-  correct(usage.prompt_tokens, 0, prompt_tokens, "prompt_tokens");
+  // The gateway has counted the prompt and what it sent: less than that cannot be.
+  const int64_t sent = std::clamp<int64_t>(took.delivered_tokens, 0, most_output);
+  correct(usage.prompt_tokens, sent > 0 ? prompt_tokens : 0, prompt_tokens, "prompt_tokens");
   correct(usage.cached_tokens, 0, usage.prompt_tokens, "cached_tokens");
-  correct(usage.completion_tokens, 0, most_output, "completion_tokens");
+  correct(usage.completion_tokens, sent, most_output, "completion_tokens");
   made.tokens.input_uncached = usage.prompt_tokens - usage.cached_tokens;
   made.tokens.input_cache_read = usage.cached_tokens;
   made.tokens.output_text = usage.completion_tokens;
@@ -161,8 +164,9 @@ void Permit::progress(int64_t output_tokens, int64_t delivered_bytes) {
   const Instant at = mine.till.options.monotonic();
   if (at - mine.last_progress < mine.till.options.progress_every) return;
   const Counted counted = count({.usage = work::Usage{.prompt_tokens = mine.ask.prompt_tokens,
+                                                      .cached_tokens = mine.ask.prompt_tokens,
                                                       .completion_tokens = output_tokens}},
-                                mine.ask.prompt_tokens, mine.ask.output_tokens);
+                                mine.ask);
   const auto cost = charge(mine.pin, counted.tokens);
   if (!cost) return;
   ledger::Entry entry = mine.entry(ledger::Kind::kProgress);
@@ -231,7 +235,7 @@ Result<Bill> Permit::settle(const Took& took, Outcome outcome) {
   mine.open = false;
   // Our fault: the client pays for what it was sent, not for what was milled in vain.
   const bool ours = outcome == Outcome::kFault || outcome == Outcome::kDrained;
-  Counted counted = count(took, mine.ask.prompt_tokens, mine.ask.output_tokens);
+  Counted counted = count(took, mine.ask);
   if (ours)
     counted.tokens.output_text = std::min(counted.tokens.output_text, took.delivered_tokens);
   if (outcome == Outcome::kFilter) counted.tokens.output_text = 0;
@@ -299,7 +303,8 @@ tl::expected<Permit, Denial> Till::admit(const Patron& patron, const Ask& ask) {
   const auto hold = hold_amount(
       *pin, {.prompt_tokens = ask.prompt_tokens, .max_output_tokens = ask.output_tokens});
   if (!hold) return deny(Denial::Kind::kNoPrice, hold.error());
-  const Shape shape{.model = ask.model,
+  const std::string model(pin->model);  // an alias is under the limits of what it names
+  const Shape shape{.model = model,
                     .prompt_tokens = ask.prompt_tokens,
                     .output_tokens = ask.output_tokens,
                     .currency = patron.currency,
@@ -309,7 +314,7 @@ tl::expected<Permit, Denial> Till::admit(const Patron& patron, const Ask& ask) {
     return tl::unexpected(Denial{.kind = Denial::Kind::kLimit,
                                  .error = {Code::kOverloaded, refusal->sentence(), ""},
                                  .limit = *refusal,
-                                 .rates = core.admission.view(patron.payer, ask.model, at)});
+                                 .rates = core.admission.view(patron.payer, model, at)});
   }
   state->grant = std::get<Grant>(std::move(decision));
   ledger::Entry entry = state->entry(ledger::Kind::kHold);
@@ -324,7 +329,7 @@ tl::expected<Permit, Denial> Till::admit(const Patron& patron, const Ask& ask) {
   state->ticket = *ticket;
   state->work = std::max<int64_t>(ask.computed_tokens, 1) + ask.output_tokens;
   state->rank = core.fair.begin(patron.payer.org, patron.weight, state->work, at.steady);
-  state->rates = core.admission.view(patron.payer, ask.model, at);
+  state->rates = core.admission.view(patron.payer, model, at);
   state->last_progress = at.steady;
   return Permit(std::move(state));
 }
@@ -338,6 +343,21 @@ Status Till::set_prices(const BookDraft& draft, int64_t at_ns) {
   const std::lock_guard lock(core_->mutex);
   MILL_TRY_DO(core_->prices.add(draft, at_ns));
   return {};
+}
+
+Status Till::withdraw_prices(int64_t number, int64_t at_ns) {
+  const std::lock_guard lock(core_->mutex);
+  return core_->prices.withdraw(number, at_ns);
+}
+
+std::shared_ptr<const PriceVersion> Till::prices(int64_t version) const {
+  const std::lock_guard lock(core_->mutex);
+  return core_->prices.number(version);
+}
+
+std::vector<std::shared_ptr<const PriceVersion>> Till::price_versions() const {
+  const std::lock_guard lock(core_->mutex);
+  return core_->prices.versions();
 }
 
 void Till::set_limits(const Scope& scope, const Limits& limits) {
@@ -358,7 +378,10 @@ void Till::spent(const ledger::Payer& payer, ledger::Currency currency, ledger::
 
 RateViews Till::rates(const Patron& patron, const std::string& model) {
   const std::lock_guard lock(core_->mutex);
-  return core_->admission.view(patron.payer, model, core_->times());
+  const Times at = core_->times();
+  const auto version = core_->prices.at(at.unix_ns);
+  const Model* found = version ? version->find(model) : nullptr;
+  return core_->admission.view(patron.payer, found ? found->id : model, at);
 }
 
 Admission::Money Till::money(const Scope& scope, ledger::Currency currency) {

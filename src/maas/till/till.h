@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "base/result.h"
 #include "base/task.h"
@@ -104,7 +105,9 @@ class Permit {
   Task<Status> held(Instant deadline);
 
   // The answer has so many tokens so far. Now and then what it would cost by now is booked, so that
-  // a crash loses at most that much. Cheap to call for every token.
+  // a crash loses at most what came after. How much of the prompt was cached is known at the end
+  // only: until then the client has the benefit of the doubt, and all of it counts as cached. Cheap
+  // to call for every token.
   void progress(int64_t output_tokens, int64_t delivered_bytes);
 
   // Room for more output than was asked for: the hold grows. Fails as admit does, and then the
@@ -142,8 +145,11 @@ class Till {
 
   // The prices in force; a copy of the pointer may be kept.
   std::shared_ptr<const PriceVersion> prices() const;
+  std::shared_ptr<const PriceVersion> prices(int64_t version) const;  // nullptr: no such version
+  std::vector<std::shared_ptr<const PriceVersion>> price_versions() const;
   // Changes of acts, in the journal's order.
   Status set_prices(const BookDraft& draft, int64_t at_ns);
+  Status withdraw_prices(int64_t number, int64_t at_ns);
   void set_limits(const Scope& scope, const Limits& limits);
   Limits limits(const Scope& scope) const;
   // A reversal or a correction that was booked elsewhere.
