@@ -18,6 +18,7 @@
 #include "gateway/limits.h"
 #include "gateway/metrics.h"
 #include "gateway/model_directory.h"
+#include "maas/office/office.h"
 #include "net/http_server.h"
 #include "net/side_threads.h"
 
@@ -35,6 +36,10 @@ struct Options {
   int side_threads = 1;
   std::shared_ptr<const net::HttpProbe> probe;  // of the server, for /metrics; may be null
   std::string admin_key;  // of /admin; empty: /admin is for programs on this machine alone
+  // Who may ask, and who pays. Null: everybody, and nobody (`serve --open`). It must outlive the
+  // gateway.
+  maas::Office* office = nullptr;
+  bool revoked_streams_end = true;  // a key that is revoked ends what it has running, within 1 s
 };
 
 // Any number of io threads may use it at once. It must outlive the server that calls its handler.

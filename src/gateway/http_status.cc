@@ -37,6 +37,7 @@ net::HttpReply reply_of(const WireError& wire, std::string body, int64_t retry_a
   reply.status = wire.status;
   reply.content_type = "application/json";
   reply.body = std::move(body);
+  if (wire.status == 401) reply.headers.push_back({"WWW-Authenticate", "Bearer"});
   if (wire.status == 503) reply.headers.push_back({"Retry-After", std::to_string(retry_after)});
   return reply;
 }
@@ -57,6 +58,7 @@ WireError wire_error(const Error& error) {
         return {400, "invalid_request_error", "context_length_exceeded"};
       return {413, "invalid_request_error", "request_too_large"};
     case Code::kPermission:
+      if (error.param == "key") return {401, "invalid_request_error", "invalid_api_key"};
       return {403, "permission_error", "forbidden"};
     case Code::kOverloaded:
       return {503, "server_error", "overloaded"};
@@ -73,7 +75,8 @@ WireError wire_error(const Error& error) {
 }
 
 std::string error_body(const Error& error) {
-  return body_of(error.message, wire_error(error), error.param);
+  const WireError wire = wire_error(error);
+  return body_of(error.message, wire, wire.status == 401 ? "" : error.param);
 }
 
 net::HttpReply error_reply(const Error& error, int64_t retry_after) {

@@ -19,7 +19,7 @@ struct WireError {
 
 // The row for an error. The field at fault decides some codes: a kNotFound of "model" is
 // model_not_found, a kTooLarge of a prompt is context_length_exceeded (400, as OpenAI has it) and
-// not 413.
+// not 413, a kPermission of "key" is 401 invalid_api_key and not 403.
 WireError wire_error(const Error& error);
 
 // {"error":{"message":…,"type":…,"param":…,"code":…}}

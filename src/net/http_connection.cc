@@ -368,6 +368,12 @@ void HttpConnection::close() {
   socket_.close(ignored);
 }
 
+std::string HttpConnection::peer_address() const {
+  boost::system::error_code gone;
+  const auto peer = socket_.remote_endpoint(gone);
+  return gone ? std::string() : peer.address().to_string();
+}
+
 bool HttpConnection::from_this_machine() const {
   boost::system::error_code gone;
   const auto peer = socket_.remote_endpoint(gone).address();

@@ -68,6 +68,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void release_body();
   bool client_left() const { return left_; }
   bool from_this_machine() const;
+  std::string peer_address() const;
   void close_after_answer() { keep_alive_ = false; }
   bool will_close() const { return !keep_alive_ || shared_.draining; }
 

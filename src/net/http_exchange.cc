@@ -92,4 +92,8 @@ bool HttpExchange::from_this_machine() const {
   return connection_.from_this_machine();
 }
 
+std::string HttpExchange::peer_address() const {
+  return connection_.peer_address();
+}
+
 }  // namespace mill::net

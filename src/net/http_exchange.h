@@ -55,6 +55,9 @@ class HttpExchange {
   // Whether the connection came over the loopback: from a program, perhaps a proxy, on this
   // machine.
   bool from_this_machine() const;
+  // Of the other end of the connection, as text: the client, or the last proxy before us. "" when
+  // it is gone.
+  std::string peer_address() const;
 
   bool answered() const { return state_ != State::kUnanswered; }
   int status() const { return status_; }  // of the answer; 0 while there is none

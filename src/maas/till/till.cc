@@ -345,6 +345,12 @@ Status Till::set_prices(const BookDraft& draft, int64_t at_ns) {
   return {};
 }
 
+Status Till::check_prices(const BookDraft& draft) const {
+  const std::lock_guard lock(core_->mutex);
+  MILL_TRY_DO(core_->prices.check(draft, core_->options.unix_ns()));
+  return {};
+}
+
 Status Till::withdraw_prices(int64_t number, int64_t at_ns) {
   const std::lock_guard lock(core_->mutex);
   return core_->prices.withdraw(number, at_ns);

@@ -149,6 +149,7 @@ class Till {
   std::vector<std::shared_ptr<const PriceVersion>> price_versions() const;
   // Changes of acts, in the journal's order.
   Status set_prices(const BookDraft& draft, int64_t at_ns);
+  Status check_prices(const BookDraft& draft) const;  // what set_prices would say now
   Status withdraw_prices(int64_t number, int64_t at_ns);
   void set_limits(const Scope& scope, const Limits& limits);
   Limits limits(const Scope& scope) const;
