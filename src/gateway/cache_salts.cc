@@ -7,6 +7,7 @@ namespace mill::gateway {
 std::string_view credentials_of(const net::HttpRequest& request) {
   constexpr std::string_view kScheme = "bearer ";
   std::string_view value = request.header("authorization").value_or(std::string_view());
+  if (value.empty()) return request.header("x-api-key").value_or(std::string_view());
   if (net::equal_ignoring_case(value.substr(0, kScheme.size()), kScheme))
     value.remove_prefix(kScheme.size());
   while (!value.empty() && value.front() == ' ') value.remove_prefix(1);

@@ -27,7 +27,8 @@ class CacheSalts {
 };
 
 // The credentials of a request: what follows "Bearer ", or all of Authorization in another scheme;
-// "" where there are none.
+// the value of x-api-key, as Anthropic's clients send it, where there is no Authorization; "" where
+// there are none.
 std::string_view credentials_of(const net::HttpRequest& request);
 
 }  // namespace mill::gateway

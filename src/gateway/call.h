@@ -20,6 +20,9 @@ struct Prompt {
 struct Call {
   ModelLease model;  // null: `absent` has to be loaded, and nothing else was read
   std::string absent;
+  std::string asked;           // the model's name as the client wrote it: its id or an alias
+  int32_t context_tokens = 0;  // of the model, or less where the price book says so
+  int32_t most_output = 0;     // tokens of one answer, by the price book; 0: what the context leaves
   std::vector<Prompt> prompts;        // one, but for a batch of completions
   int32_t choices = 1;                // answers to each prompt
   work::Sampling sampling;            // of choice 0
@@ -33,6 +36,10 @@ struct Call {
   bool stream = false;
   bool include_usage = false;  // of a stream
 
+  // What one answer to `prompt` may have at most.
+  int32_t room(const Prompt& prompt) const;
+  int64_t prompt_tokens() const;  // of all prompts
+  int64_t output_tokens() const;  // of all answers, at most
   size_t answers() const { return prompts.size() * static_cast<size_t>(choices); }
 };
 

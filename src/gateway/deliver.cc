@@ -31,7 +31,10 @@ class Tracks {
 
   Delta take(size_t choice, const work::Piece& piece) {
     Track& track = tracks_[choice];
-    if (!piece.of_prompt) note_token(track);
+    if (!piece.of_prompt) {
+      note_token(track);
+      heed(at_.booking.milled(++milled_));
+    }
     Delta delta = track.answer.push(piece);
     if (track.answer.stopped() && track.finish_reason.empty()) {
       track.finish_reason = "stop";
@@ -55,6 +58,10 @@ class Tracks {
         track.finish_reason = "length";
         break;
       case work::FinishReason::kCancelled:
+        if (full_) {  // of what could be held; what was milled meanwhile is shown
+          track.finish_reason = "length";
+          break;
+        }
         track.finish_reason = "cancelled";
         if (!at_.http.client_left()) fail_with({Code::kInternal, "the answer was given up", ""});
         return {};
@@ -70,6 +77,32 @@ class Tracks {
     Delta rest = track.answer.finish();
     if (track.answer.stopped()) track.finish_reason = "stop";
     return rest;
+  }
+
+  // Looks at the key while nothing comes.
+  void glance() {
+    if (at_.booking.revoked()) heed(Booking::Word::kRevoked);
+  }
+  int64_t milled() const { return milled_; }
+
+  // How it ended, for the books. `sent`: tokens that have left for the client.
+  maas::Outcome outcome() const {
+    if (at_.http.client_left()) return maas::Outcome::kClientGone;
+    if (!fault_) return maas::Outcome::kDone;
+    if (fault_->code == Code::kDeadline) return maas::Outcome::kDeadline;
+    if (fault_->code == Code::kPermission) return maas::Outcome::kKeyRevoked;
+    return at_.draining ? maas::Outcome::kDrained : maas::Outcome::kFault;
+  }
+  maas::Took took(int64_t sent, int64_t bytes) const {
+    return {.usage = at_.record.usage,
+            .delivered_tokens = sent,
+            .delivered_bytes = bytes,
+            .length = at_.record.finish_reason.find("length") != std::string::npos};
+  }
+
+  void fail_with(Error error) {
+    if (!fault_) fault_ = std::move(error);
+    choices_.cancel_all();
   }
 
   // Into the record: "stop", or "stop,length" where the choices differ.
@@ -116,17 +149,51 @@ class Tracks {
     total.cached_tokens += usage.cached_tokens;
   }
 
-  void fail_with(Error error) {
-    if (!fault_) fault_ = std::move(error);
-    choices_.cancel_all();
+  void heed(Booking::Word word) {
+    if (word == Booking::Word::kRevoked && !fault_)
+      fail_with({Code::kPermission, "the key of this request was revoked", "key"});
+    if (word == Booking::Word::kLength && !full_) {
+      full_ = true;
+      choices_.cancel_all();
+    }
   }
 
   Delivery at_;
   Choices& choices_;
   std::vector<Track> tracks_;
   size_t finished_ = 0;
+  int64_t milled_ = 0;  // tokens of all answers
+  bool full_ = false;   // ended by the books: no more could be held
   std::optional<Error> fault_;
 };
+
+// The next event. Nothing: `deadline` has passed. Looks at the key meanwhile.
+Task<std::optional<ChoiceEvent>> next_event(const Booking& booking, Tracks& tracks,
+                                            Choices& choices, Instant deadline) {
+  for (;;) {
+    const Instant until = booking.glance(deadline);
+    std::optional<ChoiceEvent> next = co_await choices.next(until);
+    if (next || until == deadline) co_return next;
+    tracks.glance();
+  }
+}
+
+// Books the end, and where somebody waits for it, waits for the disk.
+Task<Status> close_books(Delivery at, const Tracks& tracks, int64_t sent, int64_t bytes) {
+  if (!at.booking.booked()) co_return Status();
+  Status status = at.booking.settle(tracks.took(sent, bytes), tracks.outcome());
+  at.record.charge = at.booking.charge();
+  if (status && !at.http.client_left()) status = co_await at.booking.settled();
+  co_return status;
+}
+
+net::HttpReply head_of(Delivery at, std::string content_type) {
+  net::HttpReply reply;
+  reply.content_type = std::move(content_type);
+  reply.headers = api_headers(at.http, at.options.cors_origin);
+  reply.headers.insert(reply.headers.end(), at.headers.begin(), at.headers.end());
+  return reply;
+}
 
 Task<Status> deliver_whole(Delivery at, Choices& choices) {
   Tracks tracks(at, choices);
@@ -138,17 +205,20 @@ Task<Status> deliver_whole(Delivery at, Choices& choices) {
   };
   for (size_t i = 0; i < tracks.count(); ++i) add(i, tracks[i].answer.begin());
   while (!tracks.all_finished()) {
-    const std::optional<ChoiceEvent> next = co_await choices.next(kNever);
+    const std::optional<ChoiceEvent> next =
+        co_await next_event(at.booking, tracks, choices, kNever);
     std::visit([&](const auto& event) { add(next->choice, tracks.take(next->choice, event)); },
                next->event);
   }
   tracks.note_reasons();
+  // A fault lets nothing of a whole answer out; else all of it is about to leave.
+  const Status booked =
+      co_await close_books(at, tracks, tracks.fault() ? 0 : tracks.milled(), 0);
   if (at.http.client_left()) co_return fail(Code::kCancelled, "the client left");
   if (tracks.fault()) co_return fail(*tracks.fault());
   for (size_t i = 0; i < answers.size(); ++i) answers[i].finish_reason = tracks[i].finish_reason;
-  net::HttpReply reply;
-  reply.content_type = "application/json";
-  reply.headers = api_headers(at.http, at.options.cors_origin);
+  if (!booked) co_return booked;
+  net::HttpReply reply = head_of(at, "application/json");
   reply.body = at.format.whole(answers, at.record.usage);
   Status sent = co_await at.http.reply(std::move(reply));
   co_return sent;
@@ -217,9 +287,12 @@ Task<void> read_to_end(EventWriter& writer, Choices& choices) {
 
 Task<Status> deliver_streamed(Delivery at, Choices& choices) {
   EventWriter writer(at, choices);
+  Tracks& tracks = writer.tracks();
   // The head waits for the first event, so that a fault before it still gets its own status.
-  std::optional<ChoiceEvent> next = co_await choices.next(now() + at.options.keepalive);
+  std::optional<ChoiceEvent> next =
+      co_await next_event(at.booking, tracks, choices, now() + at.options.keepalive);
   bool begun = false;
+  int64_t sent_tokens = 0, sent_bytes = 0;
   for (;;) {
     if (!begun) writer.open();
     if (next) {
@@ -228,15 +301,15 @@ Task<Status> deliver_streamed(Delivery at, Choices& choices) {
     } else {
       writer.out() += ": keepalive\n\n";
     }
-    const Tracks& tracks = writer.tracks();
+    if (!begun && !tracks.fault()) {
+      if (Status held = co_await at.booking.held(); !held) tracks.fail_with(held.error());
+    }
     if (!begun && tracks.fault()) {
       co_await read_to_end(writer, choices);
       break;
     }
     if (!begun) {
-      net::HttpReply head;
-      head.content_type = "text/event-stream";
-      head.headers = api_headers(at.http, at.options.cors_origin);
+      net::HttpReply head = head_of(at, "text/event-stream");
       head.headers.push_back({"Cache-Control", "no-cache"});
       head.headers.push_back({"X-Accel-Buffering", "no"});  // a proxy is to pass each token on
       at.http.begin_stream(std::move(head));
@@ -244,14 +317,22 @@ Task<Status> deliver_streamed(Delivery at, Choices& choices) {
     }
     if (tracks.all_finished()) break;
     std::string events = std::exchange(writer.out(), {});
+    const auto bytes = static_cast<int64_t>(events.size());
+    const int64_t tokens = tracks.milled();
     // A failed send has cancelled the choices: they are read to their end for the usage.
-    const Status sent = co_await at.http.send(std::move(events));
-    (void)sent;
-    next = co_await choices.next(now() + at.options.keepalive);
+    if (const Status sent = co_await at.http.send(std::move(events))) {
+      sent_tokens = tokens;
+      at.booking.sent(sent_tokens, sent_bytes += bytes);
+    }
+    next = co_await next_event(at.booking, tracks, choices, now() + at.options.keepalive);
   }
-  writer.tracks().note_reasons();
+  tracks.note_reasons();
+  // What ends well is whole with the bytes that follow.
+  if (!tracks.fault()) sent_tokens = tracks.milled();
+  const Status booked = co_await close_books(at, tracks, sent_tokens, sent_bytes);
   if (at.http.client_left()) co_return fail(Code::kCancelled, "the client left");
-  if (!begun) co_return fail(*writer.tracks().fault());
+  if (!booked && !tracks.fault()) tracks.fail_with(booked.error());
+  if (!begun) co_return fail(*tracks.fault());
   writer.close();
   std::string events = std::exchange(writer.out(), {});
   MILL_CO_TRY_DO(co_await at.http.send(std::move(events)));

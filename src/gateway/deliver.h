@@ -1,10 +1,14 @@
 // From a worker's events to the client: as they come, or whole.
 #pragma once
 
+#include <atomic>
+#include <vector>
+
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
 #include "gateway/answer_format.h"
+#include "gateway/booking.h"
 #include "gateway/call.h"
 #include "gateway/choices.h"
 #include "gateway/metrics.h"
@@ -27,11 +31,14 @@ struct Delivery {
   const DeliveryOptions& options;
   ModelMetrics& metrics;
   RequestRecord& record;
+  Booking& booking;
+  const std::vector<net::Header>& headers;  // of the answer, besides those that every answer has
+  const std::atomic<bool>& draining;
 };
 
 // Reads every choice up to its Finished and answers the client. When the client leaves, the choices
-// are cancelled and still read to their end, so that the usage in `record` is exact. Fails with the
-// worker's fault while nothing has been sent (the caller answers it); a later fault goes out as the
+// are cancelled and still read to their end, so that the usage in `record` is exact. What is booked
+// is held before the first byte leaves and settled before the last. Fails with the worker's fault while nothing has been sent (the caller answers it); a later fault goes out as the
 // last event of the stream. kCancelled: the client left.
 Task<Status> deliver(Delivery at, Choices choices);
 

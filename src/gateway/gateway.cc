@@ -22,6 +22,11 @@ void log_request(const net::HttpExchange& http, const RequestRecord& record, con
       .add("request_id", http.id())
       .add("duration_ms", milliseconds(now() - http.received()));
   if (!record.model.empty()) line.add("model", record.model);
+  if (!record.organization.empty()) line.add("organization", record.organization);
+  if (!record.key.empty()) line.add("key", record.key);
+  if (!record.receipt.empty()) {
+    line.add("receipt", record.receipt).add("charge_nano", record.charge);
+  }
   if (!record.finish_reason.empty()) {
     line.add("prompt_tokens", record.usage.prompt_tokens)
         .add("cached_tokens", record.usage.cached_tokens)
@@ -44,7 +49,7 @@ Task<Status> answer_options(net::HttpExchange& http, std::string allow, std::str
   if (!cors.empty()) {
     reply.headers.push_back({"Access-Control-Allow-Methods", allow});
     reply.headers.push_back(
-        {"Access-Control-Allow-Headers", "authorization, content-type, x-request-id"});
+        {"Access-Control-Allow-Headers", "authorization, content-type, x-request-id, x-api-key, idempotency-key"});
     reply.headers.push_back({"Access-Control-Max-Age", "600"});
   }
   Status sent = co_await http.reply(std::move(reply));

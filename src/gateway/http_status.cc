@@ -83,6 +83,10 @@ net::HttpReply error_reply(const Error& error, int64_t retry_after) {
   return reply_of(wire_error(error), error_body(error), retry_after);
 }
 
+net::HttpReply wire_reply(const WireError& wire, std::string_view message) {
+  return reply_of(wire, body_of(message, wire, ""), 1);
+}
+
 int64_t retry_after(double drain_seconds) {
   constexpr double kDay = 86400;
   if (!(drain_seconds > 1)) return 1;

@@ -26,6 +26,8 @@ WireError wire_error(const Error& error);
 std::string error_body(const Error& error);
 // `retry_after`: the seconds that a 503 asks the client to wait, at least 1.
 net::HttpReply error_reply(const Error& error, int64_t retry_after = 1);
+// The same form for a row of its own.
+net::HttpReply wire_reply(const WireError& wire, std::string_view message);
 // Whole seconds, rounded up, at least 1, from how long a worker says that a new order would wait.
 int64_t retry_after(double drain_seconds);
 // The same form for what the HTTP server refuses on its own.

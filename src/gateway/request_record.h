@@ -18,6 +18,9 @@ struct RequestRecord {
   work::Usage usage;  // of all choices; the prompt once
   std::optional<Instant> first_token;
   Instant last_token{};
+  std::string organization, key;  // external ids of who asked; empty on an open server
+  std::string receipt;            // the request's id in the books
+  int64_t charge = 0;             // in 1e-9 of the organization's currency
   int status = 0;
   int64_t retry_after = 1;  // seconds, of a 503
 };

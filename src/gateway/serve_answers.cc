@@ -1,14 +1,19 @@
 // The two endpoints that make a model write: each a story in five stations.
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <ctime>
 #include <functional>
+#include <optional>
 
 #include "gateway/choices.h"
 #include "gateway/deliver.h"
 #include "gateway/openai/formats.h"
 #include "gateway/openai/parse_chat.h"
 #include "gateway/openai/parse_completion.h"
+#include "gateway/reply_headers.h"
 #include "gateway/stations.h"
+#include "gateway/who.h"
 #include "net/request_id.h"
 
 namespace mill::gateway {
@@ -49,9 +54,54 @@ openai::Envelope envelope(std::string_view prefix, const Options& options) {
           unix_seconds(), options.system_fingerprint};
 }
 
+// What one answer is sold as: the order to the till. kPermission where the key may not ask it.
+Result<Booking::Terms> terms_of(Stations at, maas::Caller caller, const Call& call) {
+  const Status listed = caller.may_infer(call.model->id);
+  if (!listed && (call.asked == call.model->id || !caller.may_infer(call.asked)))
+    return fail(listed.error());
+  return Booking::Terms{.office = at.options.office,
+                        .caller = std::move(caller),
+                        .prompt_tokens = call.prompt_tokens(),
+                        .most_output = call.output_tokens(),
+                        .revoked_ends = at.options.revoked_streams_end};
+}
+
+void note_caller(const maas::Caller& caller, RequestRecord& record) {
+  record.organization = maas::to_string(maas::IdKind::kOrganization, caller.org_id);
+  record.key = maas::to_string(maas::IdKind::kKey, caller.key_id);
+}
+
+Task<Status> refuse(Stations at, net::HttpExchange& http, const maas::Denial& denial) {
+  net::HttpReply reply = denial_reply(denial);
+  auto common = api_headers(http, at.options.delivery.cors_origin);
+  std::move(common.begin(), common.end(), std::back_inserter(reply.headers));
+  const Status sent = co_await http.reply(std::move(reply));
+  (void)sent;
+  co_return fail(denial.error);
+}
+
+// What the client should know of a model that goes away (RFC 9745, RFC 8594).
+void append_deprecation(std::vector<net::Header>& headers, Stations at, const Call& call) {
+  const auto prices = at.catalogue().prices;
+  const maas::Model* sold = prices ? prices->find(call.model->id) : nullptr;
+  if (!sold || !sold->deprecated(unix_nanoseconds())) return;
+  constexpr int64_t kSecond = 1'000'000'000;
+  headers.push_back({"Deprecation", fmt::format("@{}", *sold->deprecated_at_ns / kSecond)});
+  if (!sold->retires_at_ns) return;
+  const auto retires = static_cast<std::time_t>(*sold->retires_at_ns / kSecond);
+  headers.push_back(
+      {"Sunset", fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(retires))});
+}
+
 Task<Status> serve_answers(Stations at, net::HttpExchange& http, RequestRecord& record, Parse parse,
                            Format format_of, std::string_view id_prefix) {
   if (at.draining) co_return fail(Code::kOverloaded, "the server is shutting down: try again");
+  std::optional<maas::Caller> caller;
+  if (at.options.office) {
+    MILL_CO_TRY(caller, identify(*at.options.office, http));
+    note_caller(*caller, record);
+    if (caller->admin) co_return caller->may_infer({});
+  }
   std::string body = http.take_body();
   MILL_CO_TRY(const Call call, co_await read_call(at, std::move(body), parse));
   http.drop_body();
@@ -59,6 +109,21 @@ Task<Status> serve_answers(Stations at, net::HttpExchange& http, RequestRecord& 
   ModelMetrics& metrics = at.metrics.of(*call.model);
   const bool timed = at.options.answer_time > Duration::zero();
   const Instant deadline = timed ? now() + at.options.answer_time : kNever;
+  Booking booking;
+  std::vector<net::Header> headers;
+  if (caller) {
+    MILL_CO_TRY(Booking::Terms terms, terms_of(at, std::move(*caller), call));
+    tl::expected<Booking, maas::Denial> booked =
+        book(std::move(terms), call.model->id, call.stream);
+    if (!booked) {
+      Status refused = co_await refuse(at, http, booked.error());
+      co_return refused;
+    }
+    booking = std::move(*booked);
+    record.receipt = booking.id();
+    headers = booking.headers();
+    append_deprecation(headers, at, call);
+  }
   const work::CacheSalt salt = at.cache_salts.of(http.request(), call.cache_salt);
   std::vector<work::Order> orders = orders_of(call, {http.id(), deadline, salt});
   Result<Choices> taken = Choices::submit(*call.model->worker, std::move(orders));
@@ -68,7 +133,8 @@ Task<Status> serve_answers(Stations at, net::HttpExchange& http, RequestRecord& 
   }
   Choices choices = std::move(*taken);
   const auto format = format_of(call, envelope(id_prefix, at.options));
-  const Delivery delivery{http, call, *format, at.options.delivery, metrics, record};
+  const Delivery delivery{http,   call,    *format, at.options.delivery, metrics,
+                          record, booking, headers, at.draining};
   Status delivered = co_await deliver(delivery, std::move(choices));
   metrics.prompt_tokens += record.usage.prompt_tokens;
   metrics.cached_tokens += record.usage.cached_tokens;

@@ -21,7 +21,13 @@ struct Stations {
   const std::atomic<bool>& draining;
   const CacheSalts& cache_salts;
 
-  openai::Catalogue catalogue() const { return {&models, options.limits}; }
+  openai::Catalogue catalogue() const {
+    if (!options.office) return {.models = &models, .limits = options.limits};
+    return {.models = &models,
+            .limits = options.limits,
+            .prices = options.office->till().prices(),
+            .unix_ns = unix_nanoseconds()};
+  }
 };
 
 // A handler answers through `http`, or fails, and then the error is the answer.

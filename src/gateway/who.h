@@ -9,10 +9,6 @@
 
 namespace mill::gateway {
 
-// The key of a request: `Authorization: Bearer KEY`, or `x-api-key: KEY` as Anthropic's clients
-// send it; "" for none.
-std::string_view key_of(const net::HttpRequest& request);
-
 // kPermission, param "key" (401: none, unknown, revoked, expired) or "ip" (403).
 Result<maas::Caller> identify(const maas::Office& office, const net::HttpExchange& http);
 

@@ -63,16 +63,40 @@ Result<std::vector<std::pair<TokenId, float>>> read_logit_bias(const Fields& fie
   return biases;
 }
 
+// Context and output as the price book sells them, within what the model can do.
+void cap(const maas::Model* sold, Call& call) {
+  call.context_tokens = call.model->context_tokens;
+  if (!sold) return;
+  if (sold->context_tokens > 0 && sold->context_tokens < call.context_tokens)
+    call.context_tokens = static_cast<int32_t>(sold->context_tokens);
+  call.most_output =
+      static_cast<int32_t>(std::min<int64_t>(sold->max_output_tokens, call.context_tokens));
+}
+
 }  // namespace
 
 Status read_model(const Fields& fields, const Catalogue& catalogue, Call& call) {
   MILL_TRY(const auto id, fields.string("model"));
   if (!id || id->empty()) return fail(Code::kInvalid, "'model' must name a model", "model");
-  ModelDirectory::Found found = catalogue.models->find(*id);
-  call.model = std::move(found.lease);
-  if (call.model) return {};
-  if (found.known) {
-    call.absent = *id;
+  call.asked = *id;
+  const maas::Model* sold = catalogue.prices ? catalogue.prices->find(*id) : nullptr;
+  if (sold && sold->retired(catalogue.unix_ns)) {
+    return fail(Code::kNotFound,
+                fmt::format("the model '{}' is retired{}", sold->id,
+                            sold->replacement.empty() ? "" : "; use " + sold->replacement),
+                "model");
+  }
+  std::vector<std::string> names{sold ? sold->id : *id};
+  if (sold) names.insert(names.end(), sold->fallbacks.begin(), sold->fallbacks.end());
+  for (const std::string& name : names) {
+    ModelDirectory::Found found = catalogue.models->find(name);
+    if (!found.lease && !found.known) continue;
+    call.model = std::move(found.lease);
+    if (!call.model) {
+      call.absent = name;
+      return {};
+    }
+    cap(catalogue.prices ? catalogue.prices->find(name) : nullptr, call);
     return {};
   }
   std::string known;
@@ -198,11 +222,17 @@ Status check_length(const Call& call, const RequestLimits& limits, std::string_v
                   std::string(param));
     }
     const int64_t wanted = call.max_tokens.value_or(1);
-    if (length + wanted > call.model->context_tokens) {
+    if (call.most_output > 0 && wanted > call.most_output) {
+      return fail(Code::kInvalid,
+                  fmt::format("max_tokens is {}, and this model answers with {} at most", wanted,
+                              call.most_output),
+                  "max_tokens");
+    }
+    if (length + wanted > call.context_tokens) {
       return fail(Code::kTooLarge,
                   fmt::format("the context of this model is {} tokens, and {} were asked for: {} "
                               "in the prompt and {} for the answer",
-                              call.model->context_tokens, length + wanted, length, wanted),
+                              call.context_tokens, length + wanted, length, wanted),
                   std::string(param));
     }
   }

@@ -2,6 +2,8 @@
 // that are known and not built.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "gateway/call.h"
 #include "gateway/limits.h"
 #include "gateway/openai/fields.h"
+#include "maas/catalog/price_version.h"
 
 namespace mill::gateway::openai {
 
@@ -17,10 +20,14 @@ namespace mill::gateway::openai {
 struct Catalogue {
   ModelDirectory* models;
   RequestLimits limits;
+  std::shared_ptr<const maas::PriceVersion> prices;  // aliases, fallbacks and caps; null: none
+  int64_t unix_ns = 0;                               // for models that retire
 };
 
-// The model that "model" names, into `call`: its lease, or its name when it is known and not
-// loaded. Fails: kInvalid when there is no name, kNotFound (which models there are).
+// The model that "model" names, by id or by an alias of the price book, into `call`: its lease, or
+// its name when it is known and not loaded. Where it is not here, the first of its fallbacks that
+// is. Fails: kInvalid when there is no name, kNotFound (which models there are, or what replaces a
+// retired one).
 Status read_model(const Fields& fields, const Catalogue& catalogue, Call& call);
 
 // temperature, top_p, top_k, min_p, typical_p, penalties, seed (a random one when none is given),

@@ -1,0 +1,330 @@
+// What the gateway does with keys, limits and money, over real connections and a real journal.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <thread>
+
+#include "gateway/shop_for_test.h"
+
+namespace mill::gateway {
+namespace {
+
+using ledger::Balance;
+using ledger::Kind;
+using ledger::Reason;
+
+constexpr const char* kHello =
+    R"({"model":"org/tiny","max_tokens":20,"messages":[{"role":"user","content":"hi"}]})";
+constexpr const char* kStream =
+    R"({"model":"org/tiny","max_tokens":20,"stream":true,"messages":[{"role":"user","content":"hi"}]})";
+
+std::string member(const net::RawResponse& response, const char* name) {
+  boost::system::error_code bad;
+  const auto body = boost::json::parse(response.body, bad);
+  if (bad || !body.is_object() || !body.as_object().contains("error")) return response.body;
+  const auto& value = body.at("error").at(name);
+  return value.is_string() ? std::string(value.as_string()) : boost::json::serialize(value);
+}
+int64_t tokens(const net::RawResponse& response, const char* name) {
+  return boost::json::parse(response.body).at("usage").at(name).to_number<int64_t>();
+}
+
+TEST(Sales, WithoutAKeyNobodyIsLetIn) {
+  ShopForTest shop(says("ok"));
+  for (const std::string& headers :
+       {std::string(), std::string("Authorization: Bearer sk-nonsense\r\n"),
+        ShopForTest::auth(shop.key + "x"), std::string("Authorization: Basic abc\r\n")}) {
+    const auto refused = shop.ask(kHello, headers);
+    EXPECT_EQ(refused.status, 401);
+    EXPECT_EQ(member(refused, "code"), "invalid_api_key");
+    EXPECT_EQ(member(refused, "param"), "null");
+    EXPECT_EQ(refused.header("WWW-Authenticate"), "Bearer");
+    EXPECT_EQ(refused.body.find(shop.key), std::string::npos);
+  }
+  EXPECT_TRUE(shop.mill.worker.orders().empty());
+}
+
+TEST(Sales, AnAdminKeyCannotInfer) {
+  ShopForTest shop(says("ok"));
+  const auto refused = shop.ask(kHello, ShopForTest::auth(shop.admin));
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_TRUE(shop.entries(Kind::kHold).empty());
+}
+
+TEST(Sales, AnAnswerIsHeldAndSettled) {
+  ShopForTest shop(says("a fine answer"));
+  const auto answer = shop.ask(kHello);
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const auto settles = shop.entries(Kind::kSettle);  // durable when the answer is here
+  ASSERT_EQ(settles.size(), 1u);
+  const ledger::Entry& settle = settles[0];
+  EXPECT_EQ(settle.tokens.input_uncached, tokens(answer, "prompt_tokens"));
+  EXPECT_EQ(settle.tokens.output_text, tokens(answer, "completion_tokens"));
+  EXPECT_EQ(settle.amount, settle.tokens.input_uncached + 4 * settle.tokens.output_text);
+  EXPECT_EQ(settle.reason, Reason::kStop);
+  EXPECT_EQ(settle.model, "org/tiny");
+  EXPECT_EQ(ledger::to_string(settle.hold), answer.header("X-Tokenmill-Receipt"));
+  EXPECT_EQ(shop.balance(), (Balance{.credit = 1'000'000 - settle.amount, .charged = settle.amount}));
+  EXPECT_EQ(settle.payer, (ledger::Payer{shop.org, shop.project, shop.key_serial}));
+}
+
+TEST(Sales, AStreamIsSettledBeforeItsLastByte) {
+  ShopForTest shop(says("a fine answer"));
+  const auto answer = shop.ask(kStream);
+  ASSERT_EQ(answer.status, 200);
+  ASSERT_EQ(events_of(answer.body).back(), "[DONE]");
+  const auto settles = shop.entries(Kind::kSettle);
+  ASSERT_EQ(settles.size(), 1u);
+  EXPECT_EQ(settles[0].tokens.output_text, shop.mill.worker.generated());
+  EXPECT_TRUE(settles[0].flags & ledger::kStream);
+  EXPECT_EQ(shop.balance().held, 0);
+}
+
+TEST(Sales, TheKeyOfAnthropicsClientsIsUnderstood) {
+  ShopForTest shop(says("ok"));
+  EXPECT_EQ(shop.ask(kHello, "x-api-key: " + shop.key + "\r\n").status, 200);
+}
+
+TEST(Sales, AnAliasIsItsModel) {
+  ShopForTest shop(says("ok"));
+  const auto answer = shop.ask(
+      R"({"model":"tiny","messages":[{"role":"user","content":"hi"}],"max_tokens":20})");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(shop.entries(Kind::kSettle).at(0).model, "org/tiny");
+}
+
+TEST(Sales, AModelThatIsNotHereFallsBackAndTheOneThatAnswersSetsThePrice) {
+  maas::BookDraft prices = shop_prices();
+  maas::ModelDraft gone{.id = "gone", .fallbacks = {"nowhere", "org/tiny"}};
+  gone.prices = {{.currency = "USD", .rates = {.input = "9", .output = "9"}}};
+  maas::ModelDraft nowhere = gone;
+  nowhere.id = "nowhere";
+  nowhere.fallbacks.clear();
+  prices.models.push_back(gone);
+  prices.models.push_back(nowhere);
+  ShopForTest shop(says("ok"), 1'000'000, {}, prices);
+  const auto answer =
+      shop.ask(R"({"model":"gone","messages":[{"role":"user","content":"hi"}],"max_tokens":20})");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(shop.entries(Kind::kSettle).at(0).model, "org/tiny");
+}
+
+TEST(Sales, ARetiredModelNamesItsReplacementAndADeprecatedOneWarns) {
+  maas::BookDraft prices = shop_prices();
+  prices.models[0].deprecated_at = "2024-01-01";
+  prices.models[0].retires_at = "2199-01-01";
+  prices.models[1].retires_at = "2024-01-01";
+  prices.models[1].replacement = "org/tiny";
+  ShopForTest shop(says("ok"), 1'000'000, {}, prices);
+  const auto warned = shop.ask(kHello);
+  EXPECT_EQ(warned.header("Deprecation"), "@1704067200");
+  EXPECT_EQ(warned.header("Sunset"), "Tue, 01 Jan 2199 00:00:00 GMT");
+  const auto gone =
+      shop.ask(R"({"model":"base","messages":[{"role":"user","content":"hi"}]})");
+  EXPECT_EQ(gone.status, 404);
+  EXPECT_NE(member(gone, "message").find("org/tiny"), std::string::npos);
+}
+
+TEST(Sales, AKeyMayUseTheModelsOfItsListAlone) {
+  ShopForTest shop(says("ok"));
+  const auto [narrow, serial] = shop.new_key(
+      {.project = shop.project, .name = "narrow", .only = {.models = {"base"}}});
+  const auto refused = shop.ask(kHello, ShopForTest::auth(narrow));
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_EQ(member(refused, "param"), "model");
+  const auto [alias, other] = shop.new_key(
+      {.project = shop.project, .name = "alias", .only = {.models = {"tiny"}}});
+  EXPECT_EQ(shop.ask(R"({"model":"tiny","messages":[{"role":"user","content":"hi"}]})",
+                     ShopForTest::auth(alias))
+                .status,
+            200);
+}
+
+TEST(Sales, AKeyOfAnotherNetworkIsForbidden) {
+  ShopForTest shop(says("ok"));
+  const auto [far, serial] = shop.new_key({.project = shop.project,
+                                           .name = "far",
+                                           .only = {.networks = {*maas::parse_cidr("10.0.0.0/8")}}});
+  EXPECT_EQ(shop.ask(kHello, ShopForTest::auth(far)).status, 403);
+  const auto [near, other] = shop.new_key({.project = shop.project,
+                                           .name = "near",
+                                           .only = {.networks = {*maas::parse_cidr("127.0.0.0/8")}}});
+  EXPECT_EQ(shop.ask(kHello, ShopForTest::auth(near)).status, 200);
+}
+
+TEST(Sales, ARateLimitSaysWhichHowFarAndWhenAgain) {
+  ShopForTest shop(says("ok"));
+  shop.must(maas::SetLimit{{.key = shop.key_serial}, "requests_per_minute", 2});
+  const auto first = shop.ask(kHello);
+  EXPECT_EQ(first.status, 200);
+  EXPECT_EQ(first.header("x-ratelimit-limit-requests"), "2");
+  EXPECT_EQ(first.header("x-ratelimit-remaining-requests"), "1");
+  EXPECT_EQ(shop.ask(kHello).status, 200);
+  const auto refused = shop.ask(kHello);
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(member(refused, "code"), "rate_limit_exceeded");
+  EXPECT_NE(member(refused, "message").find("requests_per_minute"), std::string::npos)
+      << refused.body;
+  EXPECT_GT(std::stol(std::string(refused.header("retry-after-ms"))), 0);
+  EXPECT_LE(std::stol(std::string(refused.header("retry-after-ms"))), 30'000);
+  EXPECT_FALSE(refused.header("Retry-After").empty());
+  EXPECT_EQ(refused.header("x-should-retry"), "true");
+  EXPECT_TRUE(std::string(refused.header("x-ratelimit-reset-requests")).ends_with('s'));
+  EXPECT_EQ(shop.entries(Kind::kHold).size(), 2u);
+}
+
+TEST(Sales, WithoutCreditTheAnswerIsInsufficientQuota) {
+  ShopForTest shop(says("ok"), 10);
+  const auto refused = shop.ask(kHello);
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(member(refused, "code"), "insufficient_quota");
+  EXPECT_EQ(refused.header("x-should-retry"), "false");
+  EXPECT_EQ(shop.balance(), (Balance{.credit = 10}));
+}
+
+TEST(Sales, AnExhaustedBudgetIsNotToBeTriedAgain) {
+  ShopForTest shop(says("ok"));
+  shop.must(
+      maas::SetSpendLimit{shop.org, shop.project, ledger::kUsd, maas::Period::kDay, 1});
+  const auto refused = shop.ask(kHello);
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(member(refused, "code"), "insufficient_quota");
+  EXPECT_EQ(refused.header("x-should-retry"), "false");
+}
+
+TEST(Sales, AFaultBeforeTheFirstTokenIsFreeAndALaterOneCostsWhatWasSent) {
+  ShopForTest shop([](const work::Order& order) {
+    Script script;
+    script.say = "a long answer of several words";
+    script.pace = std::chrono::milliseconds(20);
+    script.fault_at = order.prompt.size() % 2 == 0 ? 0 : 4;
+    return script;
+  });
+  for (const char* content : {"a", "ab"}) {
+    const auto answer = shop.ask(
+        R"({"model":"org/tiny","max_tokens":20,"stream":true,"messages":[{"role":"user","content":")" +
+        std::string(content) + R"("}]})");
+    (void)answer;
+  }
+  const auto voids = shop.entries(Kind::kVoid);
+  const auto settles = shop.entries(Kind::kSettle);
+  ASSERT_EQ(voids.size(), 1u);
+  ASSERT_EQ(settles.size(), 1u);
+  EXPECT_EQ(voids[0].reason, Reason::kFaultBeforeFirstToken);
+  EXPECT_EQ(settles[0].reason, Reason::kFaultAfterFirstToken);
+  EXPECT_LE(settles[0].tokens.output_text, 4);
+  EXPECT_GT(settles[0].tokens.output_text, 0);
+}
+
+TEST(Sales, WhoLeavesPaysForWhatWasMilled) {
+  ShopForTest shop([](const work::Order&) {
+    Script script;
+    script.say = "word ";
+    script.forever = true;
+    script.pace = std::chrono::milliseconds(2);
+    return script;
+  });
+  {
+    net::RawClient connection = shop.mill.client();
+    connection.send(MillForTest::request(
+        "POST", "/v1/chat/completions",
+        R"({"model":"org/tiny","max_tokens":400,"stream":true,"messages":[{"role":"user","content":"hi"}]})",
+        ShopForTest::auth(shop.key)));
+    ASSERT_TRUE(connection.receive_until("\"content\":\"w"));
+  }
+  ASSERT_TRUE(shop.mill.worker.wait_for_cancels(1));
+  shop.balance_at_rest();
+  const auto settles = shop.entries(Kind::kSettle);
+  ASSERT_EQ(settles.size(), 1u);
+  EXPECT_EQ(settles[0].reason, Reason::kClientGone);
+  EXPECT_EQ(settles[0].tokens.output_text, shop.mill.worker.generated());
+}
+
+TEST(Sales, ARevokedKeyEndsItsStreamsWithinASecond) {
+  ShopForTest shop([](const work::Order&) {
+    Script script;
+    script.say = "some words";
+    script.hold_at = 1;  // and then it is silent
+    return script;
+  });
+  net::RawClient connection = shop.mill.client();
+  connection.send(MillForTest::request("POST", "/v1/chat/completions", kStream,
+                                       ShopForTest::auth(shop.key)));
+  ASSERT_TRUE(connection.receive_until("data:"));
+  const Instant before = now();
+  shop.must(maas::RevokeKey{shop.key_serial});
+  ASSERT_TRUE(connection.receive_until("revoked"));
+  EXPECT_LT(now() - before, std::chrono::seconds(1));
+  shop.balance_at_rest();
+  EXPECT_EQ(shop.entries(Kind::kSettle).at(0).reason, Reason::kKeyRevoked);
+  EXPECT_EQ(shop.ask(kHello).status, 401);
+}
+
+TEST(Sales, ALongAnswerGrowsItsHoldOrEndsWithLength) {
+  MillForTest::Setup setup;
+  setup.context_tokens = 20'000;
+  // Room for the first hold and one doubling, not for two.
+  ShopForTest shop(
+      [](const work::Order&) {
+        Script script;
+        script.say = "word ";
+        script.forever = true;
+        return script;
+      },
+      4 * 12'000, setup);
+  const auto answer = shop.ask(
+      R"({"model":"org/tiny","max_tokens":16384,"messages":[{"role":"user","content":"hi"}]})");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(boost::json::parse(answer.body).at("choices").at(0).at("finish_reason"), "length");
+  const auto settle = shop.entries(Kind::kSettle).at(0);
+  EXPECT_EQ(settle.reason, Reason::kLength);
+  EXPECT_LE(settle.tokens.output_text, 8192);
+  EXPECT_GE(settle.tokens.output_text, 8000);
+  EXPECT_EQ(shop.entries(Kind::kExtend).size(), 1u);
+  EXPECT_GE(shop.balance().available(), 0);
+}
+
+TEST(Sales, TheWorkersCountersAndTheLedgerAgree) {
+  ShopForTest shop([](const work::Order& order) {
+    Script script;
+    script.say = std::string(1 + order.prompt.size() % 17, 'x');
+    script.usage.cached_tokens = static_cast<int64_t>(order.prompt.size() / 2);
+    return script;
+  });
+  std::vector<std::jthread> clients;
+  for (int c = 0; c < 8; ++c) {
+    clients.emplace_back([&, c] {
+      for (int i = 0; i < 20; ++i) {
+        const std::string body =
+            R"({"model":"org/tiny","n":2,"max_tokens":20,"stream":)" +
+            std::string(i % 2 == 0 ? "true" : "false") +
+            R"(,"messages":[{"role":"user","content":")" + std::string(1 + (i * c) % 31, 'y') +
+            R"("}]})";
+        EXPECT_EQ(shop.ask(body).status, 200);
+      }
+    });
+  }
+  clients.clear();
+  int64_t output = 0, charged = 0;
+  for (const ledger::Entry& settle : shop.entries(Kind::kSettle)) {
+    output += settle.tokens.output_text;
+    charged += settle.amount;
+    EXPECT_GT(settle.tokens.input_cache_read, 0);
+  }
+  EXPECT_EQ(output, shop.mill.worker.generated());
+  EXPECT_EQ(shop.balance().charged, charged);
+  EXPECT_EQ(shop.balance().held, 0);
+  EXPECT_TRUE(shop.office->book().audit().has_value());
+}
+
+TEST(Sales, ModelsWithoutAPriceAreNotSold) {
+  maas::BookDraft prices = shop_prices();
+  prices.models.erase(prices.models.begin());
+  ShopForTest shop(says("ok"), 1'000'000, {}, prices);
+  const auto refused = shop.ask(kHello);
+  EXPECT_EQ(refused.status, 404);
+  EXPECT_EQ(member(refused, "code"), "model_not_found");
+}
+
+}  // namespace
+}  // namespace mill::gateway
