@@ -3,6 +3,7 @@
 Standard library only.
 """
 
+import builtins
 import contextlib
 import http.client
 import json
@@ -125,11 +126,11 @@ def wait_until_ready(process, port_file, limit):
 
 
 @contextlib.contextmanager
-def serve(binary, model, *flags, log=None, limit=60):
-    """A server of its own on a free port; ended by SIGTERM, after which it must exit 0."""
+def serve(binary, model, *flags, log=None, limit=60, open=True):
+    """A server of its own on a free port, without keys unless it is not `open`; ended by SIGTERM, after which it must exit 0."""
     with tempfile.TemporaryDirectory() as folder:
         port_file = pathlib.Path(folder) / "port"
-        with open(log or pathlib.Path(folder) / "log", "wb") as sink:
+        with builtins.open(log or pathlib.Path(folder) / "log", "wb") as sink:
             process = subprocess.Popen(
                 [
                     binary,
@@ -142,6 +143,7 @@ def serve(binary, model, *flags, log=None, limit=60):
                     "0",
                     "--port-file",
                     port_file,
+                    *(["--open"] if open else []),
                     *flags,
                 ],
                 stdout=sink,

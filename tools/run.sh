@@ -8,7 +8,7 @@ model=${MODEL:-smollm2-135m}
 port=${PORT:-8080}
 
 "$mill" models pull "$model"
-"$mill" serve --model "$model" --host 127.0.0.1 --port "$port" &
+"$mill" serve --open --model "$model" --host 127.0.0.1 --port "$port" &
 server=$!
 trap 'kill -TERM $server 2>/dev/null && wait $server || true' EXIT
 trap 'exit 0' INT TERM
@@ -20,7 +20,7 @@ for _ in $(seq 1 600); do
 done
 cat <<EOF
 
-tokenmill serves $model on http://127.0.0.1:$port   (Ctrl-C ends it)
+tokenmill serves $model on http://127.0.0.1:$port, without keys, to this machine   (Ctrl-C ends it)
 
   curl -N http://127.0.0.1:$port/v1/chat/completions -H 'Content-Type: application/json' \\
     -d '{"model": "$model", "stream": true, "messages": [{"role": "user", "content": "What is a mill?"}]}'

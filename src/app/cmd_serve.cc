@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -22,6 +23,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/gateway.h"
+#include "ledger/sqlite_journal.h"
+#include "maas/office/office.h"
 #include "net/http_server.h"
 
 namespace mill::app {
@@ -64,6 +67,7 @@ gateway::Options gateway_options(const Settings& settings, const Mill& mill,
                                  std::shared_ptr<const net::HttpProbe> probe) {
   gateway::Options options{.version = "tokenmill " + version_number(), .probe = std::move(probe)};
   options.admin_key = settings.text("admin-key");
+  options.revoked_streams_end = settings.text("revoked-streams") == "end";
   options.limits.json_depth = static_cast<int>(settings.integer("json-depth"));
   options.limits.prompt_tokens = static_cast<int32_t>(settings.integer("max-prompt-tokens"));
   options.delivery.keepalive = settings.duration("keepalive");
@@ -111,6 +115,35 @@ ShelfOptions shelf_options(const Settings& settings) {
           .plan_of = [&settings](const gateway::ModelWish& wish) {
             return model_plan_of(wish, settings, "");
           }};
+}
+
+// An open server is for this machine: nobody else may come in without a key.
+Status check_open(const Settings& settings) {
+  const std::string& host = settings.text("host");
+  if (!settings.on("open") || host == "localhost" || host == "::1" || host.starts_with("127."))
+    return {};
+  return fail(Code::kInvalid,
+              fmt::format("an open server listens on this machine alone, not on {}: leave out "
+                          "--open, and give keys to those who may use it",
+                          host),
+              "open");
+}
+
+// Null: the server is open. The first key is shown here and nowhere else.
+Result<std::unique_ptr<maas::Office>> open_office(const Settings& settings) {
+  if (settings.on("open")) return std::unique_ptr<maas::Office>();
+  const std::filesystem::path file = settings.path("ledger");
+  std::error_code ignored;  // opening tells
+  std::filesystem::create_directories(file.parent_path(), ignored);
+  MILL_TRY(auto journal, ledger::open_sqlite_journal(file));
+  log_info("ledger").add("journal", journal->where());
+  MILL_TRY(std::unique_ptr<maas::Office> office, maas::Office::open(std::move(journal), {}));
+  MILL_TRY(const auto key, office->first_key(now() + std::chrono::seconds(30)));
+  if (key) {
+    fmt::print("The operator's admin key, shown this once:\n\n  {}\n\n", key->secret);
+    std::fflush(stdout);
+  }
+  return office;
 }
 
 // The bar of the model that is being loaded, on a terminal.
@@ -173,6 +206,7 @@ Status serve(const Settings& settings) {
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
   MILL_TRY_DO(check_cors_origin(settings.text("cors-origin")));
+  MILL_TRY_DO(check_open(settings));
   const int64_t open_files = raise_open_file_limit();
   const std::string too_few = open_file_warning(open_files, settings.integer("max-connections"));
   if (!too_few.empty()) log_warn("open_files").add("limit", open_files).add("warning", too_few);
@@ -181,7 +215,10 @@ Status serve(const Settings& settings) {
   const auto probe = std::make_shared<net::HttpProbe>();
   MountLoader loader(settings, mill);
   ModelShelf shelf(std::move(plans), loader, shelf_options(settings));
-  gateway::Gateway door(shelf, gateway_options(settings, mill, probe));
+  MILL_TRY(const std::unique_ptr<maas::Office> office, open_office(settings));
+  gateway::Options options = gateway_options(settings, mill, probe);
+  options.office = office.get();
+  gateway::Gateway door(shelf, std::move(options));
   // Made last, as its handlers use all that stands above it; and before the loading, so that a
   // taken port is told at once. While models are loaded it answers, and /ready says 503.
   MILL_TRY(const std::unique_ptr<net::HttpServer> server,

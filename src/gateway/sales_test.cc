@@ -317,6 +317,38 @@ TEST(Sales, TheWorkersCountersAndTheLedgerAgree) {
   EXPECT_TRUE(shop.office->book().audit().has_value());
 }
 
+net::RawResponse get(const ShopForTest& shop, const std::string& path, const std::string& secret) {
+  net::RawClient connection = shop.mill.client();
+  connection.send(MillForTest::request("GET", path, "", ShopForTest::auth(secret)));
+  return connection.response();
+}
+
+TEST(Sales, ModelsAreListedWithTheirPricesToThoseWhoMayUseThem) {
+  ShopForTest shop(says("ok"));
+  EXPECT_EQ(shop.mill.get("/v1/models").status, 401);
+  const auto list = boost::json::parse(get(shop, "/v1/models", shop.key).body).at("data");
+  ASSERT_EQ(list.as_array().size(), 2u);
+  const auto& pricing = list.at(0).at("pricing");
+  EXPECT_EQ(pricing.at("prompt"), "0.000000001");
+  EXPECT_EQ(pricing.at("input_cache_read"), "0.0000000005");
+  EXPECT_EQ(pricing.at("completion"), "0.000000004");
+  EXPECT_EQ(pricing.at("currency"), "USD");
+  const auto [narrow, serial] = shop.new_key(
+      {.project = shop.project, .name = "narrow", .only = {.models = {"base"}}});
+  const auto few = boost::json::parse(get(shop, "/v1/models", narrow).body).at("data");
+  ASSERT_EQ(few.as_array().size(), 1u);
+  EXPECT_EQ(few.at(0).at("id"), "base");
+  EXPECT_EQ(get(shop, "/v1/models/tiny", shop.key).status, 200);
+  EXPECT_EQ(get(shop, "/v1/models/org%2Ftiny", narrow).status, 404);
+}
+
+TEST(Sales, TheModelsOfTheMillAreTheOperatorsAlone) {
+  ShopForTest shop(says("ok"));
+  EXPECT_EQ(shop.mill.get("/admin/models").status, 401);
+  EXPECT_EQ(get(shop, "/admin/models", shop.key).status, 403);
+  EXPECT_EQ(get(shop, "/admin/models", shop.admin).status, 404);  // these models are fixed
+}
+
 TEST(Sales, ModelsWithoutAPriceAreNotSold) {
   maas::BookDraft prices = shop_prices();
   prices.models.erase(prices.models.begin());

@@ -10,14 +10,25 @@
 #include "gateway/percent.h"
 #include "gateway/reply_headers.h"
 #include "gateway/stations.h"
+#include "gateway/who.h"
 
 namespace mill::gateway {
 namespace {
 
 namespace json = boost::json;
 
+// Where keys are asked, the operator's; and the one of --admin-key everywhere.
+Status check_operator(Stations at, const net::HttpExchange& http) {
+  const std::string& key = at.options.admin_key;
+  if (!at.options.office) return check_admin(http.request(), http.from_this_machine(), key);
+  if (!key.empty() && check_admin(http.request(), false, key)) return {};
+  MILL_TRY(const maas::Caller caller, identify(*at.options.office, http));
+  if (caller.admin && caller.payer.org == 0) return {};
+  return fail(Code::kPermission, "/admin is for the operator's admin key", "scope");
+}
+
 Result<ModelAdmin*> admin_of(Stations at, const net::HttpExchange& http) {
-  MILL_TRY_DO(check_admin(http.request(), http.from_this_machine(), at.options.admin_key));
+  MILL_TRY_DO(check_operator(at, http));
   if (ModelAdmin* admin = at.models.admin()) return admin;
   return fail(Code::kNotFound, "the models of this server are fixed");
 }

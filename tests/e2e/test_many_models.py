@@ -66,7 +66,7 @@ def serve(model, flags, log):
     with tempfile.TemporaryDirectory() as folder, open(log, "wb") as sink:
         port_file = pathlib.Path(folder) / "port"
         process = subprocess.Popen(
-            [BINARY, "serve", "--port", "0", "--port-file", port_file, *flags],
+            [BINARY, "serve", "--open", "--port", "0", "--port-file", port_file, *flags],
             stdout=sink,
             stderr=sink,
         )
@@ -312,7 +312,7 @@ def a_wrong_file_of_models_is_told_by_line():
         ]:
             file.write_text(text)
             done = subprocess.run(
-                [BINARY, "serve", "--models", file, "--port", "0"], capture_output=True, text=True
+                [BINARY, "serve", "--open", "--models", file, "--port", "0"], capture_output=True, text=True
             )
             need(done.returncode == 2, f"{text!r}: exit {done.returncode}: {done.stderr}")
             need(place in done.stderr, f"{text!r}: {done.stderr!r}")
@@ -322,7 +322,7 @@ def a_wrong_file_of_models_is_told_by_line():
 def a_signal_ends_it_while_it_loads():
     for delay in (0.02, 0.1, 0.2):
         process = subprocess.Popen(
-            [BINARY, "serve", "--model", GEMMA, "--port", "0"],
+            [BINARY, "serve", "--open", "--model", GEMMA, "--port", "0"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
