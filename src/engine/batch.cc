@@ -57,6 +57,7 @@ void Batch::take(work::Order order, work::TokenSink sink, Instant now) {
                                 .score_prompt = scores,
                                 .deadline = order.deadline,
                                 .priority = order.priority,
+                                .yield = order.yield,
                                 .salt = order.cache_salt},
                                now);
   MILL_CHECK(id.has_value());

@@ -148,6 +148,7 @@ work::Load Engine::load() const {
   std::lock_guard lock(mutex_);
   work::Load load = load_;
   load.waiting = in_flight_ - load.running;
+  load.places = places_;
   const bool waits = load.waiting > 0 || load.running >= max_running_;
   if (waits) load.drain_seconds = drain_.seconds_for(load.waiting + 1, owed_);
   return load;

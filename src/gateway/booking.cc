@@ -44,6 +44,23 @@ Booking::Booking(Terms terms, maas::Permit permit, int64_t output_held)
 std::string Booking::id() const {
   return state_ ? ledger::to_string(state_->permit.id()) : std::string();
 }
+int32_t Booking::level() const {
+  if (!state_) return 0;
+  switch (state_->terms.caller.tier) {
+    case maas::Tier::kPriority:
+      return 1;
+    case maas::Tier::kFlex:
+      return -3;
+    case maas::Tier::kBatch:
+      return -30;
+    case maas::Tier::kDefault:
+      break;
+  }
+  return 0;
+}
+Duration Booking::yield() const {
+  return state_ ? std::max(state_->permit.rank() - now(), Duration::zero()) : Duration::zero();
+}
 ledger::Nano Booking::charge() const {
   return state_ ? state_->bill.charge : 0;
 }
@@ -127,14 +144,16 @@ Task<Status> Booking::settled() {
 }
 
 tl::expected<Booking, maas::Denial> book(Booking::Terms terms, const std::string& model,
-                                         bool stream) {
+                                         bool stream, const work::Load& line) {
   const int64_t first = std::min(terms.most_output, Booking::kFirstHold);
   auto permit = terms.office->till().admit(maas::Office::patron(terms.caller),
                                            {.model = model,
                                             .prompt_tokens = terms.prompt_tokens,
                                             .output_tokens = first,
                                             .computed_tokens = terms.prompt_tokens,
-                                            .stream = stream});
+                                            .stream = stream,
+                                            .in_line = line.running + line.waiting,
+                                            .places = line.places});
   if (!permit) return tl::unexpected(std::move(permit).error());
   return Booking(std::move(terms), std::move(*permit), first);
 }
@@ -150,10 +169,17 @@ void append_rate_headers(std::vector<net::Header>& headers, const maas::RateView
   add(rates.tokens, "tokens");
 }
 
-net::HttpReply denial_reply(const maas::Denial& denial) {
+net::HttpReply denial_reply(const maas::Denial& denial, double drain_seconds) {
   using Kind = maas::Denial::Kind;
   if (denial.kind == Kind::kNoPrice) return error_reply(denial.error);
   if (denial.kind == Kind::kBooks) return error_reply(books_error(denial.error));
+  if (denial.kind == Kind::kBusy) {
+    net::HttpReply reply =
+        wire_reply({429, "requests", "rate_limit_exceeded"}, denial.error.message);
+    reply.headers.push_back({"Retry-After", std::to_string(retry_after(drain_seconds))});
+    reply.headers.push_back({"x-should-retry", "true"});
+    return reply;
+  }
   const bool quota = denial.kind == Kind::kCredit || denial.limit->exhausted;
   WireError wire{429, "requests", "rate_limit_exceeded"};
   if (quota) {

@@ -15,6 +15,7 @@
 #include "base/task.h"
 #include "maas/office/office.h"
 #include "net/http.h"
+#include "work/worker.h"
 
 namespace mill::gateway {
 
@@ -38,6 +39,9 @@ class Booking {
   Booking& operator=(Booking&&) noexcept = default;
 
   bool booked() const { return state_ != nullptr; }
+  // How long the answer is to yield to those who have had less of the mill.
+  Duration yield() const;
+  int32_t level() const;  // of its tier: work::Order::priority
   std::string id() const;       // the request's ULID in the books; "" when nothing is booked
   ledger::Nano charge() const;  // after settle()
   // x-ratelimit-* and the request's id in the books.
@@ -70,10 +74,10 @@ class Booking {
 
 // Asks the till. Fails with its Denial.
 tl::expected<Booking, maas::Denial> book(Booking::Terms terms, const std::string& model,
-                                         bool stream);
+                                         bool stream, const work::Load& line);
 
 // 429 with what ran out and when again, 503, or the error's own status.
-net::HttpReply denial_reply(const maas::Denial& denial);
+net::HttpReply denial_reply(const maas::Denial& denial, double drain_seconds);
 // x-ratelimit-limit-requests, … as OpenAI's.
 void append_rate_headers(std::vector<net::Header>& headers, const maas::RateViews& rates);
 

@@ -2,6 +2,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 #include <functional>
 #include <optional>
@@ -71,13 +72,23 @@ void note_caller(const maas::Caller& caller, RequestRecord& record) {
   record.key = maas::to_string(maas::IdKind::kKey, caller.key_id);
 }
 
-Task<Status> refuse(Stations at, net::HttpExchange& http, const maas::Denial& denial) {
-  net::HttpReply reply = denial_reply(denial);
+Task<Status> refuse(Stations at, net::HttpExchange& http, const maas::Denial& denial,
+                    double drain_seconds) {
+  net::HttpReply reply = denial_reply(denial, drain_seconds);
   auto common = api_headers(http, at.options.delivery.cors_origin);
   std::move(common.begin(), common.end(), std::back_inserter(reply.headers));
   const Status sent = co_await http.reply(std::move(reply));
   (void)sent;
   co_return fail(denial.error);
+}
+
+// Its place in the line. Among tenants a client's own priority may only put it further back: what
+// goes ahead of others is a matter of shares and tiers.
+void give_way(std::vector<work::Order>& orders, const Booking& booking) {
+  for (work::Order& order : orders) {
+    order.yield = booking.yield();
+    order.priority = std::min(order.priority, 0) + booking.level();
+  }
 }
 
 // What the client should know of a model that goes away (RFC 9745, RFC 8594).
@@ -114,9 +125,10 @@ Task<Status> serve_answers(Stations at, net::HttpExchange& http, RequestRecord& 
   if (caller) {
     MILL_CO_TRY(Booking::Terms terms, terms_of(at, std::move(*caller), call));
     tl::expected<Booking, maas::Denial> booked =
-        book(std::move(terms), call.model->id, call.stream);
+        book(std::move(terms), call.model->id, call.stream, call.model->worker->load());
     if (!booked) {
-      Status refused = co_await refuse(at, http, booked.error());
+      const double drain_seconds = call.model->worker->load().drain_seconds;
+      Status refused = co_await refuse(at, http, booked.error(), drain_seconds);
       co_return refused;
     }
     booking = std::move(*booked);
@@ -126,6 +138,7 @@ Task<Status> serve_answers(Stations at, net::HttpExchange& http, RequestRecord& 
   }
   const work::CacheSalt salt = at.cache_salts.of(http.request(), call.cache_salt);
   std::vector<work::Order> orders = orders_of(call, {http.id(), deadline, salt});
+  if (booking.booked()) give_way(orders, booking);
   Result<Choices> taken = Choices::submit(*call.model->worker, std::move(orders));
   if (!taken) {
     record.retry_after = retry_after(call.model->worker->load().drain_seconds);

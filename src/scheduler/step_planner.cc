@@ -62,7 +62,8 @@ Result<SequenceId> StepPlanner::add(NewSequence call, Instant now) {
   s.generates = call.max_tokens > 0;
   s.arrival = arrivals_++;
   s.arrived = now;
-  s.rank = now - std::clamp<int64_t>(call.priority, -kLevels, kLevels) * limits_.priority_worth;
+  s.rank = now - std::clamp<int64_t>(call.priority, -kLevels, kLevels) * limits_.priority_worth +
+           std::clamp(call.yield, Duration::zero(), work::kLongestYield);
   s.deadline = call.deadline;
   s.state = Sequence::State::kWaiting;
   waiting_.insert(place_of(id));

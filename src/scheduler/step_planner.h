@@ -2,7 +2,8 @@
 // decode phases; a sequence that is one token behind is what the field calls decoding.
 //
 // All sequences stand in one line. Its order never changes: by rank, which is the time of arrival
-// less `priority_worth` per level of priority, then by arrival. So a higher priority goes first,
+// less `priority_worth` per level of priority and plus what it yields, then by arrival. So a higher
+// priority goes first, one who has had more than its share lets those of the next minutes go first,
 // equals go first come first served, and nobody is overtaken for ever: whoever comes later with a
 // priority that is d levels higher goes ahead only within d * priority_worth of one's arrival.
 // Some run (own blocks), the others wait. What every test holds the planner to:
@@ -83,6 +84,7 @@ struct NewSequence {
   bool score_prompt = false;    // logits are wanted for every token of the prompt
   Instant deadline = kNever;
   int32_t priority = 0;
+  Duration yield{};  // 0 … work::kLongestYield; what is beyond counts as its end
   work::CacheSalt salt;
 };
 

@@ -221,6 +221,22 @@ TEST(StepPlanner, ALevelOfPriorityIsWorthSoMuchWaitingAndNoMore) {
   EXPECT_EQ(in_line(planner).back(), bottom);
 }
 
+TEST(StepPlanner, WhoYieldsLetsThoseOfTheNextMinutesGoFirst) {
+  StepPlanner planner({.blocks = 8});
+  const auto add = [&](Duration yield, Instant now) {
+    return planner.add({.prompt = {1, 2, 3}, .max_tokens = 1, .yield = yield}, now).value();
+  };
+  using std::chrono::seconds;
+  const SequenceId flood = add(seconds(5), kStart);
+  const SequenceId before = add({}, kStart + seconds(4));
+  const SequenceId behind = add({}, kStart + seconds(6));
+  const SequenceId negative = add(seconds(-100), kStart + seconds(7));
+  const SequenceId most = add(std::chrono::hours(100), kStart);
+  const SequenceId later = add({}, kStart + work::kLongestYield + seconds(1));
+  EXPECT_EQ(in_line(planner),
+            (std::vector<SequenceId>{before, flood, behind, negative, most, later}));
+}
+
 TEST(StepPlanner, AHigherPriorityTakesThePlaceOfTheLast) {
   StepPlanner planner({.blocks = 12, .block_tokens = 4, .max_running = 2, .logit_rows = 2});
   const SequenceId a = add_with(planner, 0, kStart, 9);

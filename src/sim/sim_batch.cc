@@ -51,7 +51,9 @@ void SimBatch::take(Prepared prepared, work::TokenSink sink) {
     end(answer, FinishReason::kLength);
     return;
   }
-  const auto place = [](const Answer& of) { return Place{of.what.order.priority, of.number}; };
+  const auto place = [](const Answer& of) {
+    return Place{of.what.order.priority, of.what.rank, of.number};
+  };
   const auto before =
       std::upper_bound(waiting_.begin(), waiting_.end(), place(answer),
                        [&](const Place& here, const Answer& other) { return here < place(other); });

@@ -35,6 +35,7 @@ struct BatchLimits {
 struct Prepared {
   Prepared(work::Order of, bool prefix_cache);
   work::Order order;
+  Instant rank{};  // among those of one priority, before their number
   int64_t prompt_tokens = 0;
   uint64_t digest = 0;
   std::vector<uint64_t> blocks;
@@ -77,10 +78,11 @@ class SimBatch {
   };
   struct Place {
     int32_t priority;
+    Instant rank;
     int64_t number;
     friend bool operator<(const Place& a, const Place& b) {
-      return std::tuple(-int64_t{a.priority}, a.number) <
-             std::tuple(-int64_t{b.priority}, b.number);
+      return std::tuple(-int64_t{a.priority}, a.rank, a.number) <
+             std::tuple(-int64_t{b.priority}, b.rank, b.number);
     }
   };
   using Line = std::vector<Answer>;

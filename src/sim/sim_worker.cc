@@ -85,6 +85,10 @@ Result<work::TokenStream> SimWorker::submit(work::Order order) {
   MILL_TRY_DO(check(order));
   const size_t scored = order.score_prompt ? order.prompt.size() : 0;
   Prepared prepared(std::move(order), options_.limits.prefix_cache);
+  if (!at_once_) {
+    prepared.rank =
+        now() + std::clamp(prepared.order.yield, Duration::zero(), work::kLongestYield);
+  }
   auto [sink, stream] =
       work::make_token_stream(scored + static_cast<size_t>(prepared.order.max_tokens));
   bool closed = false;
@@ -120,6 +124,7 @@ work::Load SimWorker::load() const {
   std::lock_guard lock(mutex_);
   work::Load load = at_once_ ? batch_.load() : load_;
   load.waiting = in_flight_ - load.running;
+  load.places = places_;
   const bool waits = load.waiting > 0 || load.running >= options_.limits.max_running;
   if (waits) {
     const double each = seconds_per_answer_ > 0 ? seconds_per_answer_ : 1.0;

@@ -1,6 +1,7 @@
 // What a worker is asked for: token ids in, and how to choose the ids that come out.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -36,6 +37,8 @@ struct CacheSalt {
   friend bool operator==(const CacheSalt&, const CacheSalt&) = default;
 };
 
+inline constexpr Duration kLongestYield = std::chrono::minutes(10);
+
 struct Order {
   RequestId id;
   std::vector<TokenId> prompt;  // not empty
@@ -45,6 +48,7 @@ struct Order {
   bool score_prompt = false;         // first deliver one Piece per prompt token, with its logprob given those before it
   Instant deadline = kNever;         // past it the answer ends with kDeadline
   int32_t priority = 0;              // higher goes first; equal ones in order of arrival
+  Duration yield{};                  // goes behind those who arrive up to so much later (fair shares), at most kLongestYield
   CacheSalt cache_salt;              // of the tenant
   bool speculate = true;             // tokens may be guessed and verified; the answer is the same with and without
 };

@@ -13,6 +13,7 @@ namespace mill::work {
 struct Load {
   int64_t running = 0;            // sequences in the batch
   int64_t waiting = 0;            // accepted, not started
+  int64_t places = 0;             // of running and waiting together
   int64_t kv_blocks_total = 0;
   int64_t kv_blocks_free = 0;
   int64_t kv_bytes_total = 0;

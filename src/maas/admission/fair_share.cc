@@ -53,6 +53,14 @@ void FairShare::end(uint64_t tenant, int64_t tokens, int64_t actual, Instant now
   mine.next += from_seconds(static_cast<double>(actual - tokens) / rate_ * stretch(mine));
 }
 
+bool FairShare::crowds(uint64_t tenant, double weight, int64_t places) const {
+  const auto found = tenants_.find(tenant);
+  if (found == tenants_.end()) return false;
+  const double others = weights_ - found->second.weight;
+  const double part = static_cast<double>(places) * weight / (others + weight);
+  return static_cast<double>(found->second.open + 1) > std::max(part, 1.0);
+}
+
 void FairShare::learn(int64_t actual, Instant now) {
   spell_tokens_ += static_cast<double>(std::max<int64_t>(actual, 0));
   const double seconds = to_seconds(now - spell_begin_);

@@ -36,6 +36,10 @@ class FairShare {
   // is forgotten: it is no longer in anybody's way.
   void end(uint64_t tenant, int64_t tokens, int64_t actual, Instant now);
 
+  // Whether `tenant` has, with one more, more requests here than its part of `places` by weight: who
+  // is to be turned away when the places run short. A tenant may always have one.
+  bool crowds(uint64_t tenant, double weight, int64_t places) const;
+
   double tokens_per_second() const { return rate_; }
   size_t active() const { return tenants_.size(); }  // tenants with a request
 

@@ -42,6 +42,18 @@ TEST(FairShare, WeightsDivideTheMill) {
   EXPECT_EQ(fair.begin(1, 3, 100, kStart), heavy + std::chrono::nanoseconds(1'333'333'333));
 }
 
+TEST(FairShare, WhoHasMoreThanItsPlacesCrowds) {
+  FairShare fair;
+  EXPECT_FALSE(fair.crowds(1, 1, 0));
+  for (int i = 0; i < 8; ++i) fair.begin(1, 1, 10, kStart);
+  EXPECT_FALSE(fair.crowds(1, 1, 9));  // alone, it may have all
+  EXPECT_TRUE(fair.crowds(1, 1, 8));
+  fair.begin(2, 3, 10, kStart);
+  EXPECT_TRUE(fair.crowds(1, 1, 12));    // three of twelve are its part
+  EXPECT_FALSE(fair.crowds(2, 3, 12));   // nine of twelve
+  EXPECT_FALSE(fair.crowds(3, 1, 12));   // one may always be
+}
+
 TEST(FairShare, WhatWasNotUsedComesBack) {
   FairShare fair({.tokens_per_second = 100});
   fair.begin(1, 1, 1000, kStart);

@@ -309,6 +309,12 @@ tl::expected<Permit, Denial> Till::admit(const Patron& patron, const Ask& ask) {
                     .output_tokens = ask.output_tokens,
                     .currency = patron.currency,
                     .hold = *hold};
+  const bool short_of_places = ask.places > 0 && 4 * ask.in_line >= 3 * ask.places;
+  if (short_of_places && core.fair.crowds(patron.payer.org, patron.weight, ask.places)) {
+    return deny(Denial::Kind::kBusy,
+                {Code::kOverloaded,
+                 "the line is nearly full, and this organization has more of it than its share", ""});
+  }
   auto decision = core.admission.admit(patron.payer, shape, at);
   if (auto* refusal = std::get_if<Refusal>(&decision)) {
     return tl::unexpected(Denial{.kind = Denial::Kind::kLimit,

@@ -43,6 +43,9 @@ struct Ask {
   int64_t computed_tokens =
       0;  // of the prompt, as far as is known: the mill's work for the fair share
   bool stream = false;
+  // The worker's line: who has more of it than its share is turned away from three quarters on, so
+  // that a flood leaves room for others. 0 places: not known.
+  int64_t in_line = 0, places = 0;
 };
 
 // Why not.
@@ -50,6 +53,7 @@ struct Denial {
   enum class Kind : uint8_t {
     kLimit,    // a limit or a budget: `limit` says which
     kCredit,   // not enough credit for the hold
+    kBusy,     // the line is nearly full, and this tenant has more of it than its share
     kNoPrice,  // the model isn't sold to this patron (currency, tier)
     kBooks,    // the ledger takes nothing at present
   };

@@ -202,6 +202,24 @@ TILL(AnAliasIsUnderTheLimitsOfItsModel) {
   EXPECT_EQ(till->rates(patron, "flash-latest").requests->remaining, 0);
 }
 
+TILL(AFloodIsTurnedAwayWhileOthersGetIn) {
+  pay(100 * kHold);
+  ASSERT_TRUE(book->post(credit(100 * kHold, 7)).has_value());
+  Patron quiet = patron;
+  quiet.payer.org = 7;
+  std::vector<Permit> flood;
+  Ask ask = ask_of();
+  ask.places = 8;
+  for (int i = 0; i < 6; ++i) {
+    ask.in_line = i;
+    flood.push_back(std::move(till->admit(patron, ask).value()));
+  }
+  ask.in_line = 6;
+  const Permit other = std::move(till->admit(quiet, ask).value());
+  EXPECT_EQ(till->admit(patron, ask).error().kind, Denial::Kind::kBusy);
+  EXPECT_TRUE(till->admit(quiet, ask).has_value());
+}
+
 TILL(ModelsWithoutAPriceAreNotSold) {
   pay(kHold);
   Ask unknown = ask_of();
