@@ -171,7 +171,8 @@ struct RevokeKey {
   uint64_t key = 0;
   MILL_FIELDS(RevokeKey, key);
 };
-// A number for maas/admission, opaque here. Nothing: the limit is taken away.
+// A number for maas/admission, which knows the names and what they count; here they are opaque, and
+// whoever makes the act has asked it. Nothing: the limit is taken away.
 struct SetLimit {
   LimitScope scope;
   std::string limit;
@@ -180,7 +181,7 @@ struct SetLimit {
 };
 struct SetSpendLimit {
   uint64_t org = 0, project = 0;  // project 0: of the organization
-  ledger::Currency currency;
+  ledger::Currency currency;      // the organization's
   Period period{};
   std::optional<ledger::Nano> amount;  // nothing: taken away
   MILL_FIELDS(SetSpendLimit, org, project, currency, period, amount);
@@ -194,7 +195,7 @@ struct SetSpendAlert {
   std::string notify;
   MILL_FIELDS(SetSpendAlert, org, project, currency, period, amount, notify);
 };
-// Bytes of maas/catalog, opaque here.
+// Bytes of maas/catalog's draft_codec.h.
 struct SetPriceBook {
   std::string book;
   MILL_FIELDS(SetPriceBook, book);

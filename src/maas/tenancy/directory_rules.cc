@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "maas/catalog/draft_codec.h"
 #include "maas/tenancy/directory.h"
 #include "maas/tenancy/text_rules.h"
 
@@ -242,6 +243,9 @@ struct DirectoryRules {
     if (org == 0) return bad("organization", "is missing");
     MILL_TRY_DO(chain(org, project, 0));
     if (!ledger::is_valid(currency)) return bad("currency", "must be 3 to 8 upper-case letters");
+    // Nothing is ever charged in another one: the limit would never hold, the alert never ring.
+    if (const ledger::Currency own = d.organization(org)->currency; currency != own)
+      return bad("currency", fmt::format("must be the organization's, {}", ledger::to_string(own)));
     if (period > Period::kMonth) return bad("period", "is unknown");
     return {};
   }
@@ -275,6 +279,10 @@ struct DirectoryRules {
     if (a.book.empty()) return bad("book", "is empty");
     if (a.book.size() > kMaxPriceBook)
       return fail(Code::kTooLarge, "book has more than 1 MiB", "book");
+    // Whether the prices in it can be is catalog's to say, to whoever asks before this act.
+    const Result<BookDraft> draft = decode_book(a.book);
+    if (!draft) return bad("book", fmt::format("cannot be read: {}", draft.error().message));
+    if (encode(*draft) != a.book) return bad("book", "is not in its canonical form");
     return {};
   }
   Status operator()(const WithdrawPriceBook& a) const {

@@ -58,6 +58,7 @@ struct Keyring::Core {
                                  "applied: {}",
                                  entry.seq, done.error().message),
                      done.error().param};
+      revision.fetch_add(1, std::memory_order_release);  // streams that run must ask, too
       applied.notify_all();
       return fail(*broken);
     }

@@ -53,7 +53,8 @@ class Keyring {
   // applied: what it said may have been a revocation.
   Result<Caller> identify(std::string_view bearer, std::string_view peer_ip) const;
   Status standing(uint64_t key) const;
-  // Grows with every act: a stream that runs asks standing() when it has changed.
+  // Grows with every act, also with one that cannot be applied: a stream that runs asks standing()
+  // when it has changed.
   uint64_t revision() const;
 
   // Journals an act and waits, for an fsync, until it is in effect; for a thread that may wait.

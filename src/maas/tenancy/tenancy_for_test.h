@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <array>
 #include <cstdlib>
@@ -25,13 +26,31 @@ inline std::array<uint8_t, 32> bytes_of(uint64_t number) {
   for (uint8_t& byte : out) byte = static_cast<uint8_t>(random());
   return out;
 }
-inline ExternalId id_of(uint64_t number) { return make_id(bytes_of(number)); }
+inline ExternalId id_of(uint64_t number) {
+  return make_id(bytes_of(number));
+}
 
-// MILL_TEST_SEED in the environment plays a failed run again.
+// MILL_TEST_SEED in the environment plays a failed run again, MILL_TEST_STEPS=n makes a random life
+// n times as long.
 inline uint64_t test_seed() {
   const char* given = std::getenv("MILL_TEST_SEED");
   return given ? std::strtoull(given, nullptr, 10) : std::random_device{}();
 }
+inline uint64_t test_times() {
+  const char* given = std::getenv("MILL_TEST_STEPS");
+  return given ? std::strtoull(given, nullptr, 10) : 1;
+}
+
+// What was allocated and not freed, large blocks too. A sanitizer's allocator does not say.
+inline size_t heap_bytes() {
+  const auto all = mallinfo2();
+  return all.uordblks + all.hblkhd;
+}
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kHeapIsCounted = false;
+#else
+inline constexpr bool kHeapIsCounted = true;
+#endif
 
 inline CreateKey key_act(uint64_t number, uint64_t project = 1, std::string name = "k") {
   const Secret secret = mint_secret(KeyKind::kProject, bytes_of(number + 1'000'000));
@@ -74,8 +93,9 @@ struct World {
     must(d, CreateOrganization{id_of(1), "Ada", "USD"_currency});
     must(d, CreateOrganization{id_of(2), "Bob", "CNY"_currency});
     must(d, CreateProject{.id = id_of(11), .org = 1, .name = "one"});
-    must(d, CreateProject{
-                .id = id_of(12), .org = 1, .name = "two", .tier = Tier::kFlex, .weight_milli = 500});
+    must(d,
+         CreateProject{
+             .id = id_of(12), .org = 1, .name = "two", .tier = Tier::kFlex, .weight_milli = 500});
     must(d, CreateProject{.id = id_of(13), .org = 2, .name = "three"});
     must(d, AddUser{id_of(21), 1, "ada@example.com", "Ada", Role::kOwner});
     must(d, CreateServiceAccount{id_of(31), 1, "robot"});
