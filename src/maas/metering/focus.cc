@@ -56,20 +56,20 @@ std::string_view category(LineKind kind) {
 }
 
 std::string describe(const Line& line) {
-  const std::string of = line.model.empty() ? std::string() : " of " + line.model;
+  const std::string of = line.model.empty() ? std::string() : line.model + ": ";
   switch (line.kind) {
     case LineKind::kItem:
-      return fmt::format("{}{}", title(line.item), of);
+      return of + std::string(title(line.item));
     case LineKind::kRounding:
-      return "Rounding of requests to a billionth of the currency" + of;
+      return of + "rounding of requests to a billionth of the currency";
     case LineKind::kCapped:
-      return "Not charged: above what was held for the request" + of;
+      return of + "not charged since it is above what was held for the request";
     case LineKind::kOther:
-      return "Charge that the price book does not explain" + of;
+      return of + "charge that the price book does not explain";
     case LineKind::kReversal:
-      return "Given back" + of;
+      return of + "given back";
     case LineKind::kLateReversal:
-      return "Given back, of an earlier month" + of;
+      return of + "given back of what an earlier month charged";
   }
   return {};
 }

@@ -28,13 +28,14 @@ std::string print_count(ledger::Wide count) {
 }
 
 std::string print_grouped(ledger::Wide count) {
-  std::string digits = print_count(count);
+  const std::string digits = print_count(count);
   const size_t first = digits.starts_with('-') ? 1 : 0;
-  for (size_t at = digits.size(); at > first + 3;) {
-    at -= 3;
-    digits.insert(at, ",");
+  std::string grouped;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    if (i > first && (digits.size() - i) % 3 == 0) grouped += ',';
+    grouped += digits[i];
   }
-  return digits;
+  return grouped;
 }
 
 std::string tier_name(uint8_t tier) {
