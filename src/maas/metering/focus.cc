@@ -11,14 +11,18 @@
 namespace mill::maas {
 namespace {
 
+// Sorted, ours last. CommitmentDiscountStatus is always null (there are no commitments to sell):
+// rules about ConsumedQuantity refer to it.
 constexpr std::string_view kColumns =
     "BilledCost,BillingAccountId,BillingAccountName,BillingCurrency,BillingPeriodEnd,"
     "BillingPeriodStart,ChargeCategory,ChargeClass,ChargeDescription,ChargeFrequency,"
-    "ChargePeriodEnd,ChargePeriodStart,ConsumedQuantity,ConsumedUnit,ContractedCost,"
-    "ContractedUnitPrice,EffectiveCost,InvoiceId,InvoiceIssuerName,ListCost,ListUnitPrice,"
-    "PricingCategory,PricingQuantity,PricingUnit,ProviderName,PublisherName,ServiceCategory,"
-    "ServiceName,ServiceSubcategory,SkuId,SkuMeter,SkuPriceDetails,SkuPriceId,SubAccountId,"
-    "SubAccountName,x_ApiKeyId,x_Model,x_ServiceTier,x_Batch,x_PriceBand,x_PriceVersion";
+    "ChargePeriodEnd,ChargePeriodStart,CommitmentDiscountStatus,ConsumedQuantity,ConsumedUnit,"
+    "ContractedCost,ContractedUnitPrice,EffectiveCost,InvoiceId,InvoiceIssuerName,ListCost,"
+    "ListUnitPrice,PricingCategory,PricingCurrency,PricingCurrencyContractedUnitPrice,"
+    "PricingCurrencyEffectiveCost,PricingCurrencyListUnitPrice,PricingQuantity,PricingUnit,"
+    "ProviderName,PublisherName,ServiceCategory,ServiceName,ServiceSubcategory,SkuId,SkuMeter,"
+    "SkuPriceDetails,SkuPriceId,SubAccountId,SubAccountName,x_ApiKeyId,x_Model,x_ServiceTier,"
+    "x_Batch,x_PriceBand,x_PriceVersion";
 
 // What a row says about prices; all empty where no rate applies.
 struct Priced {
@@ -30,10 +34,11 @@ Priced priced(const Line& line) {
   const bool request = line.item == Item::kRequest;
   constexpr Femto kFemtoPerMillionth = 1'000'000'000;
   const std::string sku = fmt::format("{}/{}", line.model, name(line.item));
-  return {.consumed = print_count(line.quantity),
+  // Decimals in the eyes of readers that guess types: never a column of integers.
+  const std::string count = print_count(line.quantity) + ".0";
+  return {.consumed = count,
           .consumed_unit = request ? "Requests" : "Tokens",
-          .quantity = request ? print_count(line.quantity)
-                              : print_femto(line.quantity * kFemtoPerMillionth),
+          .quantity = request ? count : print_femto(line.quantity * kFemtoPerMillionth),
           .unit = request ? "Requests" : "1000000 Tokens",
           .unit_price = print_rate(line.item, line.rate),
           .sku = sku,
@@ -86,10 +91,11 @@ const std::string& name_or_id(const Named& named) {
 
 void put_costs(CsvWriter& csv, const Priced& how, const std::string& cost, const File& file,
                const FocusProvider& provider) {
-  csv.plain(how.consumed).plain(how.consumed_unit);
+  csv.null().plain(how.consumed).plain(how.consumed_unit);
   csv.plain(cost).plain(how.unit_price).plain(cost);
   csv.text(file.invoice).text(provider.invoice_issuer);
   csv.plain(cost).plain(how.unit_price).plain(how.unit_price.empty() ? "" : "Standard");
+  csv.plain(file.currency).plain(how.unit_price).plain(cost).plain(how.unit_price);
   csv.plain(how.quantity).plain(how.unit);
 }
 

@@ -163,7 +163,7 @@ Prices prices_for_test() {
 
 Named NamesForTest::organization(uint64_t serial) const {
   if (serial == 1)
-    return {"org-AAAAAAAAAAAAAAAAAAAAAAAA", "Müller & Söhne <script>alert(1)</script>"};
+    return {"org-AAAAAAAAAAAAAAAAAAAAAAAA", "Mueller & Sons <script>alert(1)</script>"};
   return {"org-" + std::to_string(serial), ""};
 }
 
