@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <charconv>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <random>
 
 #include "maas/catalog/civil_time.h"
 
@@ -129,6 +131,11 @@ std::vector<std::string> split_for_test(std::string_view line, char at) {
       cells.back() += c;
   }
   return cells;
+}
+
+uint64_t seed_for_test() {
+  const char* given = std::getenv("MILL_TEST_SEED");
+  return given ? std::strtoull(given, nullptr, 10) : std::random_device{}();
 }
 
 std::string metering_file(const std::string& name) {

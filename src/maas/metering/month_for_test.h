@@ -22,6 +22,9 @@ std::vector<ledger::Entry> month_for_test();
 Prices prices_for_test();
 std::string metering_file(const std::string& name);  // in testdata/metering
 
+// Of random tests: MILL_TEST_SEED, or another one each time.
+uint64_t seed_for_test();
+
 // Names that try to break what they are printed in.
 class NamesForTest : public Names {
  public:
