@@ -35,9 +35,8 @@ void Booking::Drop::operator()(State* state) const {
 }
 
 Booking::Booking(Terms terms, maas::Permit permit, int64_t output_held)
-    : state_(new State{.terms = std::move(terms),
-                       .permit = std::move(permit),
-                       .output_held = output_held}) {
+    : state_(new State{
+          .terms = std::move(terms), .permit = std::move(permit), .output_held = output_held}) {
   state_->keys_seen = state_->terms.office->keyring().revision();
 }
 
@@ -70,8 +69,8 @@ std::vector<net::Header> Booking::headers() const {
   if (!state_) return headers;
   headers.push_back({"X-Tokenmill-Receipt", id()});
   if (!state_->terms.caller.org_id.empty()) {
-    headers.push_back({"OpenAI-Organization", maas::to_string(maas::IdKind::kOrganization,
-                                                              state_->terms.caller.org_id)});
+    headers.push_back({"OpenAI-Organization",
+                       maas::to_string(maas::IdKind::kOrganization, state_->terms.caller.org_id)});
   }
   append_rate_headers(headers, state_->permit.rates());
   return headers;
@@ -124,9 +123,7 @@ Status Booking::settle(const maas::Took& took, maas::Outcome outcome) {
   MILL_CHECK(state_);
   Result<maas::Bill> bill = state_->permit.settle(took, outcome);
   if (!bill) {
-    log_error("a charge was not booked")
-        .add("receipt", id())
-        .add("error", bill.error().message);
+    log_error("a charge was not booked").add("receipt", id()).add("error", bill.error().message);
     return fail(books_error(bill.error()));
   }
   if (bill->corrected) {

@@ -1,8 +1,8 @@
 // The books' side of one answer: its hold is on the disk before the first byte leaves, its charge
 // before the last.
 //
-// A default one books nothing: the server is open, and answers are free (`serve --open`). Belongs to
-// one request, on its strand. Dropped unsettled, it lets go of the hold.
+// A default one books nothing: the server is open, and answers are free (`serve --open`). Belongs
+// to one request, on its strand. Dropped unsettled, it lets go of the hold.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ class Booking {
   };
   // What of a long answer is held at first; the hold doubles as the answer grows.
   static constexpr int64_t kFirstHold = 4096;
-  static constexpr Duration kPatience = std::chrono::seconds(10);  // for the disk
+  static constexpr Duration kPatience = std::chrono::seconds(10);      // for the disk
   static constexpr Duration kGlance = std::chrono::milliseconds(500);  // at the key, while silent
 
   Booking() = default;
@@ -41,7 +41,7 @@ class Booking {
   bool booked() const { return state_ != nullptr; }
   // How long the answer is to yield to those who have had less of the mill.
   Duration yield() const;
-  int32_t level() const;  // of its tier: work::Order::priority
+  int32_t level() const;        // of its tier: work::Order::priority
   std::string id() const;       // the request's ULID in the books; "" when nothing is booked
   ledger::Nano charge() const;  // after settle()
   // x-ratelimit-* and the request's id in the books.

@@ -187,7 +187,13 @@ Task<Status> close_books(Delivery at, const Tracks& tracks, int64_t sent, int64_
   co_return status;
 }
 
+// What was sent may be asked for again. One that is too long is not kept, and need not be copied.
+void note_sent(Delivery at, const std::string& events) {
+  if (at.kept && at.kept->body.size() <= KeptAnswers::kLongestAnswer) at.kept->body += events;
+}
+
 net::HttpReply head_of(Delivery at, std::string content_type) {
+  if (at.kept) at.kept->content_type = content_type;
   net::HttpReply reply;
   reply.content_type = std::move(content_type);
   reply.headers = api_headers(at.http, at.options.cors_origin);
@@ -212,14 +218,14 @@ Task<Status> deliver_whole(Delivery at, Choices& choices) {
   }
   tracks.note_reasons();
   // A fault lets nothing of a whole answer out; else all of it is about to leave.
-  const Status booked =
-      co_await close_books(at, tracks, tracks.fault() ? 0 : tracks.milled(), 0);
+  const Status booked = co_await close_books(at, tracks, tracks.fault() ? 0 : tracks.milled(), 0);
   if (at.http.client_left()) co_return fail(Code::kCancelled, "the client left");
   if (tracks.fault()) co_return fail(*tracks.fault());
   for (size_t i = 0; i < answers.size(); ++i) answers[i].finish_reason = tracks[i].finish_reason;
   if (!booked) co_return booked;
   net::HttpReply reply = head_of(at, "application/json");
   reply.body = at.format.whole(answers, at.record.usage);
+  if (at.kept) at.kept->body = reply.body;
   Status sent = co_await at.http.reply(std::move(reply));
   co_return sent;
 }
@@ -319,6 +325,7 @@ Task<Status> deliver_streamed(Delivery at, Choices& choices) {
     std::string events = std::exchange(writer.out(), {});
     const auto bytes = static_cast<int64_t>(events.size());
     const int64_t tokens = tracks.milled();
+    note_sent(at, events);
     // A failed send has cancelled the choices: they are read to their end for the usage.
     if (const Status sent = co_await at.http.send(std::move(events))) {
       sent_tokens = tokens;
@@ -333,10 +340,13 @@ Task<Status> deliver_streamed(Delivery at, Choices& choices) {
   if (at.http.client_left()) co_return fail(Code::kCancelled, "the client left");
   if (!booked && !tracks.fault()) tracks.fail_with(booked.error());
   if (!begun) co_return fail(*tracks.fault());
+  const std::optional<Error> fault = tracks.fault();
   writer.close();
   std::string events = std::exchange(writer.out(), {});
+  note_sent(at, events);
   MILL_CO_TRY_DO(co_await at.http.send(std::move(events)));
   Status ended = co_await at.http.end_stream();
+  if (fault) co_return fail(*fault);
   co_return ended;
 }
 

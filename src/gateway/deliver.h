@@ -11,6 +11,7 @@
 #include "gateway/booking.h"
 #include "gateway/call.h"
 #include "gateway/choices.h"
+#include "gateway/kept_answers.h"
 #include "gateway/metrics.h"
 #include "gateway/request_record.h"
 #include "net/http_exchange.h"
@@ -34,12 +35,14 @@ struct Delivery {
   Booking& booking;
   const std::vector<net::Header>& headers;  // of the answer, besides those that every answer has
   const std::atomic<bool>& draining;
+  KeptAnswer* kept;  // gets what was sent, to be sent again; null: nobody wants it
 };
 
 // Reads every choice up to its Finished and answers the client. When the client leaves, the choices
 // are cancelled and still read to their end, so that the usage in `record` is exact. What is booked
-// is held before the first byte leaves and settled before the last. Fails with the worker's fault while nothing has been sent (the caller answers it); a later fault goes out as the
-// last event of the stream. kCancelled: the client left.
+// is held before the first byte leaves and settled before the last. Fails with the worker's fault
+// while nothing has been sent (the caller answers it), and with a later one after it went out as
+// the last event of the stream. kCancelled: the client left.
 Task<Status> deliver(Delivery at, Choices choices);
 
 }  // namespace mill::gateway

@@ -49,7 +49,8 @@ Task<Status> answer_options(net::HttpExchange& http, std::string allow, std::str
   if (!cors.empty()) {
     reply.headers.push_back({"Access-Control-Allow-Methods", allow});
     reply.headers.push_back(
-        {"Access-Control-Allow-Headers", "authorization, content-type, x-request-id, x-api-key, idempotency-key"});
+        {"Access-Control-Allow-Headers",
+         "authorization, content-type, x-request-id, x-api-key, idempotency-key"});
     reply.headers.push_back({"Access-Control-Max-Age", "600"});
   }
   Status sent = co_await http.reply(std::move(reply));
@@ -82,7 +83,8 @@ net::HttpHandler Gateway::handler() {
 }
 
 Task<void> Gateway::handle(net::HttpExchange& http) {
-  const Stations at{models_, options_, metrics_, side_threads_, draining_, cache_salts_};
+  const Stations at{models_,   options_,     metrics_,     side_threads_,
+                    draining_, cache_salts_, kept_answers_};
   RequestRecord record;
   Status served;
   const net::HttpRequest& request = http.request();

@@ -15,6 +15,7 @@
 #include "gateway/cache_salts.h"
 #include "gateway/deliver.h"
 #include "gateway/http_status.h"
+#include "gateway/kept_answers.h"
 #include "gateway/limits.h"
 #include "gateway/metrics.h"
 #include "gateway/model_directory.h"
@@ -66,6 +67,7 @@ class Gateway {
   const Options options_;
   Metrics metrics_;
   const CacheSalts cache_salts_;
+  KeptAnswers kept_answers_;
   net::SideThreads side_threads_;
   std::atomic<bool> draining_{false};
 };

@@ -1,6 +1,7 @@
 // What the gateway does with keys, limits and money, over real connections and a real journal.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -64,7 +65,8 @@ TEST(Sales, AnAnswerIsHeldAndSettled) {
   EXPECT_EQ(settle.reason, Reason::kStop);
   EXPECT_EQ(settle.model, "org/tiny");
   EXPECT_EQ(ledger::to_string(settle.hold), answer.header("X-Tokenmill-Receipt"));
-  EXPECT_EQ(shop.balance(), (Balance{.credit = 1'000'000 - settle.amount, .charged = settle.amount}));
+  EXPECT_EQ(shop.balance(),
+            (Balance{.credit = 1'000'000 - settle.amount, .charged = settle.amount}));
   EXPECT_EQ(settle.payer, (ledger::Payer{shop.org, shop.project, shop.key_serial}));
 }
 
@@ -87,8 +89,8 @@ TEST(Sales, TheKeyOfAnthropicsClientsIsUnderstood) {
 
 TEST(Sales, AnAliasIsItsModel) {
   ShopForTest shop(says("ok"));
-  const auto answer = shop.ask(
-      R"({"model":"tiny","messages":[{"role":"user","content":"hi"}],"max_tokens":20})");
+  const auto answer =
+      shop.ask(R"({"model":"tiny","messages":[{"role":"user","content":"hi"}],"max_tokens":20})");
   ASSERT_EQ(answer.status, 200) << answer.body;
   EXPECT_EQ(shop.entries(Kind::kSettle).at(0).model, "org/tiny");
 }
@@ -119,21 +121,20 @@ TEST(Sales, ARetiredModelNamesItsReplacementAndADeprecatedOneWarns) {
   const auto warned = shop.ask(kHello);
   EXPECT_EQ(warned.header("Deprecation"), "@1704067200");
   EXPECT_EQ(warned.header("Sunset"), "Tue, 01 Jan 2199 00:00:00 GMT");
-  const auto gone =
-      shop.ask(R"({"model":"base","messages":[{"role":"user","content":"hi"}]})");
+  const auto gone = shop.ask(R"({"model":"base","messages":[{"role":"user","content":"hi"}]})");
   EXPECT_EQ(gone.status, 404);
   EXPECT_NE(member(gone, "message").find("org/tiny"), std::string::npos);
 }
 
 TEST(Sales, AKeyMayUseTheModelsOfItsListAlone) {
   ShopForTest shop(says("ok"));
-  const auto [narrow, serial] = shop.new_key(
-      {.project = shop.project, .name = "narrow", .only = {.models = {"base"}}});
+  const auto [narrow, serial] =
+      shop.new_key({.project = shop.project, .name = "narrow", .only = {.models = {"base"}}});
   const auto refused = shop.ask(kHello, ShopForTest::auth(narrow));
   EXPECT_EQ(refused.status, 403);
   EXPECT_EQ(member(refused, "param"), "model");
-  const auto [alias, other] = shop.new_key(
-      {.project = shop.project, .name = "alias", .only = {.models = {"tiny"}}});
+  const auto [alias, other] =
+      shop.new_key({.project = shop.project, .name = "alias", .only = {.models = {"tiny"}}});
   EXPECT_EQ(shop.ask(R"({"model":"tiny","messages":[{"role":"user","content":"hi"}]})",
                      ShopForTest::auth(alias))
                 .status,
@@ -142,13 +143,15 @@ TEST(Sales, AKeyMayUseTheModelsOfItsListAlone) {
 
 TEST(Sales, AKeyOfAnotherNetworkIsForbidden) {
   ShopForTest shop(says("ok"));
-  const auto [far, serial] = shop.new_key({.project = shop.project,
-                                           .name = "far",
-                                           .only = {.networks = {*maas::parse_cidr("10.0.0.0/8")}}});
+  const auto [far, serial] =
+      shop.new_key({.project = shop.project,
+                    .name = "far",
+                    .only = {.networks = {*maas::parse_cidr("10.0.0.0/8")}}});
   EXPECT_EQ(shop.ask(kHello, ShopForTest::auth(far)).status, 403);
-  const auto [near, other] = shop.new_key({.project = shop.project,
-                                           .name = "near",
-                                           .only = {.networks = {*maas::parse_cidr("127.0.0.0/8")}}});
+  const auto [near, other] =
+      shop.new_key({.project = shop.project,
+                    .name = "near",
+                    .only = {.networks = {*maas::parse_cidr("127.0.0.0/8")}}});
   EXPECT_EQ(shop.ask(kHello, ShopForTest::auth(near)).status, 200);
 }
 
@@ -184,8 +187,7 @@ TEST(Sales, WithoutCreditTheAnswerIsInsufficientQuota) {
 
 TEST(Sales, AnExhaustedBudgetIsNotToBeTriedAgain) {
   ShopForTest shop(says("ok"));
-  shop.must(
-      maas::SetSpendLimit{shop.org, shop.project, ledger::kUsd, maas::Period::kDay, 1});
+  shop.must(maas::SetSpendLimit{shop.org, shop.project, ledger::kUsd, maas::Period::kDay, 1});
   const auto refused = shop.ask(kHello);
   EXPECT_EQ(refused.status, 429);
   EXPECT_EQ(member(refused, "code"), "insufficient_quota");
@@ -248,8 +250,8 @@ TEST(Sales, ARevokedKeyEndsItsStreamsWithinASecond) {
     return script;
   });
   net::RawClient connection = shop.mill.client();
-  connection.send(MillForTest::request("POST", "/v1/chat/completions", kStream,
-                                       ShopForTest::auth(shop.key)));
+  connection.send(
+      MillForTest::request("POST", "/v1/chat/completions", kStream, ShopForTest::auth(shop.key)));
   ASSERT_TRUE(connection.receive_until("data:"));
   const Instant before = now();
   shop.must(maas::RevokeKey{shop.key_serial});
@@ -295,11 +297,10 @@ TEST(Sales, TheWorkersCountersAndTheLedgerAgree) {
   for (int c = 0; c < 8; ++c) {
     clients.emplace_back([&, c] {
       for (int i = 0; i < 20; ++i) {
-        const std::string body =
-            R"({"model":"org/tiny","n":2,"max_tokens":20,"stream":)" +
-            std::string(i % 2 == 0 ? "true" : "false") +
-            R"(,"messages":[{"role":"user","content":")" + std::string(1 + (i * c) % 31, 'y') +
-            R"("}]})";
+        const std::string body = R"({"model":"org/tiny","n":2,"max_tokens":20,"stream":)" +
+                                 std::string(i % 2 == 0 ? "true" : "false") +
+                                 R"(,"messages":[{"role":"user","content":")" +
+                                 std::string(1 + (i * c) % 31, 'y') + R"("}]})";
         EXPECT_EQ(shop.ask(body).status, 200);
       }
     });
@@ -333,8 +334,8 @@ TEST(Sales, ModelsAreListedWithTheirPricesToThoseWhoMayUseThem) {
   EXPECT_EQ(pricing.at("input_cache_read"), "0.0000000005");
   EXPECT_EQ(pricing.at("completion"), "0.000000004");
   EXPECT_EQ(pricing.at("currency"), "USD");
-  const auto [narrow, serial] = shop.new_key(
-      {.project = shop.project, .name = "narrow", .only = {.models = {"base"}}});
+  const auto [narrow, serial] =
+      shop.new_key({.project = shop.project, .name = "narrow", .only = {.models = {"base"}}});
   const auto few = boost::json::parse(get(shop, "/v1/models", narrow).body).at("data");
   ASSERT_EQ(few.as_array().size(), 1u);
   EXPECT_EQ(few.at(0).at("id"), "base");
@@ -347,6 +348,59 @@ TEST(Sales, TheModelsOfTheMillAreTheOperatorsAlone) {
   EXPECT_EQ(shop.mill.get("/admin/models").status, 401);
   EXPECT_EQ(get(shop, "/admin/models", shop.key).status, 403);
   EXPECT_EQ(get(shop, "/admin/models", shop.admin).status, 404);  // these models are fixed
+}
+
+TEST(Sales, ARequestWithAnIdempotencyKeyIsAnsweredAndChargedOnce) {
+  std::atomic<int> asked{0};
+  ShopForTest shop([&](const work::Order&) {
+    Script script;
+    script.say = "answer " + std::to_string(++asked);
+    return script;
+  });
+  for (const char* body : {kHello, kStream}) {
+    const std::string headers =
+        ShopForTest::auth(shop.key) + "Idempotency-Key: k" + std::to_string(asked) + "\r\n";
+    const auto first = shop.ask(body, headers);
+    ASSERT_EQ(first.status, 200);
+    const auto charged = shop.balance();
+    const auto again = shop.ask(body, headers);
+    EXPECT_EQ(again.status, 200);
+    EXPECT_EQ(again.body, first.body);
+    EXPECT_EQ(again.header("Content-Type"), first.header("Content-Type"));
+    EXPECT_EQ(again.header("Idempotent-Replayed"), "true");
+    EXPECT_EQ(again.header("X-Tokenmill-Receipt"), first.header("X-Tokenmill-Receipt"));
+    EXPECT_EQ(shop.balance(), charged);
+    const auto other =
+        shop.ask(R"({"model":"org/tiny","messages":[{"role":"user","content":"other"}]})", headers);
+    EXPECT_EQ(other.status, 422);
+    // Another key's requests are another's.
+    const auto [second, serial] = shop.new_key({.project = shop.project, .name = "second"});
+    EXPECT_EQ(shop.ask(body, ShopForTest::auth(second) + "Idempotency-Key: k0\r\n")
+                  .header("Idempotent-Replayed"),
+              "");
+  }
+}
+
+TEST(Sales, AnIdempotencyKeyInFlightIsAConflictAndAFailedOneIsFree) {
+  std::atomic<bool> faulty{true};
+  ShopForTest shop([&](const work::Order&) {
+    Script script;
+    script.say = "some words";
+    if (faulty) script.fault_at = 0;
+    script.hold_at = 1;
+    return script;
+  });
+  const std::string headers = ShopForTest::auth(shop.key) + "Idempotency-Key: one\r\n";
+  EXPECT_EQ(shop.ask(kHello, headers).status, 500);
+  faulty = false;
+  net::RawClient first = shop.mill.client();
+  first.send(MillForTest::request("POST", "/v1/chat/completions", kHello, headers));
+  while (shop.mill.worker.orders().size() < 2) std::this_thread::yield();
+  EXPECT_EQ(shop.ask(kHello, headers).status, 409);
+  shop.mill.worker.release();
+  EXPECT_EQ(first.response().status, 200);
+  EXPECT_EQ(shop.ask(kHello, headers).header("Idempotent-Replayed"), "true");
+  EXPECT_EQ(shop.ask(kHello, ShopForTest::auth(shop.key) + "Idempotency-Key: a b\r\n").status, 400);
 }
 
 TEST(Sales, ModelsWithoutAPriceAreNotSold) {

@@ -82,6 +82,27 @@ Task<Status> refuse(Stations at, net::HttpExchange& http, const maas::Denial& de
   co_return fail(denial.error);
 }
 
+Task<Status> answer_again(Stations at, net::HttpExchange& http, RequestRecord& record,
+                          std::shared_ptr<const KeptAnswer> kept) {
+  record.receipt = kept->receipt;
+  net::HttpReply reply{.content_type = kept->content_type, .body = kept->body};
+  reply.headers = api_headers(http, at.options.delivery.cors_origin);
+  reply.headers.push_back({"Idempotent-Replayed", "true"});
+  reply.headers.push_back({"X-Tokenmill-Receipt", kept->receipt});
+  Status sent = co_await http.reply(std::move(reply));
+  co_return sent;
+}
+
+Task<Status> refuse_key(Stations at, net::HttpExchange& http, KeptAnswers::Refusal refusal) {
+  net::HttpReply reply =
+      wire_reply({refusal.status, "idempotency_error", "idempotency_error"}, refusal.message);
+  auto common = api_headers(http, at.options.delivery.cors_origin);
+  std::move(common.begin(), common.end(), std::back_inserter(reply.headers));
+  const Status sent = co_await http.reply(std::move(reply));
+  (void)sent;
+  co_return fail(Code::kInvalid, std::move(refusal.message), "Idempotency-Key");
+}
+
 // Its place in the line. Among tenants a client's own priority may only put it further back: what
 // goes ahead of others is a matter of shares and tiers.
 void give_way(std::vector<work::Order>& orders, const Booking& booking) {
@@ -100,21 +121,21 @@ void append_deprecation(std::vector<net::Header>& headers, Stations at, const Ca
   headers.push_back({"Deprecation", fmt::format("@{}", *sold->deprecated_at_ns / kSecond)});
   if (!sold->retires_at_ns) return;
   const auto retires = static_cast<std::time_t>(*sold->retires_at_ns / kSecond);
-  headers.push_back(
-      {"Sunset", fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(retires))});
+  headers.push_back({"Sunset", fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(retires))});
 }
 
-Task<Status> serve_answers(Stations at, net::HttpExchange& http, RequestRecord& record, Parse parse,
-                           Format format_of, std::string_view id_prefix) {
-  if (at.draining) co_return fail(Code::kOverloaded, "the server is shutting down: try again");
-  std::optional<maas::Caller> caller;
-  if (at.options.office) {
-    MILL_CO_TRY(caller, identify(*at.options.office, http));
-    note_caller(*caller, record);
-    if (caller->admin) co_return caller->may_infer({});
-  }
+// What an endpoint is made of.
+struct Endpoint {
+  Parse parse;
+  Format format;
+  std::string_view id_prefix;
+};
+
+// From a caller who may ask to the last byte. `kept`: as of Delivery.
+Task<Status> answer(Stations at, net::HttpExchange& http, RequestRecord& record, Endpoint endpoint,
+                    std::optional<maas::Caller> caller, KeptAnswer* kept) {
   std::string body = http.take_body();
-  MILL_CO_TRY(const Call call, co_await read_call(at, std::move(body), parse));
+  MILL_CO_TRY(const Call call, co_await read_call(at, std::move(body), endpoint.parse));
   http.drop_body();
   record.model = call.model->id;
   ModelMetrics& metrics = at.metrics.of(*call.model);
@@ -145,9 +166,9 @@ Task<Status> serve_answers(Stations at, net::HttpExchange& http, RequestRecord& 
     co_return fail(std::move(taken).error());
   }
   Choices choices = std::move(*taken);
-  const auto format = format_of(call, envelope(id_prefix, at.options));
+  const auto format = endpoint.format(call, envelope(endpoint.id_prefix, at.options));
   const Delivery delivery{http,   call,    *format, at.options.delivery, metrics,
-                          record, booking, headers, at.draining};
+                          record, booking, headers, at.draining,         kept};
   Status delivered = co_await deliver(delivery, std::move(choices));
   metrics.prompt_tokens += record.usage.prompt_tokens;
   metrics.cached_tokens += record.usage.cached_tokens;
@@ -156,15 +177,49 @@ Task<Status> serve_answers(Stations at, net::HttpExchange& http, RequestRecord& 
   co_return delivered;
 }
 
+Task<Status> serve_answers(Stations at, net::HttpExchange& http, RequestRecord& record,
+                           Endpoint endpoint) {
+  if (at.draining) co_return fail(Code::kOverloaded, "the server is shutting down: try again");
+  std::optional<maas::Caller> caller;
+  if (at.options.office) {
+    MILL_CO_TRY(caller, identify(*at.options.office, http));
+    note_caller(*caller, record);
+    if (caller->admin) co_return caller->may_infer({});
+  }
+  const auto key = http.request().header("Idempotency-Key");
+  if (!key || !caller) {  // an open server charges nobody, and does not know who asks
+    Status answered = co_await answer(at, http, record, endpoint, std::move(caller), nullptr);
+    co_return answered;
+  }
+  auto found = at.kept_answers.begin(caller->payer.key, *key, http.request().path(),
+                                     http.request().body, now());
+  if (auto* refusal = std::get_if<KeptAnswers::Refusal>(&found)) {
+    Status refused = co_await refuse_key(at, http, std::move(*refusal));
+    co_return refused;
+  }
+  auto& turn_or_answer = std::get<KeptAnswers::Found>(found);
+  if (auto* kept = std::get_if<std::shared_ptr<const KeptAnswer>>(&turn_or_answer)) {
+    Status again = co_await answer_again(at, http, record, *kept);
+    co_return again;
+  }
+  KeptAnswer sent;
+  Status answered = co_await answer(at, http, record, endpoint, std::move(caller), &sent);
+  if (answered && !sent.body.empty()) {
+    sent.receipt = record.receipt;
+    std::get<KeptAnswers::Turn>(turn_or_answer).keep(std::move(sent));
+  }
+  co_return answered;
+}
+
 }  // namespace
 
 Task<Status> serve_chat(Stations at, net::HttpExchange& http, RequestRecord& record) {
-  return serve_answers(at, http, record, parse_chat_now, openai::chat_format, "chatcmpl");
+  return serve_answers(at, http, record, {parse_chat_now, openai::chat_format, "chatcmpl"});
 }
 
 Task<Status> serve_completion(Stations at, net::HttpExchange& http, RequestRecord& record) {
-  return serve_answers(at, http, record, openai::parse_completion, openai::completion_format,
-                       "cmpl");
+  return serve_answers(at, http, record,
+                       {openai::parse_completion, openai::completion_format, "cmpl"});
 }
 
 }  // namespace mill::gateway

@@ -23,8 +23,9 @@ inline maas::BookDraft shop_prices() {
   maas::BookDraft draft;
   for (const char* id : {"org/tiny", "base"}) {
     maas::ModelDraft model{.id = id};
-    model.prices.push_back({.currency = "USD",
-                            .rates = {.input = "0.001", .cache_read = "0.0005", .output = "0.004"}});
+    model.prices.push_back(
+        {.currency = "USD",
+         .rates = {.input = "0.001", .cache_read = "0.0005", .output = "0.004"}});
     draft.models.push_back(std::move(model));
   }
   draft.models[0].aliases = {"tiny"};

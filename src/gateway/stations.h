@@ -20,6 +20,7 @@ struct Stations {
   net::SideThreads& side_threads;
   const std::atomic<bool>& draining;
   const CacheSalts& cache_salts;
+  KeptAnswers& kept_answers;
 
   openai::Catalogue catalogue() const {
     if (!options.office) return {.models = &models, .limits = options.limits};

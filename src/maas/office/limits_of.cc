@@ -6,9 +6,9 @@ namespace mill::maas {
 namespace {
 
 // The meters that acts set by name; budgets have acts of their own.
-constexpr Meter kNamed[] = {Meter::kRequestsPerMinute,       Meter::kRequestsPerDay,
-                            Meter::kInputTokensPerMinute,    Meter::kUncachedTokensPerMinute,
-                            Meter::kOutputTokensPerMinute,   Meter::kConcurrentRequests};
+constexpr Meter kNamed[] = {Meter::kRequestsPerMinute,     Meter::kRequestsPerDay,
+                            Meter::kInputTokensPerMinute,  Meter::kUncachedTokensPerMinute,
+                            Meter::kOutputTokensPerMinute, Meter::kConcurrentRequests};
 
 std::optional<int64_t>& field(Limits& limits, Meter meter) {
   switch (meter) {
@@ -84,7 +84,8 @@ Limits limits_of(const Directory& directory, const Scope& scope) {
                                                      : key.project == 0 && key.org == at.org;
     if (!here) continue;
     limits.budget_currency = key.currency;
-    field(limits, key.period == Period::kDay ? Meter::kDailyBudget : Meter::kMonthlyBudget) = amount;
+    field(limits, key.period == Period::kDay ? Meter::kDailyBudget : Meter::kMonthlyBudget) =
+        amount;
   }
   return limits;
 }

@@ -22,7 +22,7 @@ struct Office::Core {
 
   std::mutex mutex;  // of what follows
   std::condition_variable changed;
-  int64_t heard_seq = 0;           // the last act that has reached the till
+  int64_t heard_seq = 0;            // the last act that has reached the till
   std::optional<Error> last_fault;  // why that act changed nothing there
 
   // What an act means for the till. The directory has it already.
@@ -138,8 +138,8 @@ struct Office::Core {
     if (const auto* withdrawn = std::get_if<WithdrawPriceBook>(&act)) {
       const auto version = till->prices(withdrawn->number);
       if (version && version->effective_from_ns() <= unix_ns())
-        return fail(Code::kPermission, "a price book that is in effect stays; a new one replaces it",
-                    "number");
+        return fail(Code::kPermission,
+                    "a price book that is in effect stays; a new one replaces it", "number");
     }
     return {};
   }
@@ -208,7 +208,8 @@ auto Office::one_at_a_time(const Act& act, Instant deadline, const Do& what) {
     seq = made->seq;
   else
     seq = made->done.seq;
-  if (Status heard = core_->wait(seq, deadline); !heard) return Made(fail(std::move(heard).error()));
+  if (Status heard = core_->wait(seq, deadline); !heard)
+    return Made(fail(std::move(heard).error()));
   return made;
 }
 

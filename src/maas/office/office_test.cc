@@ -29,9 +29,9 @@ class OfficeTest : public testing::Test {
     auto journal = ledger::open_sqlite_journal(folder / "ledger.db");
     MILL_CHECK(journal.has_value());
     const auto clock = [this] { return wall.load(); };
-    auto opened = Office::open(std::move(*journal), {.book = {.unix_ns = clock},
-                                                     .keyring = {.unix_ns = clock},
-                                                     .till = {.unix_ns = clock}});
+    auto opened = Office::open(
+        std::move(*journal),
+        {.book = {.unix_ns = clock}, .keyring = {.unix_ns = clock}, .till = {.unix_ns = clock}});
     MILL_CHECK(opened.has_value());
     office = std::move(*opened);
   }
@@ -65,9 +65,9 @@ class OfficeTest : public testing::Test {
   tl::expected<Permit, Denial> ask(const std::string& secret, std::string model = "flash") {
     const auto caller = office->keyring().identify(secret, "127.0.0.1");
     MILL_CHECK(caller.has_value());
-    return office->till().admit(Office::patron(*caller), {.model = std::move(model),
-                                                          .prompt_tokens = 1000,
-                                                          .output_tokens = 1000});
+    return office->till().admit(
+        Office::patron(*caller),
+        {.model = std::move(model), .prompt_tokens = 1000, .output_tokens = 1000});
   }
 
   ledger::Folder folder;
@@ -95,10 +95,10 @@ OFFICE(FromNothingToAPaidAnswer) {
   const std::string secret = tenant();
   auto permit = ask(secret);
   ASSERT_TRUE(permit.has_value()) << permit.error().error.message;
-  const auto bill = permit->settle({.usage = work::Usage{.prompt_tokens = 1000,
-                                                         .completion_tokens = 100},
-                                    .delivered_tokens = 100},
-                                   Outcome::kDone);
+  const auto bill =
+      permit->settle({.usage = work::Usage{.prompt_tokens = 1000, .completion_tokens = 100},
+                      .delivered_tokens = 100},
+                     Outcome::kDone);
   ASSERT_TRUE(bill.has_value());
   EXPECT_EQ(bill->charge, 150'000 + 60'000);
   EXPECT_EQ(office->book().balance(org, kUsd).credit, 1'000'000'000 - 210'000);
@@ -160,8 +160,9 @@ OFFICE(BadActsAreRefusedAndNothingIsJournaled) {
   EXPECT_EQ(refused(SetLimit{{}, "requests_per_minute", 1}).param, "scope");
   EXPECT_EQ(refused(SetLimit{{.project = 99}, "requests_per_minute", 1}).param, "project");
   EXPECT_EQ(refused(SetLimit{{.key = 99}, "requests_per_minute", 1}).param, "key");
-  EXPECT_EQ(refused(SetSpendLimit{org, 0, ledger::parse_currency("CNY").value(), Period::kDay, 1}).param,
-            "currency");
+  EXPECT_EQ(
+      refused(SetSpendLimit{org, 0, ledger::parse_currency("CNY").value(), Period::kDay, 1}).param,
+      "currency");
   EXPECT_EQ(refused(prices("", "NaN")).param, "models[0].prices[0].rates.output");
   EXPECT_EQ(refused(prices("2020-01-01")).param, "effective_from");
   EXPECT_EQ(refused(SetPriceBook{"PBx"}).code, Code::kUnsupported);
@@ -208,9 +209,9 @@ OFFICE(ActsOfManyThreadsAreAllInEffect) {
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 20; ++i) {
-        ASSERT_TRUE(office->administer(SetLimit{{.project = project, .model = "m" + std::to_string(t)},
-                                                "requests_per_day", i},
-                                       "cli", kNever));
+        ASSERT_TRUE(office->administer(
+            SetLimit{{.project = project, .model = "m" + std::to_string(t)}, "requests_per_day", i},
+            "cli", kNever));
         ASSERT_EQ(office->till()
                       .limits({Level::kProjectModel, project, "m" + std::to_string(t)})
                       .requests_per_day,
