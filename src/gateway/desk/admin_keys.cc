@@ -101,8 +101,7 @@ Result<json::value> update_admin_key(Desk& desk) {
 Result<json::value> rotate_admin_key(Desk& desk) {
   MILL_TRY(const uint64_t key, key_of(desk));
   MILL_TRY_DO(desk.may(maas::RotateKey{.key = key}));
-  MILL_TRY(const maas::MintedKey minted,
-           desk.office.rotate_key(key, desk.actor(), desk.deadline));
+  MILL_TRY(const maas::MintedKey minted, desk.office.rotate_key(key, desk.actor(), desk.deadline));
   return shown_once(desk, minted);
 }
 

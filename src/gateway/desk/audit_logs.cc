@@ -84,8 +84,7 @@ json::object show_actor(const Directory& d, const std::string& actor) {
   json::object by{{"id", actor}, {"name", key.name}};
   if (const maas::User* user = d.user(key.user)) {
     by["type"] = "user";
-    by["user"] =
-        json::object{{"id", to_string(IdKind::kUser, user->id)}, {"email", user->email}};
+    by["user"] = json::object{{"id", to_string(IdKind::kUser, user->id)}, {"email", user->email}};
   }
   shown["type"] = "api_key";
   shown["api_key"] = std::move(by);
@@ -113,15 +112,15 @@ json::object show_event(const Directory& d, const AuditEvent& event) {
   if (const maas::Organization* org = d.organization(event.org))
     shown["organization_id"] = to_string(IdKind::kOrganization, org->id);
   if (const maas::Project* project = d.project(event.project)) {
-    shown["project"] = json::object{{"id", to_string(IdKind::kProject, project->id)},
-                                    {"name", project->name}};
+    shown["project"] =
+        json::object{{"id", to_string(IdKind::kProject, project->id)}, {"name", project->name}};
   }
   shown["actor"] = show_actor(d, event.actor);
   shown[event.type] = show_details(event);
   json::array changes;
   for (const maas::AuditField& field : event.fields) {
-    changes.push_back(json::object{
-        {"name", field.name}, {"before", field.before}, {"after", field.after}});
+    changes.push_back(
+        json::object{{"name", field.name}, {"before", field.before}, {"after", field.after}});
   }
   shown["changes"] = std::move(changes);
   return shown;
@@ -133,8 +132,7 @@ Result<json::value> list_audit_logs(Desk& desk) {
   MILL_TRY(const auto limit, desk.query.integer("limit", 1, maas::kMaxPage));
   MILL_TRY(const auto after, desk.query.text("after"));
   MILL_TRY(const auto before, desk.query.text("before"));
-  if (after && before)
-    return fail(Code::kInvalid, "give 'after' or 'before', not both", "before");
+  if (after && before) return fail(Code::kInvalid, "give 'after' or 'before', not both", "before");
   MILL_TRY(auto filter, read_filter(desk));
   if (!filter) return show_list({}, false);
   int64_t before_seq = INT64_MAX;
@@ -144,9 +142,9 @@ Result<json::value> list_audit_logs(Desk& desk) {
   if (before) {
     MILL_TRY(filter->after_seq, maas::parse_audit_id(*before));
   }
-  MILL_TRY(const maas::AuditPage page,
-           desk.office.keyring().audit(*filter, static_cast<size_t>(limit.value_or(20)),
-                                       before_seq));
+  MILL_TRY(
+      const maas::AuditPage page,
+      desk.office.keyring().audit(*filter, static_cast<size_t>(limit.value_or(20)), before_seq));
   return desk.read([&](const Directory& d) -> Result<json::value> {
     json::array data;
     for (const AuditEvent& event : page.events) data.push_back(show_event(d, event));

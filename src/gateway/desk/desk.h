@@ -25,8 +25,8 @@ namespace json = boost::json;
 class Desk {
  public:
   maas::Office& office;
-  maas::Caller caller;                      // has an admin key
-  std::vector<std::string> ids;             // of the path
+  maas::Caller caller;           // has an admin key
+  std::vector<std::string> ids;  // of the path
   Query query;
   json::object body;                        // empty where none was sent
   std::optional<std::string> organization;  // named by header or query, an external id

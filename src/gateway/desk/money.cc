@@ -115,8 +115,7 @@ Result<json::value> reverse_charge(Desk& desk) {
     return fail(Code::kInvalid, "'request_id' is missing", "request_id");
   MILL_TRY(const auto amount, amount_of(desk.body, "amount"));
   if (amount && *amount <= 0)
-    return fail(Code::kInvalid, "'amount' must be above 0; without it all is given back",
-                "amount");
+    return fail(Code::kInvalid, "'amount' must be above 0; without it all is given back", "amount");
   read.order.amount = amount.value_or(0);
   MILL_TRY(const auto ticket, desk.office.reverse(read.order, desk.actor(), desk.deadline));
   return show_booked(desk, read.payee, ticket);

@@ -24,8 +24,8 @@ Result<uint64_t> organization_of(const Desk& desk) {
 Result<json::value> list_organizations(Desk& desk) {
   MILL_TRY(const maas::PageRequest page, page_of(desk.query));
   return desk.read([&](const Directory& d) -> Result<json::value> {
-    if (!desk.is_operator()) return show_list({show(d, *d.organization(desk.caller.payer.org))},
-                                              false);
+    if (!desk.is_operator())
+      return show_list({show(d, *d.organization(desk.caller.payer.org))}, false);
     MILL_TRY(const auto organizations, d.organizations(page));
     return show_page(d, organizations);
   });

@@ -128,9 +128,8 @@ Result<json::value> list_users(Desk& desk) {
     for (uint64_t user = 1; user < d.next(maas::IdKind::kUser); ++user) {
       const maas::User& candidate = *d.user(user);
       if (candidate.org != org || candidate.removed_ns != 0) continue;
-      if (std::any_of(emails.begin(), emails.end(), [&](const std::string& email) {
-            return same_email(email, candidate.email);
-          }))
+      if (std::any_of(emails.begin(), emails.end(),
+                      [&](const std::string& email) { return same_email(email, candidate.email); }))
         data.push_back(show(d, candidate));
     }
     return show_list(std::move(data), false);

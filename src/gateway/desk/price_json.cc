@@ -136,7 +136,8 @@ class Reader {
     if (!array) return keep(array.error());
     if (*array == nullptr) return;
     for (const json::value& item : **array) {
-      read(item, fmt::format("{}[{}]", path_of(name), list.size()), list.emplace_back());
+      const std::string path = fmt::format("{}[{}]", path_of(name), list.size());
+      read(item, path, list.emplace_back());
       if (!status_) return;
     }
   }

@@ -142,8 +142,11 @@ Result<json::value> create_price_book(Desk& desk) {
   MILL_TRY(const maas::BookDraft draft, read_book(desk.body));
   if (dry.value_or(false)) {
     MILL_TRY_DO(desk.office.till().check_prices(draft));
-    return json::object{{"object", "price_book"}, {"dry_run", true}, {"number", nullptr},
-                        {"models", draft.models.size()}, {"book", show_book(draft)}};
+    return json::object{{"object", "price_book"},
+                        {"dry_run", true},
+                        {"number", nullptr},
+                        {"models", draft.models.size()},
+                        {"book", show_book(draft)}};
   }
   MILL_TRY_DO(desk.act(maas::SetPriceBook{maas::encode(draft)}));
   const VersionPointer version = newest_of(desk, draft);

@@ -12,14 +12,14 @@ namespace {
 // Queries that many rows share. Each row that works within an organization also takes its id.
 #define ORG "organization_id"
 #define PAGE ORG " limit after include_archived"
-#define RATES                                                                              \
+#define RATES                                                                                \
   "requests_per_minute requests_per_day input_tokens_per_minute uncached_tokens_per_minute " \
-  "output_tokens_per_minute concurrent_requests max_requests_per_1_minute "                \
+  "output_tokens_per_minute concurrent_requests max_requests_per_1_minute "                  \
   "max_tokens_per_1_minute max_requests_per_1_day"
 #define ALERT "amount threshold_amount currency interval notify notification_channel"
 #define MONTH "threshold_amount currency interval"
-#define TOKENS                                                                            \
-  "input_tokens cache_read_tokens cache_write_tokens input_image_tokens output_tokens "   \
+#define TOKENS                                                                          \
+  "input_tokens cache_read_tokens cache_write_tokens input_image_tokens output_tokens " \
   "reasoning_tokens output_image_tokens"
 #define PROJECTS "/v1/organization/projects"
 #define KEYS PROJECTS "/{}/api_keys"

@@ -69,10 +69,9 @@ Task<Status> send(Stations at, net::HttpExchange& http, net::HttpReply reply) {
 }
 
 Task<Status> refuse_method(Stations at, net::HttpExchange& http, const std::string& allow) {
-  net::HttpReply reply = error_reply({Code::kInvalid,
-                                      fmt::format("this path takes {}, not {}", allow,
-                                                  http.request().method.substr(0, 32)),
-                                      ""});
+  net::HttpReply reply = error_reply(
+      {Code::kInvalid,
+       fmt::format("this path takes {}, not {}", allow, http.request().method.substr(0, 32)), ""});
   reply.status = 405;
   reply.headers.push_back({"Allow", allow});
   Status sent = co_await send(at, http, std::move(reply));
@@ -93,8 +92,7 @@ Task<Status> serve_desk(Stations at, net::HttpExchange& http, RequestRecord&) {
   const net::HttpRequest& request = http.request();
   FoundRow found = desk::find_row(request.method, request.path());
   if (found.allow.empty()) {
-    co_return fail(Code::kNotFound,
-                   "there is nothing at this path of the administrative API");
+    co_return fail(Code::kNotFound, "there is nothing at this path of the administrative API");
   }
   if (found.row == nullptr) {
     Status sent = co_await refuse_method(at, http, found.allow);

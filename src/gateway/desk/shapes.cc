@@ -21,18 +21,18 @@ json::object owner_of_key(const Directory& directory, const maas::Key& key) {
                                   {"role", text(name(user->role))}}}};
   }
   if (const auto* account = directory.service_account(key.service_account)) {
-    return {{"type", "service_account"},
-            {"service_account",
-             json::object{{"id", to_string(IdKind::kServiceAccount, account->id)},
-                          {"name", account->name},
-                          {"created_at", seconds(account->created_ns)},
-                          {"role", "member"}}}};
+    return {
+        {"type", "service_account"},
+        {"service_account", json::object{{"id", to_string(IdKind::kServiceAccount, account->id)},
+                                         {"name", account->name},
+                                         {"created_at", seconds(account->created_ns)},
+                                         {"role", "member"}}}};
   }
   const maas::Project* project = directory.project(key.project);
   json::object shown{{"type", "project"}};
   if (project) {
-    shown["project"] = json::object{{"id", to_string(IdKind::kProject, project->id)},
-                                    {"name", project->name}};
+    shown["project"] =
+        json::object{{"id", to_string(IdKind::kProject, project->id)}, {"name", project->name}};
   }
   return shown;
 }
@@ -54,8 +54,12 @@ json::object owner_of_admin_key(const Directory& directory, const maas::Key& key
             {"created_at", seconds(org->created_ns)},
             {"role", "owner"}};
   }
-  return {{"type", "operator"}, {"object", "operator"}, {"id", nullptr},
-          {"name", "operator"}, {"created_at", seconds(key.created_ns)}, {"role", "owner"}};
+  return {{"type", "operator"},
+          {"object", "operator"},
+          {"id", nullptr},
+          {"name", "operator"},
+          {"created_at", seconds(key.created_ns)},
+          {"role", "owner"}};
 }
 
 template <class List, class Text>

@@ -102,8 +102,8 @@ std::optional<Nano> limit_of(const Desk& desk, const Purse& purse, Period period
 
 Result<json::value> set_limit(Desk& desk, const Purse& purse, Period period, Nano amount) {
   MILL_TRY_DO(check_currency(desk.body, purse));
-  MILL_TRY_DO(desk.act(
-      maas::SetSpendLimit{purse.org, purse.project, purse.currency, period, amount}));
+  MILL_TRY_DO(
+      desk.act(maas::SetSpendLimit{purse.org, purse.project, purse.currency, period, amount}));
   return show_limit(desk, purse, period, amount);
 }
 
@@ -126,8 +126,8 @@ struct Alert {
   Nano amount = 0;
 };
 Result<Alert> parse_alert(std::string_view id) {
-  const auto none = fail(Code::kNotFound,
-                         fmt::format("there is no spend alert '{}'", id.substr(0, 64)));
+  const auto none =
+      fail(Code::kNotFound, fmt::format("there is no spend alert '{}'", id.substr(0, 64)));
   if (!id.starts_with(kAlertPrefix)) return none;
   const std::string_view rest = id.substr(kAlertPrefix.size());
   const size_t dash = std::min(rest.find('-'), rest.size());
@@ -183,8 +183,7 @@ Result<std::string> read_notify(const json::object& body) {
     const bool plain = item.is_string() && !item.get_string().empty() &&
                        item.get_string().find(',') == json::string::npos;
     if (!plain) {
-      return fail(Code::kInvalid,
-                  "'notification_channel.recipients' must be an array of addresses",
+      return fail(Code::kInvalid, "'notification_channel.recipients' must be an array of addresses",
                   "notification_channel.recipients");
     }
     out += (out.empty() ? "" : ",") + std::string(item.get_string());
@@ -206,8 +205,8 @@ Result<FoundAlert> find_alert(const Desk& desk) {
   MILL_TRY(found.purse, purse_of(desk, desk.ids.size() == 2));
   MILL_TRY(found.alert, parse_alert(desk.ids.back()));
   MILL_TRY(found.notify, desk.read([&](const Directory& d) -> Result<std::string> {
-    const auto set = d.spend_alerts().find({found.purse.key(found.alert.period),
-                                            found.alert.amount});
+    const auto set =
+        d.spend_alerts().find({found.purse.key(found.alert.period), found.alert.amount});
     if (set == d.spend_alerts().end())
       return fail(Code::kNotFound, fmt::format("there is no spend alert '{}'", desk.ids.back()));
     return set->second;
@@ -288,8 +287,8 @@ Result<json::value> set_spend_alert(Desk& desk) {
     MILL_TRY(amount, need_cents(desk.body));
   }
   MILL_TRY(const std::string notify, read_notify(desk.body));
-  MILL_TRY_DO(desk.act(maas::SetSpendAlert{purse.org, purse.project, purse.currency, period,
-                                           *amount, notify}));
+  MILL_TRY_DO(desk.act(
+      maas::SetSpendAlert{purse.org, purse.project, purse.currency, period, *amount, notify}));
   return show_alert(purse, {period, *amount}, notify);
 }
 
@@ -300,9 +299,9 @@ Result<json::value> get_spend_alert(Desk& desk) {
 
 Result<json::value> delete_spend_alert(Desk& desk) {
   MILL_TRY(const FoundAlert found, find_alert(desk));
-  MILL_TRY_DO(desk.act(maas::SetSpendAlert{found.purse.org, found.purse.project,
-                                           found.purse.currency, found.alert.period,
-                                           found.alert.amount, ""}));
+  MILL_TRY_DO(
+      desk.act(maas::SetSpendAlert{found.purse.org, found.purse.project, found.purse.currency,
+                                   found.alert.period, found.alert.amount, ""}));
   return show_deleted(found.purse.object("spend_alert"), desk.ids.back());
 }
 
