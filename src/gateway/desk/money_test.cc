@@ -127,6 +127,7 @@ MONEY(RateLimitsOfAProjectItsModelsAKeyAndTheOrganization) {
   EXPECT_EQ(must(post(key, R"({"requests_per_day":null,"requests_per_minute":null})"))
                 .str("requests_per_day"),
             "null");
+  EXPECT_EQ(must(get(key)).data()[0].at("max_requests_per_1_day"), maas::kMostLimit);
   uint64_t serial = 0;
   office->keyring().read([&](const maas::Directory& d) {
     serial = d.find(maas::IdKind::kProject, t.project).value();
@@ -163,7 +164,7 @@ MONEY(SpendLimitsOfTheOrganizationAndAProject) {
     const Reply list = must(get(limits));
     ASSERT_EQ(list.data().size(), 2u);
     EXPECT_EQ(list.data()[1].at("amount"), "30.000000001");
-    EXPECT_TRUE(list.data()[1].at("threshold_amount").is_null());
+    EXPECT_EQ(list.data()[1].at("threshold_amount"), 3000);
     EXPECT_EQ(must(get(path + "/spend_limit")).str("interval"), "month");
     EXPECT_EQ(must(post(path + "/spend_limit",
                         R"({"threshold_amount":5000,"currency":"USD","interval":"month"})"))
@@ -198,6 +199,11 @@ MONEY(SpendAlertsOfTheOrganizationAndAProject) {
     EXPECT_EQ(mail.str("amount"), "10.00");
     EXPECT_EQ(mail.str("threshold_amount"), "1000");
     EXPECT_EQ(mail.str("notification_channel/recipients"), R"(["a@b","c@d"])");
+    EXPECT_EQ(must(get(alerts)).data().size(), 2u);
+    EXPECT_EQ(must(get(alerts + "?limit=1&order=desc")).str("first_id"), mail.str("id"));
+    EXPECT_EQ(
+        must(post(alerts + "/" + hook.str("id"), R"({"amount":"8","notify":"a@b"})")).str("id"),
+        "alert-month-8");
     EXPECT_EQ(must(get(alerts)).data().size(), 2u);
     EXPECT_EQ(must(get(alerts + "/" + mail.str("id"))).str("notify"), "a@b,c@d");
     EXPECT_EQ(must(erase(alerts + "/" + mail.str("id"))).str("deleted"), "true");

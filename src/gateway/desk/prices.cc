@@ -133,7 +133,8 @@ Result<json::value> list_price_books(Desk& desk) {
   json::array data;
   for (const VersionPointer& version : desk.office.till().price_versions())
     data.push_back(show_version(desk, *version));
-  return show_list(std::move(data), false);
+  MILL_TRY(json::object part, show_part(std::move(data), desk.query, 20));
+  return part;
 }
 
 Result<json::value> create_price_book(Desk& desk) {

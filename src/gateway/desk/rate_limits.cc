@@ -3,7 +3,8 @@
 //
 // OpenAI's names stand beside ours: max_requests_per_1_minute is requests_per_minute,
 // max_requests_per_1_day is requests_per_day, max_tokens_per_1_minute is input_tokens_per_minute
-// and output_tokens_per_minute at once. A member that is null takes the limit away.
+// and output_tokens_per_minute at once. A member that is null takes the limit away. Where there is
+// no limit, ours are null; OpenAI's, which are always numbers there, are the largest there is.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -47,18 +48,16 @@ json::value value_or_null(const Values& values, Meter meter) {
 }
 
 json::object show_limits(std::string_view object, std::string_view id, const Values& values) {
-  json::value tokens;  // the smaller of both
-  for (const Meter meter : {Meter::kInputTokensPerMinute, Meter::kOutputTokensPerMinute}) {
-    const json::value one = value_or_null(values, meter);
-    if (one.is_null()) continue;
-    tokens = tokens.is_null() ? one.get_int64() : std::min(one.get_int64(), tokens.get_int64());
-  }
-  json::object shown{
-      {"object", text(object)},
-      {"id", text(id)},
-      {"max_requests_per_1_minute", value_or_null(values, Meter::kRequestsPerMinute)},
-      {"max_tokens_per_1_minute", tokens},
-      {"max_requests_per_1_day", value_or_null(values, Meter::kRequestsPerDay)}};
+  const auto number = [&](Meter meter) {
+    const auto found = values.find(name(meter));
+    return found == values.end() ? maas::kMostLimit : found->second;
+  };
+  json::object shown{{"object", text(object)},
+                     {"id", text(id)},
+                     {"max_requests_per_1_minute", number(Meter::kRequestsPerMinute)},
+                     {"max_tokens_per_1_minute", std::min(number(Meter::kInputTokensPerMinute),
+                                                          number(Meter::kOutputTokensPerMinute))},
+                     {"max_requests_per_1_day", number(Meter::kRequestsPerDay)}};
   for (const Meter meter : kMeters) shown[text(name(meter))] = value_or_null(values, meter);
   return shown;
 }
@@ -147,8 +146,6 @@ Result<json::value> update_whole(const Desk& desk, FindScope find, std::string_v
 
 // The project as a whole, then every model that has a price or a limit.
 Result<json::value> list_project_limits(Desk& desk) {
-  MILL_TRY(const auto limit, desk.query.integer("limit", 1, maas::kMaxPage));
-  MILL_TRY(const auto after, desk.query.text("after"));
   const auto prices = desk.office.till().prices();
   return desk.read([&](const Directory& d) -> Result<json::value> {
     MILL_TRY(const uint64_t project, find_project(desk, d, desk.ids[0]));
@@ -163,17 +160,10 @@ Result<json::value> list_project_limits(Desk& desk) {
       if (scope.org != org || scope.project != project || scope.key != 0) break;
       models.insert(scope.model);
     }
-    auto next = models.begin();
-    if (after && !after->empty()) {
-      const std::string model = *after == kWhole ? "" : after->substr(kIdPrefix.size());
-      if (!after->starts_with(kIdPrefix) || !models.contains(model))
-        return fail(Code::kInvalid, "'after' is not in this list", "after");
-      next = models.upper_bound(model);
-    }
     json::array data;
-    for (; next != models.end() && data.size() < static_cast<size_t>(limit.value_or(100)); ++next)
-      data.push_back(show_project(d, project, *next));
-    return show_list(std::move(data), next != models.end());
+    for (const std::string& model : models) data.push_back(show_project(d, project, model));
+    MILL_TRY(json::object part, show_part(std::move(data), desk.query, 100));
+    return part;
   });
 }
 

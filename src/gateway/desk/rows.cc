@@ -12,6 +12,7 @@ namespace {
 // Queries that many rows share. Each row that works within an organization also takes its id.
 #define ORG "organization_id"
 #define PAGE ORG " limit after include_archived"
+#define PART ORG " limit after before order"
 #define RATES                                                                                \
   "requests_per_minute requests_per_day input_tokens_per_minute uncached_tokens_per_minute " \
   "output_tokens_per_minute concurrent_requests max_requests_per_1_minute "                  \
@@ -49,7 +50,7 @@ constexpr Row kRows[] = {
     {"DELETE", ACCOUNTS "/{}", ORG, "", delete_service_account},
     {"POST", ACCOUNTS "/{}/api_keys", ORG, "name", create_service_account_key},
 
-    {"GET", PROJECTS "/{}/rate_limits", ORG " limit after", "", list_project_limits},
+    {"GET", PROJECTS "/{}/rate_limits", PART, "", list_project_limits},
     {"POST", PROJECTS "/{}/rate_limits", ORG, RATES, update_project_limits},
     {"POST", PROJECTS "/{}/rate_limits/{}", ORG, RATES, update_project_limit},
     {"GET", KEYS "/{}/rate_limits", ORG, "", list_key_limits},
@@ -70,13 +71,15 @@ constexpr Row kRows[] = {
     {"POST", PROJECTS "/{}/spend_limit", ORG, MONTH, set_month_limit},
     {"DELETE", PROJECTS "/{}/spend_limit", ORG, "", delete_month_limit},
 
-    {"GET", "/v1/organization/spend_alerts", ORG, "", list_spend_alerts},
+    {"GET", "/v1/organization/spend_alerts", PART, "", list_spend_alerts},
     {"POST", "/v1/organization/spend_alerts", ORG, ALERT, set_spend_alert},
     {"GET", "/v1/organization/spend_alerts/{}", ORG, "", get_spend_alert},
+    {"POST", "/v1/organization/spend_alerts/{}", ORG, ALERT, update_spend_alert},
     {"DELETE", "/v1/organization/spend_alerts/{}", ORG, "", delete_spend_alert},
-    {"GET", PROJECTS "/{}/spend_alerts", ORG, "", list_spend_alerts},
+    {"GET", PROJECTS "/{}/spend_alerts", PART, "", list_spend_alerts},
     {"POST", PROJECTS "/{}/spend_alerts", ORG, ALERT, set_spend_alert},
     {"GET", PROJECTS "/{}/spend_alerts/{}", ORG, "", get_spend_alert},
+    {"POST", PROJECTS "/{}/spend_alerts/{}", ORG, ALERT, update_spend_alert},
     {"DELETE", PROJECTS "/{}/spend_alerts/{}", ORG, "", delete_spend_alert},
 
     {"GET", USERS, PAGE " emails emails[]", "", list_users},
@@ -85,7 +88,7 @@ constexpr Row kRows[] = {
     {"POST", USERS "/{}", ORG, "role", update_user},
     {"DELETE", USERS "/{}", ORG, "", delete_user},
 
-    {"GET", ADMIN_KEYS, PAGE " order", "", list_admin_keys},
+    {"GET", ADMIN_KEYS, PART " include_archived", "", list_admin_keys},
     {"POST", ADMIN_KEYS, ORG, "name expires_at expires_in_seconds ip_allow_list user_id",
      create_admin_key},
     {"GET", ADMIN_KEYS "/{}", ORG, "", get_admin_key},
@@ -110,7 +113,7 @@ constexpr Row kRows[] = {
     {"POST", ORGS "/{}/reversals", "", "request_id amount note", reverse_charge},
     {"POST", ORGS "/{}/write_off", "", "amount id note", write_off},
 
-    {"GET", "/v1/price_books", "", "", list_price_books},
+    {"GET", "/v1/price_books", "limit after before order", "", list_price_books},
     {"POST", "/v1/price_books", "", "effective_from note bands models dry_run", create_price_book},
     {"GET", "/v1/price_books/{}", "", "", get_price_book},
     {"DELETE", "/v1/price_books/{}", "", "", withdraw_price_book},

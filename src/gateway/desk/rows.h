@@ -78,6 +78,7 @@ Result<boost::json::value> delete_month_limit(Desk& desk);
 Result<boost::json::value> list_spend_alerts(Desk& desk);
 Result<boost::json::value> set_spend_alert(Desk& desk);
 Result<boost::json::value> get_spend_alert(Desk& desk);
+Result<boost::json::value> update_spend_alert(Desk& desk);
 Result<boost::json::value> delete_spend_alert(Desk& desk);
 // audit_logs.cc
 Result<boost::json::value> list_audit_logs(Desk& desk);

@@ -29,7 +29,7 @@ json::object owner_of_key(const Directory& directory, const maas::Key& key) {
                                          {"role", "member"}}}};
   }
   const maas::Project* project = directory.project(key.project);
-  json::object shown{{"type", "project"}};
+  json::object shown{{"type", nullptr}};  // nobody's but the project's
   if (project) {
     shown["project"] =
         json::object{{"id", to_string(IdKind::kProject, project->id)}, {"name", project->name}};
@@ -171,6 +171,44 @@ json::object show_list(json::array data, bool has_more) {
           {"first_id", std::move(first)},
           {"last_id", std::move(last)},
           {"has_more", has_more}};
+}
+
+namespace {
+
+// Where the item of that id is; `all.size()` for none.
+size_t place_of(const json::array& all, const std::string& id) {
+  const auto found = std::find_if(all.begin(), all.end(), [&](const json::value& item) {
+    return item.get_object().at("id") == json::value(id);
+  });
+  return static_cast<size_t>(found - all.begin());
+}
+
+}  // namespace
+
+Result<json::object> show_part(json::array all, const Query& query, int64_t usual_limit) {
+  MILL_TRY(const auto given, query.integer("limit", 1, maas::kMaxPage));
+  MILL_TRY(const auto order, query.text("order"));
+  MILL_TRY(const auto after, query.text("after"));
+  MILL_TRY(const auto before, query.text("before"));
+  if (order && *order != "asc" && *order != "desc")
+    return fail(Code::kInvalid, "'order' must be asc or desc", "order");
+  if (after && before) return fail(Code::kInvalid, "give 'after' or 'before', not both", "before");
+  if (order && *order == "desc") std::reverse(all.begin(), all.end());
+  const auto limit = static_cast<size_t>(given.value_or(usual_limit));
+  size_t from = 0, to = all.size();
+  if (const auto& id = after ? after : before; id && !id->empty()) {
+    const size_t place = place_of(all, *id);
+    const char* const name = after ? "after" : "before";
+    if (place == all.size())
+      return fail(Code::kInvalid, std::string("'") + name + "' is not in this list", name);
+    (after ? from : to) = after ? place + 1 : place;
+  }
+  const bool more = to - from > limit;
+  if (more && before) from = to - limit;
+  if (more && !before) to = from + limit;
+  json::array data;
+  for (size_t i = from; i < to; ++i) data.push_back(std::move(all[i]));
+  return show_list(std::move(data), more);
 }
 
 Result<maas::PageRequest> page_of(const Query& query, int64_t usual_limit) {

@@ -30,6 +30,10 @@ json::object show_deleted(std::string_view object, std::string_view id);
 // items.
 json::object show_list(json::array data, bool has_more);
 
+// The part of a short list that the query's limit, after, before and order ask for. kInvalid for an
+// id that is not in it.
+Result<json::object> show_part(json::array all, const Query& query, int64_t usual_limit);
+
 // limit, after and include_archived of the query.
 Result<maas::PageRequest> page_of(const Query& query, int64_t usual_limit = 20);
 

@@ -72,8 +72,8 @@ Result<Nano> need_cents(const json::object& body) {
   return *cents * kCent;
 }
 
-json::value cents(Nano amount) {
-  return amount % kCent == 0 ? json::value(amount / kCent) : json::value();
+int64_t cents(Nano amount) {  // whole ones; the rest shows in `amount`
+  return amount / kCent;
 }
 
 json::object show_limit(const Desk& desk, const Purse& purse, Period period, Nano amount) {
@@ -214,6 +214,28 @@ Result<FoundAlert> find_alert(const Desk& desk) {
   return found;
 }
 
+maas::SetSpendAlert removal_of(const FoundAlert& found) {
+  return {found.purse.org,    found.purse.project, found.purse.currency,
+          found.alert.period, found.alert.amount,  ""};
+}
+
+Result<maas::SetSpendAlert> read_alert(const json::object& body, const Purse& purse) {
+  maas::SetSpendAlert act{.org = purse.org, .project = purse.project, .currency = purse.currency};
+  MILL_TRY(const std::string word, text_or(body, "interval", "month"));
+  MILL_TRY(act.period, parse_period(word));
+  MILL_TRY_DO(check_currency(body, purse));
+  MILL_TRY(const auto amount, amount_of(body, "amount"));
+  if (amount.has_value() == (openai::Fields(body).find("threshold_amount") != nullptr))
+    return fail(Code::kInvalid, "give 'amount', or 'threshold_amount' in cents", "amount");
+  if (amount) {
+    act.amount = *amount;
+  } else {
+    MILL_TRY(act.amount, need_cents(body));
+  }
+  MILL_TRY(act.notify, read_notify(body));
+  return act;
+}
+
 }  // namespace
 
 Result<json::value> list_spend_limits(Desk& desk) {
@@ -272,24 +294,25 @@ Result<json::value> list_spend_alerts(Desk& desk) {
         data.push_back(show_alert(purse, {key.period, amount}, notify));
     }
   });
-  return show_list(std::move(data), false);
+  MILL_TRY(json::object part, show_part(std::move(data), desk.query, 20));
+  return part;
 }
 
 Result<json::value> set_spend_alert(Desk& desk) {
   MILL_TRY(const Purse purse, purse_of(desk, !desk.ids.empty()));
-  MILL_TRY(const std::string word, text_or(desk.body, "interval", "month"));
-  MILL_TRY(const Period period, parse_period(word));
-  MILL_TRY_DO(check_currency(desk.body, purse));
-  MILL_TRY(auto amount, amount_of(desk.body, "amount"));
-  if (amount.has_value() == (openai::Fields(desk.body).find("threshold_amount") != nullptr))
-    return fail(Code::kInvalid, "give 'amount', or 'threshold_amount' in cents", "amount");
-  if (!amount) {
-    MILL_TRY(amount, need_cents(desk.body));
-  }
-  MILL_TRY(const std::string notify, read_notify(desk.body));
-  MILL_TRY_DO(desk.act(
-      maas::SetSpendAlert{purse.org, purse.project, purse.currency, period, *amount, notify}));
-  return show_alert(purse, {period, *amount}, notify);
+  MILL_TRY(const maas::SetSpendAlert act, read_alert(desk.body, purse));
+  MILL_TRY_DO(desk.act(act));
+  return show_alert(purse, {act.period, act.amount}, act.notify);
+}
+
+// An alert's amount is part of its id: another one is another alert in its place.
+Result<json::value> update_spend_alert(Desk& desk) {
+  MILL_TRY(const FoundAlert found, find_alert(desk));
+  MILL_TRY(const maas::SetSpendAlert act, read_alert(desk.body, found.purse));
+  if (act.period != found.alert.period || act.amount != found.alert.amount)
+    MILL_TRY_DO(desk.act(removal_of(found)));
+  MILL_TRY_DO(desk.act(act));
+  return show_alert(found.purse, {act.period, act.amount}, act.notify);
 }
 
 Result<json::value> get_spend_alert(Desk& desk) {

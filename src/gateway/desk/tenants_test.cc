@@ -57,7 +57,7 @@ TENANTS(AKeysSecretIsShownOnceAndInNoList) {
   EXPECT_EQ(one.str("expires_at"), "4102444800");
   EXPECT_EQ(one.str("models"), R"(["org/tiny"])");
   EXPECT_EQ(one.str("ip_allow_list"), R"(["127.0.0.0/8"])");
-  EXPECT_EQ(one.str("owner/type"), "project");
+  EXPECT_EQ(one.str("owner/project/id"), t.project);
   const Reply list = must(get(in(t, "/api_keys")));
   EXPECT_EQ(list.data().size(), 2u);
   for (const std::string* seen : {&secret, &t.key}) {
@@ -142,6 +142,10 @@ TENANTS(AnAdminKeyIsTheOperatorsUnlessAnOrganizationIsNamed) {
   EXPECT_TRUE(own.str("value").starts_with("sk-admin-"));
   const Reply list = must(get("/v1/organization/admin_api_keys"));
   EXPECT_EQ(list.data().size(), 2u);
+  EXPECT_EQ(must(get("/v1/organization/admin_api_keys?order=desc&limit=1")).str("first_id"),
+            own.str("id"));
+  const std::string behind = "/v1/organization/admin_api_keys?before=" + own.str("id");
+  EXPECT_EQ(must(get(behind)).str("first_id"), list.str("first_id"));
   EXPECT_EQ(list.text.find(own.str("value")), std::string::npos);
   const Reply theirs = must(get("/v1/organization/admin_api_keys?organization_id=" + t.org));
   ASSERT_EQ(theirs.data().size(), 1u);
