@@ -30,7 +30,7 @@ std::string changes_of(const json::object& event) {
     const json::object& one = change.as_object();
     const std::string before = cell(one, "before"), after = cell(one, "after");
     text += (text.empty() ? "" : ", ") + cell(one, "name") + " ";
-    text += before.empty() ? after : fmt::format("{} -> {}", before, after);
+    text += before.empty() ? after : fmt::format("{} -> {}", before, after.empty() ? "-" : after);
   }
   return text;
 }

@@ -24,6 +24,7 @@ const json::value* find(const json::object& item, std::string_view member) {
 std::string plain(const json::value& value) {
   if (value.is_null()) return "-";
   if (value.is_string()) return std::string(value.get_string());
+  if (value.is_double()) return fmt::format("{}", value.get_double());
   if (!value.is_array()) return json::serialize(value);
   std::string text;
   for (const json::value& item : value.get_array()) text += (text.empty() ? "" : ",") + plain(item);

@@ -107,6 +107,7 @@ json::object show(const Directory& directory, const maas::Project& project) {
                      {"status", project.archived_ns == 0 ? "active" : "archived"},
                      {"tier", text(name(project.tier))},
                      {"weight", project.weight_milli / 1000.0}};
+  if (project.weight_milli % 1000 == 0) shown["weight"] = project.weight_milli / 1000;
   if (const auto* org = directory.organization(project.org))
     shown["organization_id"] = to_string(IdKind::kOrganization, org->id);
   return shown;
