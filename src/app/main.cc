@@ -1,4 +1,5 @@
 // The one binary: every command adds itself, and the command line does the rest.
+#include "app/books/commands.h"
 #include "app/cmd_bench.h"
 #include "app/cmd_config.h"
 #include "app/cmd_doctor.h"
@@ -22,5 +23,6 @@ int main(int argc, char** argv) {
   mill::app::add_bench_command(line);
   mill::app::add_doctor_command(line);
   mill::app::add_config_command(line);
+  mill::app::add_books_commands(line);
   return line.run(argc, argv);
 }

@@ -34,7 +34,11 @@ constexpr Setting kTable[] = {
     {"log-level", Kind::kChoice, kEvery, "info", "how much is written to standard error", 0, 0,
      "debug|info|warn|error"},
     {"api-key", Kind::kSecret, kBench, "", "sent to the server that --http names, as a bearer's"},
-    {"json", Kind::kSwitch, kModels | kBench | kDoctor | kConfig, "false", "print JSON"},
+    {"json", Kind::kSwitch, kModels | kBench | kDoctor | kConfig | kDesk | kLedger, "false",
+     "print JSON"},
+    {"url", Kind::kText, kDesk, "http://127.0.0.1:8080", "the running server to administrate"},
+    {"org", Kind::kText, kDesk, "",
+     "the organization that is meant, by name or id; may be left out where there is but one"},
 
     // The machine.
     {"threads", Kind::kInteger, kEngines | kDoctor, "0",
@@ -65,14 +69,14 @@ constexpr Setting kTable[] = {
      "a request waits this long for its model to be loaded", 0, kDay},
     {"open", Kind::kSwitch, kServe, "false",
      "ask no keys and keep no books: for programs on this machine alone"},
-    {"ledger", Kind::kPath, kServe, "$DATA/ledger.db",
+    {"ledger", Kind::kPath, kServe | kLedger, "$DATA/ledger.db",
      "the journal of keys, limits, prices and money: a file, made where there is none"},
     {"revoked-streams", Kind::kChoice, kServe, "end",
      "what a key that is revoked has running: it ends within a second, or may finish", 0, 0,
      "end|finish"},
-    {"admin-key", Kind::kSecret, kServe, "",
-     "a key of /admin besides the operator's; without one, an open server's /admin answers programs "
-     "on this machine only"},
+    {"admin-key", Kind::kSecret, kServe | kDesk, "",
+     "serve: a key of /admin besides the operator's; without one, an open server's /admin answers "
+     "programs on this machine only. Elsewhere: the admin key to administrate with"},
     {"host", Kind::kText, kServe, "127.0.0.1", "the address to listen on"},
     {"port", Kind::kInteger, kServe, "8080", "the port to listen on; 0 picks a free one", 0, 65535},
     {"port-file", Kind::kPath, kServe, "", "write the port here once the server is ready"},

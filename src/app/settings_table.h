@@ -35,7 +35,9 @@ enum Commands : uint32_t {
   kBench = 64,
   kDoctor = 128,
   kConfig = 256,
-  kEvery = 511,
+  kDesk = 512,    // those that administrate a running server
+  kLedger = 1024,
+  kEvery = 2047,
 };
 
 struct Setting {

@@ -1,5 +1,9 @@
 #include "gateway/routes.h"
 
+#include <algorithm>
+
+#include "gateway/desk/serve_desk.h"
+
 namespace mill::gateway {
 namespace {
 
@@ -15,12 +19,29 @@ constexpr Route kRoutes[] = {
     {"admin_load", "POST", "/admin/models", serve_admin_load},
     {"admin_unload", "DELETE", "/admin/models/", serve_admin_unload},
     {"greeting", "GET", "/", serve_greeting},
+    // The administrative API has a table of its own (desk/rows.cc), which knows what each of its
+    // paths takes.
+    {"desk", "GET, HEAD, POST, DELETE", "/v1/organization*", serve_desk},
+    {"desk", "GET, HEAD, POST, DELETE", "/v1/price_books*", serve_desk},
 };
 
 bool has_path(const Route& route, std::string_view path) {
+  if (route.path.ends_with('*'))
+    return path.starts_with(route.path.substr(0, route.path.size() - 1));
   const bool open_ended = route.path.size() > 1 && route.path.ends_with('/');
   if (!open_ended) return path == route.path;
   return path.starts_with(route.path) && path.size() > route.path.size();
+}
+
+// A list of methods is taken word by word.
+bool takes(const Route& route, std::string_view method) {
+  if (method == "HEAD" && route.method == "GET") return true;
+  for (std::string_view rest = route.method; !rest.empty();) {
+    const std::string_view word = rest.substr(0, rest.find(", "));
+    if (word == method) return true;
+    rest.remove_prefix(std::min(rest.size(), word.size() + 2));
+  }
+  return false;
 }
 
 }  // namespace
@@ -29,9 +50,7 @@ Found find_route(std::string_view method, std::string_view path) {
   Found found;
   for (const Route& route : kRoutes) {
     if (!has_path(route, path)) continue;
-    if (method == route.method || (method == "HEAD" && route.method == "GET")) {
-      found.route = &route;
-    }
+    if (takes(route, method)) found.route = &route;
     if (!found.allow.empty()) found.allow += ", ";
     found.allow += route.method == "GET" ? "GET, HEAD" : route.method;
   }

@@ -12,8 +12,10 @@ using Serve = Task<Status> (*)(Stations, net::HttpExchange&, RequestRecord&);
 
 struct Route {
   std::string_view name;    // for logs and metrics
-  std::string_view method;  // GET also takes HEAD
-  std::string_view path;    // exact; one that ends in '/' and isn't "/" takes whatever follows
+  std::string_view method;  // GET also takes HEAD; or several, "GET, HEAD, POST"
+  // exact; one that ends in '/' and isn't "/" takes whatever follows, one that ends in '*' all that
+  // begin so
+  std::string_view path;
   Serve serve;
 };
 

@@ -240,7 +240,9 @@ Result<int64_t> parse_audit_id(std::string_view text) {
 
 bool AuditFilter::matches(const AuditEvent& event) const {
   return any_or_in(types, event.type) && any_or_in(actors, event.actor) &&
+         any_or_in(targets, event.target) && any_or_in(projects, event.project) &&
          (org == 0 || event.org == org) && (project == 0 || event.project == project) &&
+         event.seq > after_seq &&
          event.at_ns >= from_ns && event.at_ns < to_ns;
 }
 

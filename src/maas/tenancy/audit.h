@@ -35,8 +35,10 @@ Result<int64_t> parse_audit_id(std::string_view text);  // its seq; kInvalid
 
 // Empty or 0: any.
 struct AuditFilter {
-  std::vector<std::string> types, actors;
+  std::vector<std::string> types, actors, targets;
   uint64_t org = 0, project = 0;
+  std::vector<uint64_t> projects;
+  int64_t after_seq = 0;  // newer than this entry: a page then has the oldest of them
   int64_t from_ns = std::numeric_limits<int64_t>::min();
   int64_t to_ns = std::numeric_limits<int64_t>::max();  // this instant excluded
   bool matches(const AuditEvent& event) const;
@@ -55,7 +57,7 @@ class AuditTrail {
 
 struct AuditPage {
   std::vector<AuditEvent> events;  // the newest first
-  bool has_more = false;           // older ones
+  bool has_more = false;           // older ones; with after_seq, newer ones
 };
 
 }  // namespace mill::maas

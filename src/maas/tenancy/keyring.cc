@@ -225,18 +225,21 @@ Result<AuditPage> Keyring::audit(const AuditFilter& filter, size_t limit,
   if (limit < 1 || limit > kMaxPage)
     return fail(Code::kInvalid, fmt::format("limit must be 1 to {}", kMaxPage), "limit");
   AuditTrail trail;
+  const bool oldest_first = filter.after_seq > 0;
   std::deque<AuditEvent> newest;  // one more than asked for tells whether there are more
   const ledger::Range acts{.to_seq = before_seq == INT64_MIN ? 0 : before_seq - 1,
                            .kinds = {ledger::Kind::kAct}};
   MILL_TRY_DO(core_->book.scan(acts, [&](const ledger::Entry& entry) -> Status {
     MILL_TRY(AuditEvent event, trail.next(entry));
     if (!filter.matches(event)) return {};
+    if (oldest_first && newest.size() > limit) return {};
     newest.push_back(std::move(event));
     if (newest.size() > limit + 1) newest.pop_front();
     return {};
   }));
   AuditPage page{.has_more = newest.size() > limit};
-  if (page.has_more) newest.pop_front();
+  if (page.has_more && oldest_first) newest.pop_back();
+  if (page.has_more && !oldest_first) newest.pop_front();
   page.events.assign(std::make_move_iterator(newest.rbegin()),
                      std::make_move_iterator(newest.rend()));
   return page;

@@ -75,8 +75,9 @@ class Keyring {
     return use(directory());
   }
 
-  // The newest `limit` (1 … kMaxPage) events that match, older than entry `before_seq`. Reads all
-  // acts of the journal: for people, not for every request.
+  // The newest `limit` (1 … kMaxPage) events that match, older than entry `before_seq`; with a
+  // filter's `after_seq`, the oldest of those that are newer than that. Reads all acts of the
+  // journal: for people, not for every request.
   Result<AuditPage> audit(const AuditFilter& filter, size_t limit,
                           int64_t before_seq = INT64_MAX) const;
 
