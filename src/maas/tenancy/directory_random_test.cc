@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <random>
 #include <set>
@@ -17,6 +18,11 @@
 
 namespace mill::maas {
 namespace {
+
+uint64_t from_outside(const char* name, uint64_t otherwise) {
+  const char* given = std::getenv(name);
+  return given ? std::strtoull(given, nullptr, 10) : otherwise;
+}
 
 // An act, what must be said of it, and what it does to the model.
 struct Try {
@@ -537,14 +543,14 @@ void Life::replayed() {
 }
 
 TEST(DirectoryRandom, LivesAsThePlainModelDoes) {
-  const uint64_t seed = test_seed();
+  const uint64_t seed = from_outside("MILL_TEST_SEED", std::random_device{}());
   fmt::print("MILL_TEST_SEED={}\n", seed);
   std::set<size_t> kinds;
   size_t accepted = 0, refused = 0;
   for (uint64_t life = 0; life < 8 && !HasFatalFailure(); ++life) {
     SCOPED_TRACE(fmt::format("MILL_TEST_SEED={}, life {}", seed, life));
     Life one(seed + life);
-    one.live(1000 * test_times());
+    one.live(1000 * from_outside("MILL_TEST_STEPS", 1));
     accepted += one.accepted();
     refused += one.refused();
     kinds.insert(one.kinds().begin(), one.kinds().end());

@@ -33,7 +33,7 @@ struct Keyring::Core {
   ledger::Book& book;
   KeyringOptions options;
 
-  mutable std::shared_mutex mutex;  // of the four below
+  mutable WriterFirstMutex mutex;  // of the four below
   Directory directory;
   int64_t applied_seq = 0;      // the last act in it
   uint64_t applied_serial = 0;  // what that act made or changed
@@ -97,7 +97,7 @@ struct Keyring::Core {
 
 Keyring::Keyring(std::shared_ptr<Core> core) : core_(std::move(core)) {}
 Keyring::~Keyring() = default;
-std::shared_mutex& Keyring::mutex() const {
+WriterFirstMutex& Keyring::mutex() const {
   return core_->mutex;
 }
 const Directory& Keyring::directory() const {

@@ -21,6 +21,7 @@
 #include "ledger/book.h"
 #include "maas/tenancy/audit.h"
 #include "maas/tenancy/directory.h"
+#include "maas/tenancy/writer_first_mutex.h"
 
 namespace mill::maas {
 
@@ -68,7 +69,8 @@ class Keyring {
   Result<MintedKey> create_admin_key(CreateAdminKey act, std::string actor, Instant deadline);
   Result<MintedKey> rotate_key(uint64_t key, std::string actor, Instant deadline);
 
-  // Calls `use` with the directory, locked against acts: be quick, and keep no reference.
+  // Calls `use` with the directory, locked against acts: be quick, keep no reference, and call
+  // nothing else of the keyring.
   template <class Use>
   auto read(const Use& use) const {
     const std::shared_lock lock(mutex());
@@ -87,7 +89,7 @@ class Keyring {
  private:
   struct Core;
   explicit Keyring(std::shared_ptr<Core> core);
-  std::shared_mutex& mutex() const;
+  WriterFirstMutex& mutex() const;
   const Directory& directory() const;
   std::shared_ptr<Core> core_;  // the book's listener has it too
 };

@@ -5,7 +5,6 @@
 #include <malloc.h>
 
 #include <array>
-#include <cstdlib>
 #include <random>
 #include <string>
 #include <utility>
@@ -28,17 +27,6 @@ inline std::array<uint8_t, 32> bytes_of(uint64_t number) {
 }
 inline ExternalId id_of(uint64_t number) {
   return make_id(bytes_of(number));
-}
-
-// MILL_TEST_SEED in the environment plays a failed run again, MILL_TEST_STEPS=n makes a random life
-// n times as long.
-inline uint64_t test_seed() {
-  const char* given = std::getenv("MILL_TEST_SEED");
-  return given ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-}
-inline uint64_t test_times() {
-  const char* given = std::getenv("MILL_TEST_STEPS");
-  return given ? std::strtoull(given, nullptr, 10) : 1;
 }
 
 // What was allocated and not freed, large blocks too. A sanitizer's allocator does not say.
