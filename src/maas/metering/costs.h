@@ -16,7 +16,7 @@
 
 namespace mill::maas {
 
-// Empty lists filter nothing.
+// Empty lists filter nothing: who is asked for names that nobody has must not query with none.
 struct CostFilter {
   std::vector<uint64_t> projects, keys;
 };

@@ -3,8 +3,8 @@
 // Measured: the counter of the package (RAPL) says how much a span of time took, and split() gives
 // each request its part by the work it had done in it. Modelled: the machine draws `idle_watts`
 // always and `active_watts` when it works; a request answers for the time that was its own at the
-// active draw, and nobody for the idle time, which the mill's account shows apart. Both say which
-// they are. Pure.
+// active draw, and nobody for the rest, which the factory's account shows as overhead (factory.h).
+// Both say which they are. Pure.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,8 @@ class PowerModel {
   // `busy_ns` at the active draw, half to even. Fails with kInvalid where it is negative, kTooLarge
   // where the result does not fit.
   Result<int64_t> request_microjoules(int64_t busy_ns) const;
-  // A span of which `busy_ns` was work. Fails also where busy is longer than the span.
+  // What the machine draws in a span of which `busy_ns` was work. Fails also where busy is longer
+  // than the span.
   Result<int64_t> span_microjoules(int64_t span_ns, int64_t busy_ns) const;
 
  private:

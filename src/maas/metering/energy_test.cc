@@ -186,5 +186,18 @@ TEST(Factory, MoneyInLessElectricity) {
   }
 }
 
+TEST(Factory, WhatNoRequestAnswersForIsOverhead) {
+  const std::vector<UsageBucket> usage = {
+      hour(0, "flash", "EUR", {.microjoules = 300, .energy_cost = 30}),
+      hour(0, "pro", "EUR", {.microjoules = 200, .energy_cost = 20})};
+  const std::vector<HouseEnergy> house = {
+      {.from_ns = 0, .microjoules = 900, .cost = 90},
+      {.from_ns = kNanosPerHour, .microjoules = 400, .cost = 40}};
+  const auto account = factory_account(usage, EnergySource::kRapl, "EUR"_currency, house);
+  ASSERT_EQ(account.overhead.size(), 2u);
+  EXPECT_TRUE(account.overhead[0].microjoules == 400 && account.overhead[0].cost == 40);
+  EXPECT_TRUE(account.overhead[1].microjoules == 400) << "an hour without requests";
+}
+
 }  // namespace
 }  // namespace mill::maas

@@ -34,10 +34,25 @@ FactoryRow row_of(int64_t from_ns, const std::string& model, ledger::Currency cu
   return row;
 }
 
+std::vector<FactoryOverhead> overhead(std::span<const UsageBucket> usage,
+                                      std::span<const HouseEnergy> house) {
+  std::map<int64_t, UsageSums> requests;
+  for (const UsageBucket& bucket : usage)
+    for (const UsageRow& row : bucket.rows) requests[bucket.from_ns].add(row.sums);
+  std::vector<FactoryOverhead> left;
+  for (const HouseEnergy& all : house) {
+    const UsageSums& of = requests[all.from_ns];
+    left.push_back({.from_ns = all.from_ns,
+                    .microjoules = ledger::Wide(all.microjoules) - of.microjoules,
+                    .cost = all.cost - of.energy_cost});
+  }
+  return left;
+}
+
 }  // namespace
 
 FactoryAccount factory_account(std::span<const UsageBucket> usage, EnergySource source,
-                               ledger::Currency tariff) {
+                               ledger::Currency tariff, std::span<const HouseEnergy> house) {
   std::map<std::tuple<int64_t, std::string, ledger::Currency>, UsageSums> rows;
   std::map<ledger::Currency, UsageSums> totals;
   for (const UsageBucket& bucket : usage) {
@@ -46,7 +61,11 @@ FactoryAccount factory_account(std::span<const UsageBucket> usage, EnergySource 
       totals[row.key.currency].add(row.sums);
     }
   }
-  FactoryAccount account{.source = source, .tariff = tariff, .rows = {}, .totals = {}};
+  FactoryAccount account{.source = source,
+                         .tariff = tariff,
+                         .rows = {},
+                         .totals = {},
+                         .overhead = overhead(usage, house)};
   for (const auto& [key, sums] : rows)
     account.rows.push_back(
         row_of(std::get<0>(key), std::get<1>(key), std::get<2>(key), sums, tariff));

@@ -31,15 +31,32 @@ struct FactoryRow {
   std::optional<int64_t> tokens_per_kwh;
 };
 
+// What the whole machine drew in a bucket: RAPL's counter over it, or PowerModel::span_microjoules,
+// priced by the tariff.
+struct HouseEnergy {
+  int64_t from_ns = 0;
+  int64_t microjoules = 0;
+  ledger::Wide cost = 0;
+};
+
+// What no request answers for: the house less its requests. Below zero where a request is booked in
+// another bucket than it ran in, or where the model of requests and the meter disagree.
+struct FactoryOverhead {
+  int64_t from_ns = 0;
+  ledger::Wide microjoules = 0;
+  ledger::Wide cost = 0;
+};
+
 struct FactoryAccount {
-  EnergySource source{};           // what the server that wrote the entries was set to
-  ledger::Currency tariff;         // of energy_cost
-  std::vector<FactoryRow> rows;    // by time, model, currency
-  std::vector<FactoryRow> totals;  // by currency, with an empty model
+  EnergySource source{};                  // what the server that wrote the entries was set to
+  ledger::Currency tariff;                // of energy_cost
+  std::vector<FactoryRow> rows;           // by time, model, currency
+  std::vector<FactoryRow> totals;         // by currency, with an empty model
+  std::vector<FactoryOverhead> overhead;  // of the buckets that `house` has, in its order
 };
 
 // Rows of the same hour, model and currency become one, whatever else the query grouped by.
 FactoryAccount factory_account(std::span<const UsageBucket> usage, EnergySource source,
-                               ledger::Currency tariff);
+                               ledger::Currency tariff, std::span<const HouseEnergy> house = {});
 
 }  // namespace mill::maas

@@ -32,6 +32,8 @@ struct FocusRequest {
 
 // Lines of other organizations, months and currencies pass by. kUnsupported (`param` "currency")
 // where the organization does not pay in the money of a state: FOCUS has no BillingCurrency for it.
+// Requires: the lines are of a statement over that month by day, or late reversals are not told
+// from others.
 Result<std::string> focus_csv(const FocusRequest& request, std::span<const Line> lines,
                               const Names& names, const FocusProvider& provider);
 

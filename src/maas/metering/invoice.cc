@@ -2,17 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <map>
-#include <tuple>
 
 namespace mill::maas {
 namespace {
-
-auto order(const InvoiceLine& line) {
-  return std::tie(line.model, line.item, line.tier, line.batch, line.price_version, line.band,
-                  line.rate);
-}
 
 struct Parts {
   std::vector<InvoiceLine> lines;
@@ -38,27 +31,13 @@ void add_line(Parts& parts, const Line& line) {
                          .amount = line.amount});
 }
 
-// Days and keys become one line.
-std::vector<InvoiceLine> merged(std::vector<InvoiceLine> lines) {
-  std::sort(lines.begin(), lines.end(),
-            [](const InvoiceLine& a, const InvoiceLine& b) { return order(a) < order(b); });
-  std::vector<InvoiceLine> merged;
-  for (InvoiceLine& line : lines) {
-    if (!merged.empty() && order(merged.back()) == order(line)) {
-      merged.back().quantity += line.quantity;
-      merged.back().amount += line.amount;
-    } else {
-      merged.push_back(std::move(line));
-    }
-  }
-  return merged;
-}
-
 StatementScope scope_of(const InvoiceRequest& request) {
   return {.from_ns = request.month.begin_ns,
           .to_ns = request.month.end_ns,
           .org = request.org,
-          .project = request.project};
+          .project = request.project,
+          .by_day = false,
+          .by_key = false};
 }
 
 }  // namespace
@@ -105,7 +84,7 @@ std::vector<InvoiceProject> InvoiceBuilder::projects(const Names& names) const {
   for (const Line& line : statement_.lines()) add_line(parts[line.project], line);
   std::vector<InvoiceProject> projects;
   for (auto& [serial, of] : parts) {
-    InvoiceProject project{.serial = serial, .lines = merged(std::move(of.lines))};
+    InvoiceProject project{.serial = serial, .lines = std::move(of.lines)};
     if (serial != 0) project.project = names.project(serial);
     for (const InvoiceLine& line : project.lines) project.subtotal += line.amount;
     for (const auto& [kind, extra] : of.extras) {

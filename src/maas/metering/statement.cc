@@ -58,10 +58,10 @@ uint32_t Statement::word(const std::string& text) {
 }
 
 Statement::Place Statement::place_of(const ledger::Entry& entry, const std::string& band) {
-  return {.day = floor_to(entry.at_ns, kNanosPerDay),
+  return {.day = floor_to(scope_.by_day ? entry.at_ns : scope_.from_ns, kNanosPerDay),
           .org = entry.payer.org,
           .project = entry.payer.project,
-          .key = entry.payer.key,
+          .key = scope_.by_key ? entry.payer.key : 0,
           .currency = entry.currency.packed,
           .price_version = entry.price_version,
           .model = word(entry.model),

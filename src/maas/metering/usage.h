@@ -60,7 +60,7 @@ struct UsageGroups {
   bool org = false, project = false, key = false, model = false, tier = false, batch = false;
 };
 
-// Empty lists filter nothing.
+// Empty lists filter nothing: who is asked for names that nobody has must not query with none.
 struct UsageFilter {
   uint64_t org = 0;  // 0: all, for the mill's own accounts. A tenant's query names its own
   std::vector<uint64_t> projects, keys;
