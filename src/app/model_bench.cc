@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
-#include "tensor/arena.h"
 
 namespace mill::app {
 namespace {
@@ -18,8 +17,8 @@ class Crowd {
   static Result<Crowd> make(model::Decoder& decoder, int64_t sequences, int64_t context) {
     Crowd crowd(decoder);
     const int64_t blocks = (context + tensor::kBlockTokens - 1) / tensor::kBlockTokens;
-    MILL_TRY(crowd.kv_, tensor::Arena::reserve(decoder.kv_layout().block_bytes() *
-                                               static_cast<size_t>(blocks * sequences)));
+    MILL_TRY(crowd.kv_,
+             model::KvRoom::reserve(decoder.kv_layout(), static_cast<size_t>(blocks * sequences)));
     for (int64_t s = 0; s < sequences; ++s) {
       std::vector<int32_t> owned;
       for (int64_t b = 0; b < blocks; ++b) owned.push_back(static_cast<int32_t>(s * blocks + b));
@@ -39,8 +38,9 @@ class Crowd {
       const model::SequenceSlice slice{.tokens = tokens,
                                        .position = position,
                                        .blocks = blocks_.front(),
+                                       .window_blocks = blocks_.front(),
                                        .logits_from = last ? step - 1 : step};
-      decoder_->forward({&slice, 1}, kv_.data(), profile);
+      decoder_->forward({&slice, 1}, kv_.memory(), profile);
       position += step;
     }
     return to_seconds(now() - start);
@@ -48,9 +48,13 @@ class Crowd {
 
   // Gives the others what the first has.
   void copy_to_all() {
-    const size_t bytes = decoder_->kv_layout().block_bytes() * blocks_.front().size();
+    const model::KvLayout layout = decoder_->kv_layout();
+    const model::KvMemory kv = kv_.memory();
+    const size_t full = layout.block_bytes() * blocks_.front().size();
+    const size_t windowed = layout.window_block_bytes() * blocks_.front().size();
     for (size_t s = 1; s < blocks_.size(); ++s) {
-      std::memcpy(kv_.data() + s * bytes, kv_.data(), bytes);
+      std::memcpy(kv.full + s * full, kv.full, full);
+      std::memcpy(kv.windowed + s * windowed, kv.windowed, windowed);
     }
   }
 
@@ -62,10 +66,11 @@ class Crowd {
       slices.push_back({.tokens = std::span(tokens).subspan(s, 1),
                         .position = position,
                         .blocks = blocks_[s],
+                        .window_blocks = blocks_[s],
                         .logits_from = 0});
     }
     const Instant start = now();
-    const tensor::ConstMatrix logits = decoder_->forward(slices, kv_.data(), profile);
+    const tensor::ConstMatrix logits = decoder_->forward(slices, kv_.memory(), profile);
     return {to_seconds(now() - start), logits};
   }
 
@@ -82,7 +87,7 @@ class Crowd {
   }
 
   model::Decoder* decoder_;
-  tensor::Arena kv_;
+  model::KvRoom kv_;
   std::vector<std::vector<int32_t>> blocks_;
   uint64_t drawn_ = 0;
 };

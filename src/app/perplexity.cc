@@ -11,8 +11,6 @@
 #include <optional>
 #include <vector>
 
-#include "tensor/arena.h"
-
 namespace mill::app {
 namespace {
 
@@ -71,7 +69,7 @@ class NpyWriter {
 // One window at a time through the decoder, in chunks as large as it takes.
 class WindowRunner {
  public:
-  WindowRunner(model::Decoder& decoder, tensor::Arena kv, int64_t context)
+  WindowRunner(model::Decoder& decoder, model::KvRoom kv, int64_t context)
       : decoder_(decoder), kv_(std::move(kv)), context_(context) {
     for (int64_t i = 0; i * tensor::kBlockTokens < context; ++i)
       blocks_.push_back(static_cast<int32_t>(i));
@@ -89,8 +87,9 @@ class WindowRunner {
           .tokens = window.subspan(static_cast<size_t>(position), static_cast<size_t>(count)),
           .position = position,
           .blocks = blocks_,
+          .window_blocks = blocks_,
           .logits_from = wanted ? 0 : count};
-      const tensor::ConstMatrix logits = decoder_.forward({&slice, 1}, kv_.data());
+      const tensor::ConstMatrix logits = decoder_.forward({&slice, 1}, kv_.memory());
       for (int64_t i = 0; i < logits.rows; ++i) {
         MILL_TRY_DO(row(position + i, std::span(logits.row(i), static_cast<size_t>(logits.cols))));
       }
@@ -101,7 +100,7 @@ class WindowRunner {
 
  private:
   model::Decoder& decoder_;
-  tensor::Arena kv_;
+  model::KvRoom kv_;
   int64_t context_;
   std::vector<int32_t> blocks_;
 };
@@ -143,8 +142,8 @@ Result<PerplexityResult> measure_perplexity(
   }
   if (job.max_windows > 0) windows = std::min(windows, job.max_windows);
   const int64_t blocks = (context + tensor::kBlockTokens - 1) / tensor::kBlockTokens;
-  MILL_TRY(tensor::Arena kv,
-           tensor::Arena::reserve(decoder.kv_layout().block_bytes() * static_cast<size_t>(blocks)));
+  MILL_TRY(model::KvRoom kv,
+           model::KvRoom::reserve(decoder.kv_layout(), static_cast<size_t>(blocks)));
   WindowRunner runner(decoder, std::move(kv), context);
 
   Tally tally;

@@ -30,7 +30,9 @@ Batch::Batch(Forward& forward, KvStore kv, tensor::ThreadPool& pool,
       sampler_(pool),
       planner_(limits),
       drafters_(std::move(drafters)) {
-  MILL_CHECK(limits.blocks == kv_.blocks() && limits.block_tokens == tensor::kBlockTokens);
+  MILL_CHECK(limits.blocks == kv_.sizes().blocks && limits.block_tokens == tensor::kBlockTokens);
+  MILL_CHECK(limits.window_blocks == kv_.sizes().window_blocks);
+  MILL_CHECK(limits.window == forward.window());
   MILL_CHECK(limits.step_tokens <= forward.limits().batch_tokens);
   MILL_CHECK(limits.logit_rows <= forward.limits().logit_rows);
 }
@@ -78,7 +80,8 @@ bool Batch::step(Instant now) {
   const StepPlan& plan = planner_.plan(now);
   if (plan.empty()) return false;
   kv_.scrub(plan.scrub);
-  const tensor::ConstMatrix logits = forward_.forward(slices_of(plan), kv_.data());
+  kv_.scrub_windowed(plan.scrub_windowed);
+  const tensor::ConstMatrix logits = forward_.forward(slices_of(plan), kv_.memory());
   MILL_CHECK(logits.rows == plan.logit_rows);
   planner_.commit();
   ++totals_.steps;
@@ -151,9 +154,11 @@ void Batch::deliver_endings() {
 std::span<const model::SequenceSlice> Batch::slices_of(const StepPlan& plan) {
   slices_.clear();
   for (const Slice& slice : plan.slices) {
+    const scheduler::Sequence& sequence = planner_.sequence(slice.sequence);
     slices_.push_back({.tokens = planner_.tokens(slice),
                        .position = slice.first,
-                       .blocks = planner_.sequence(slice.sequence).blocks,
+                       .blocks = sequence.blocks,
+                       .window_blocks = sequence.window_blocks,
                        .logits_from = slice.count - slice.logit_rows});
   }
   return slices_;
@@ -270,13 +275,19 @@ work::Load Batch::load() const {
   work::Load load = totals_;
   load.running = static_cast<int64_t>(planner_.running().size());
   load.waiting = static_cast<int64_t>(planner_.waiting().size());
-  load.kv_blocks_total = planner_.pool().total();
-  load.kv_blocks_free = planner_.pool().free();
+  const scheduler::BlockPool& pool = planner_.pool();
+  const scheduler::BlockPool& windowed = planner_.window_pool();
+  load.kv_blocks_total = pool.total();
+  load.kv_blocks_free = pool.free();
+  load.kv_window_blocks_total = windowed.total();
+  load.kv_window_blocks_free = windowed.free();
   load.kv_bytes_total = static_cast<int64_t>(kv_.bytes());
+  load.kv_bytes_owned = static_cast<int64_t>(
+      kv_.bytes_of(pool.total() - pool.free(), windowed.total() - windowed.free()));
   load.prompt_tokens = planner_.totals().prompt_tokens;
   load.preemptions = planner_.totals().preemptions;
   load.cached_tokens = planner_.totals().cached_tokens;
-  load.cached_blocks = planner_.pool().cached();
+  load.cached_blocks = pool.cached();
   return load;
 }
 

@@ -107,14 +107,17 @@ TEST(BatchCache, ATenantNeitherFindsNorTimesAnothersPrompt) {
     EXPECT_EQ(answer.tokens, ToyForward::greedy(prompt, 5));
     return seen;
   };
-  ToyMill cold;
-  const Seen alone = ask(cold, 2);
-  EXPECT_EQ(alone.cached, 0);
-  ToyMill warm;
-  ask(warm, 1);
-  EXPECT_EQ(ask(warm, 2), alone);
-  EXPECT_NE(ask(warm, 2), alone) << "his own he finds";
-  EXPECT_EQ(ask(warm, 3), alone);
+  for (const int64_t window : {0, 100}) {
+    SCOPED_TRACE(window);
+    ToyMill cold({}, {.window = window});
+    const Seen alone = ask(cold, 2);
+    EXPECT_EQ(alone.cached, 0);
+    ToyMill warm({}, {.window = window});
+    ask(warm, 1);
+    EXPECT_EQ(ask(warm, 2), alone);
+    EXPECT_NE(ask(warm, 2), alone) << "his own he finds";
+    EXPECT_EQ(ask(warm, 3), alone);
+  }
 }
 
 TEST(BatchCache, AScoredPromptIsComputedWholly) {

@@ -22,8 +22,9 @@ using work::Order;
 enum class End { kCancel, kDrop, kDeadline, kStop, kLength, kDrain };
 
 // One answer among others with the same beginning, ended at its token `at`.
-void end_at(End end, int64_t at) {
-  SCOPED_TRACE("end " + std::to_string(static_cast<int>(end)) + " at " + std::to_string(at));
+void end_at(End end, int64_t at, int64_t window) {
+  SCOPED_TRACE("end " + std::to_string(static_cast<int>(end)) + " at " + std::to_string(at) +
+               ", window " + std::to_string(window));
   const Tokens prompt = prompt_of(100, 1);
   const Tokens whole = ToyForward::greedy(prompt, 40);
   Tokens cousin = prompt;
@@ -31,8 +32,9 @@ void end_at(End end, int64_t at) {
   Crib crib;
   crib.known = {{prompt, whole}, {cousin, ToyForward::greedy(cousin, 60)}};
   crib.say = [](TokenId truth, size_t place) { return place % 3 == 2 ? (truth + 1) % 40 : truth; };
-  ToyMill mill({.blocks = 12, .max_running = 4, .step_tokens = 48, .logit_rows = 8}, {},
-               crib.drafters());
+  ToyMill mill(
+      {.blocks = 12, .window_blocks = 5, .max_running = 4, .step_tokens = 48, .logit_rows = 8},
+      {.window = window}, crib.drafters());
   auto other = mill.submit(greedy(cousin, 60));
 
   Order order = greedy(prompt, 40);
@@ -80,10 +82,12 @@ void end_at(End end, int64_t at) {
 }
 
 TEST(BatchLife, EndsAtEveryToken) {
-  for (const End end : {End::kCancel, End::kDrop, End::kDeadline, End::kStop, End::kDrain}) {
-    for (int64_t at = 0; at < 40; ++at) end_at(end, at);
+  for (const int64_t window : {0, 33}) {
+    for (const End end : {End::kCancel, End::kDrop, End::kDeadline, End::kStop, End::kDrain}) {
+      for (int64_t at = 0; at < 40; ++at) end_at(end, at, window);
+    }
+    for (int64_t at = 1; at <= 40; ++at) end_at(End::kLength, at, window);
   }
-  for (int64_t at = 1; at <= 40; ++at) end_at(End::kLength, at);
 }
 
 TEST(BatchLife, TheContextEndsExactlyAtTheLastBlock) {
@@ -104,16 +108,17 @@ uint64_t from_outside(const char* name, uint64_t fallback) {
 
 class Life {
  public:
-  explicit Life(uint64_t seed)
+  Life(uint64_t seed, int64_t window)
       : random_(seed),
         mill_({.blocks = 16,
+               .window_blocks = 9,
                .max_running = 6,
                .max_waiting = 30,
                .step_tokens = 64,
                .prefill_tokens = 40,
                .logit_rows = 12,
                .priority_worth = std::chrono::milliseconds(30)},
-              toy(), crib_.drafters()) {
+              toy(window), crib_.drafters()) {
     for (uint64_t kind = 0; kind < kWildKinds; ++kind) {
       ToyMill alone({}, toy());
       whole_.push_back(alone.answer(wild(kind)));
@@ -160,8 +165,9 @@ class Life {
     Answer answer;
   };
 
-  static ToyForward::Options toy() {
+  static ToyForward::Options toy(int64_t window = 0) {
     ToyForward::Options options;
+    options.window = window;
     options.vocabulary = 400;  // so that an answer seldom comes to the poison by itself
     options.poison = kPoison;
     return options;
@@ -221,9 +227,11 @@ TEST(BatchLife, Random) {
   for (uint64_t i = 1; i <= 4; ++i) {
     const uint64_t seed = from_outside("MILL_TEST_SEED", i);
     SCOPED_TRACE("MILL_TEST_SEED=" + std::to_string(seed));
-    Life life(seed);
-    ASSERT_NO_FATAL_FAILURE(
-        life.live(1500 * static_cast<int64_t>(from_outside("MILL_TEST_STEPS", 1))));
+    for (const int64_t window : {0, 40}) {
+      Life life(seed, window);
+      ASSERT_NO_FATAL_FAILURE(
+          life.live(1500 * static_cast<int64_t>(from_outside("MILL_TEST_STEPS", 1))));
+    }
   }
 }
 

@@ -1,11 +1,11 @@
 #include "engine/engine.h"
 
 #include <algorithm>
-#include <limits>
 #include <random>
 #include <string>
 
 #include "base/check.h"
+#include "engine/kv_split.h"
 
 namespace mill::engine {
 namespace {
@@ -29,10 +29,6 @@ Status check_options(const EngineOptions& options, const model::DecoderLimits& l
   return {};
 }
 
-int64_t blocks_for(int64_t tokens) {
-  return (tokens + tensor::kBlockTokens - 1) / tensor::kBlockTokens;
-}
-
 // Each engine's own, so that what one learns of its prefixes says nothing about another's.
 scheduler::HashKey random_key() {
   std::random_device device;
@@ -53,20 +49,25 @@ Result<std::unique_ptr<Engine>> Engine::start(std::unique_ptr<Forward> forward,
   int64_t context = forward->context_tokens();
   if (options.context > 0) context = std::min(context, options.context);
   const size_t bytes = options.kv_bytes > 0 ? options.kv_bytes : options.free_bytes / 2;
-  const auto affordable = static_cast<int64_t>(
-      std::min<size_t>(bytes / forward->block_bytes(), std::numeric_limits<int32_t>::max()));
-  if (affordable < 1) {
+  const KvSizes sizes = split_kv({.bytes = bytes,
+                                  .block_bytes = forward->block_bytes(),
+                                  .window_block_bytes = forward->window_block_bytes(),
+                                  .window = forward->window(),
+                                  .context = context,
+                                  .sequences = options.max_batch,
+                                  .step_tokens = options.step_tokens});
+  if (sizes.blocks < 1) {
     return fail(Code::kInvalid,
                 "the KV cache got " + std::to_string(bytes) + " bytes and one block of " +
                     std::to_string(tensor::kBlockTokens) + " tokens takes " +
-                    std::to_string(forward->block_bytes()) + ": give it more, or free memory",
+                    std::to_string(sizes.block_bytes + sizes.window_block_bytes) +
+                    ": give it more, or free memory",
                 "kv_bytes");
   }
-  const int64_t blocks = std::min(affordable, options.max_batch * blocks_for(context));
-  context = std::min(context, blocks * tensor::kBlockTokens);
-
   const scheduler::PlannerLimits limits{
-      .blocks = static_cast<int32_t>(blocks),
+      .blocks = sizes.blocks,
+      .window_blocks = sizes.window_blocks,
+      .window = forward->window(),
       .block_tokens = tensor::kBlockTokens,
       .max_running = options.max_batch,
       .max_waiting = options.queue,
@@ -77,7 +78,8 @@ Result<std::unique_ptr<Engine>> Engine::start(std::unique_ptr<Forward> forward,
       .ttft_target = options.ttft_target,
       .prefix_cache = options.prefix_cache,
       .cache_key = random_key()};
-  MILL_TRY(KvStore kv, KvStore::reserve(limits.blocks, forward->block_bytes()));
+  context = std::min(context, scheduler::capacity_tokens(limits));
+  MILL_TRY(KvStore kv, KvStore::reserve(sizes));
   return std::unique_ptr<Engine>(
       new Engine(std::move(forward), std::move(kv), pool, limits, context, options));
 }

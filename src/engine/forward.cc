@@ -12,9 +12,11 @@ class DecoderForward final : public Forward {
   int64_t vocabulary() const override { return decoder_->config().vocabulary; }
   int64_t context_tokens() const override { return decoder_->config().context_tokens; }
   size_t block_bytes() const override { return decoder_->kv_layout().block_bytes(); }
+  size_t window_block_bytes() const override { return decoder_->kv_layout().window_block_bytes(); }
+  int64_t window() const override { return decoder_->kv_layout().window; }
   model::DecoderLimits limits() const override { return decoder_->limits(); }
   tensor::ConstMatrix forward(std::span<const model::SequenceSlice> slices,
-                              std::byte* kv) override {
+                              const model::KvMemory& kv) override {
     return decoder_->forward(slices, kv);
   }
 

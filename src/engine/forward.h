@@ -18,12 +18,15 @@ class Forward {
 
   virtual int64_t vocabulary() const = 0;
   virtual int64_t context_tokens() const = 0;  // the longest sequence that makes sense
-  virtual size_t block_bytes() const = 0;      // of kBlockTokens tokens in the KV arena
+  // Of kBlockTokens tokens in the KV cache, in layers without a window and in layers with one.
+  virtual size_t block_bytes() const = 0;
+  virtual size_t window_block_bytes() const = 0;  // 0: no layer has a window
+  virtual int64_t window() const = 0;             // tokens that the latter see; 0: likewise
   virtual model::DecoderLimits limits() const = 0;
 
   // As Decoder::forward. One call at a time.
   virtual tensor::ConstMatrix forward(std::span<const model::SequenceSlice> slices,
-                                      std::byte* kv) = 0;
+                                      const model::KvMemory& kv) = 0;
 };
 
 // The real one.

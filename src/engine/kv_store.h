@@ -7,31 +7,43 @@
 #include <span>
 
 #include "base/result.h"
+#include "model/decoder.h"
 #include "tensor/arena.h"
 
 namespace mill::engine {
 
+// Blocks of layers without a window (or of all, where none has one), and of layers with one.
+struct KvSizes {
+  int32_t blocks = 0;
+  size_t block_bytes = 0;  // 0 where all layers have a window
+  int32_t window_blocks = 0;
+  size_t window_block_bytes = 0;
+};
+
 class KvStore {
  public:
-  // Room for `blocks` blocks. Fails with kOverloaded when the system has not so much address space.
-  // Requires: blocks >= 1, block_bytes >= 1.
-  static Result<KvStore> reserve(int32_t blocks, size_t block_bytes);
+  // Fails with kOverloaded when the system has not so much address space.
+  // Requires: sizes.blocks >= 1, and something has bytes.
+  static Result<KvStore> reserve(const KvSizes& sizes);
 
-  std::byte* data() const { return arena_.data(); }  // block b at data() + b * block_bytes()
-  int32_t blocks() const { return blocks_; }
-  size_t block_bytes() const { return block_bytes_; }
-  size_t bytes() const { return static_cast<size_t>(blocks_) * block_bytes_; }
+  model::KvMemory memory() const { return {arena_.data(), windowed()}; }
+  const KvSizes& sizes() const { return sizes_; }
+  size_t bytes() const { return bytes_of(sizes_.blocks, sizes_.window_blocks); }
+  // Of so many blocks of each kind.
+  size_t bytes_of(int64_t blocks, int64_t window_blocks) const;
 
   // Zeroes blocks, so that what went wrong in one sequence (NaN) can't reach the next owner through
   // a kernel that multiplies masked values by zero.
   void scrub(std::span<const int32_t> blocks);
+  void scrub_windowed(std::span<const int32_t> blocks);
 
  private:
-  KvStore(tensor::Arena arena, int32_t blocks, size_t block_bytes);
+  KvStore(tensor::Arena arena, const KvSizes& sizes);
+  std::byte* windowed() const { return arena_.data() + window_offset(sizes_); }
+  static size_t window_offset(const KvSizes& sizes);
 
   tensor::Arena arena_;
-  int32_t blocks_;
-  size_t block_bytes_;
+  KvSizes sizes_;
 };
 
 }  // namespace mill::engine

@@ -1,6 +1,7 @@
 // A model for tests whose answers are known by heart. Its "KV cache" holds token ids; the logits of
 // a token are a hash of the whole history, read back through the block table. A wrong table, a
-// block with two owners or a chunk too few gives another answer.
+// block with two owners or a chunk too few gives another answer. With a window there is a second
+// cache, which is read for the last tokens instead: it gives the same answers, if it is right.
 #pragma once
 
 #include <atomic>
@@ -20,6 +21,7 @@ namespace mill::engine {
 struct ToyOptions {
   int64_t vocabulary = 40;
   int64_t context = 100000;
+  int64_t window = 0;
   model::DecoderLimits limits;
   TokenId poison = kNoToken;  // a history with this token has NaN among its logits
   std::function<void(std::span<const model::SequenceSlice>)> before;  // each forward
@@ -34,10 +36,12 @@ class ToyForward final : public Forward {
   int64_t vocabulary() const override { return options_.vocabulary; }
   int64_t context_tokens() const override { return options_.context; }
   size_t block_bytes() const override { return tensor::kBlockTokens * sizeof(TokenId); }
+  size_t window_block_bytes() const override { return options_.window > 0 ? block_bytes() : 0; }
+  int64_t window() const override { return options_.window; }
   model::DecoderLimits limits() const override { return options_.limits; }
 
   tensor::ConstMatrix forward(std::span<const model::SequenceSlice> slices,
-                              std::byte* kv) override {
+                              const model::KvMemory& kv) override {
     if (options_.before) options_.before(slices);
     logits_.clear();
     int64_t tokens = 0;
@@ -46,8 +50,12 @@ class ToyForward final : public Forward {
       const auto count = static_cast<int64_t>(slice.tokens.size());
       tokens += count;
       for (int64_t i = 0; i < count; ++i) {
-        std::memcpy(cell(slice, slice.position + i, kv), &slice.tokens[static_cast<size_t>(i)],
-                    sizeof(TokenId));
+        const TokenId* token = &slice.tokens[static_cast<size_t>(i)];
+        std::memcpy(cell(slice.blocks, slice.position + i, kv.full), token, sizeof(TokenId));
+        if (options_.window > 0) {
+          std::memcpy(cell(slice.window_blocks, slice.position + i, kv.windowed), token,
+                      sizeof(TokenId));
+        }
         if (i < slice.logits_from) continue;
         const auto row = logits_of(history(slice, slice.position + i, kv), options_);
         logits_.insert(logits_.end(), row.begin(), row.end());
@@ -89,18 +97,21 @@ class ToyForward final : public Forward {
   }
 
  private:
-  std::byte* cell(const model::SequenceSlice& slice, int64_t position, std::byte* kv) const {
-    const auto block =
-        static_cast<size_t>(slice.blocks[static_cast<size_t>(position / tensor::kBlockTokens)]);
-    return kv + block * block_bytes() +
+  std::byte* cell(std::span<const int32_t> blocks, int64_t position, std::byte* kv) const {
+    const int32_t block = blocks[static_cast<size_t>(position / tensor::kBlockTokens)];
+    MILL_CHECK(block >= 0);
+    return kv + static_cast<size_t>(block) * block_bytes() +
            static_cast<size_t>(position % tensor::kBlockTokens) * sizeof(TokenId);
   }
 
   std::vector<TokenId> history(const model::SequenceSlice& slice, int64_t last,
-                               std::byte* kv) const {
+                               const model::KvMemory& kv) const {
     std::vector<TokenId> tokens(static_cast<size_t>(last) + 1);
     for (int64_t p = 0; p <= last; ++p) {
-      std::memcpy(&tokens[static_cast<size_t>(p)], cell(slice, p, kv), sizeof(TokenId));
+      const bool seen = options_.window > 0 && p > last - options_.window;
+      const std::byte* from =
+          seen ? cell(slice.window_blocks, p, kv.windowed) : cell(slice.blocks, p, kv.full);
+      std::memcpy(&tokens[static_cast<size_t>(p)], from, sizeof(TokenId));
     }
     return tokens;
   }

@@ -43,11 +43,23 @@ inline void read(work::TokenStream& stream, Answer& answer) {
 }
 
 struct Trial {
-  Trial(std::shared_ptr<Forward> of, const scheduler::PlannerLimits& limits,
+  Trial(std::shared_ptr<Forward> of, const scheduler::PlannerLimits& wanted,
         DrafterFactory drafters = {})
       : forward(std::move(of)),
-        batch(*forward, *KvStore::reserve(limits.blocks, forward->block_bytes()), pool(), limits,
-              std::move(drafters)) {}
+        planned(with_windows(wanted, *forward)),
+        batch(*forward,
+              *KvStore::reserve({planned.blocks, forward->block_bytes(), planned.window_blocks,
+                                 forward->window_block_bytes()}),
+              pool(), planned, std::move(drafters)) {}
+
+  // As many windowed blocks as others, where nothing else is wanted.
+  static scheduler::PlannerLimits with_windows(scheduler::PlannerLimits limits,
+                                               const Forward& forward) {
+    limits.window = forward.window();
+    if (limits.window == 0) limits.window_blocks = 0;
+    if (limits.window > 0 && limits.window_blocks == 0) limits.window_blocks = limits.blocks;
+    return limits;
+  }
 
   static tensor::ThreadPool& pool() {
     static tensor::ThreadPool two(2);
@@ -76,6 +88,8 @@ struct Trial {
   void expect_clean() {
     EXPECT_EQ(batch.size(), 0);
     EXPECT_EQ(batch.load().kv_blocks_free, batch.load().kv_blocks_total);
+    EXPECT_EQ(batch.load().kv_window_blocks_free, batch.load().kv_window_blocks_total);
+    EXPECT_EQ(batch.load().kv_bytes_owned, 0);
     const Status books = batch.audit();
     EXPECT_TRUE(books.has_value()) << books.error().message;
   }
@@ -89,6 +103,7 @@ struct Trial {
   }
 
   std::shared_ptr<Forward> forward;
+  scheduler::PlannerLimits planned;
   Batch batch;
   Instant clock{};
 };

@@ -61,7 +61,10 @@ std::string json_of(const work::Load& load) {
   add(out, "waiting", load.waiting);
   add(out, "kv_blocks_total", load.kv_blocks_total);
   add(out, "kv_blocks_free", load.kv_blocks_free);
+  add(out, "kv_window_blocks_total", load.kv_window_blocks_total);
+  add(out, "kv_window_blocks_free", load.kv_window_blocks_free);
   add(out, "kv_bytes_total", load.kv_bytes_total);
+  add(out, "kv_bytes_owned", load.kv_bytes_owned);
   add(out, "generated_tokens", load.generated_tokens);
   return out + '}';
 }

@@ -122,7 +122,16 @@ struct Decoder::Impl {
         backend(b),
         pool(p),
         rope{Rope(config.rope, weights.rope_factors),
-             Rope(config.local_rope, weights.rope_factors)} {}
+             Rope(config.local_rope, weights.rope_factors)} {
+    for (const bool windowed : config.windowed) {
+      int32_t& count = windowed ? layout.windowed_layers : layout.layers;
+      place_in_block.push_back(count++);
+    }
+    layout.type = limits.kv_type;
+    layout.kv_heads = config.heads.kv_heads;
+    layout.head_dim = config.heads.head_dim;
+    if (layout.windowed_layers > 0) layout.window = config.window;
+  }
 
   std::shared_ptr<const Gguf> file;
   DecoderConfig config;
@@ -132,25 +141,23 @@ struct Decoder::Impl {
   const tensor::Backend& backend;
   tensor::ThreadPool& pool;
   Rope rope[2];  // of layers without a window, and with one
+  KvLayout layout;
+  std::vector<int32_t> place_in_block;  // [layers] among those of its kind
 
   // Of the forward under way.
   int64_t rows = 0;
   int64_t logit_rows = 0;
-  std::vector<tensor::Slice> slices;
-  StepProfile* profile = nullptr;  // thread 0's; null: nobody asks
+  std::vector<tensor::Slice> slices[2];  // with the blocks of layers without a window, and with one
+  StepProfile* profile = nullptr;        // thread 0's; null: nobody asks
 
-  KvLayout kv_layout() const {
-    return {limits.kv_type, config.layers, config.heads.kv_heads, config.heads.head_dim};
-  }
-
-  void run(Team& team, std::span<const SequenceSlice> sequences, std::byte* kv);
+  void run(Team& team, std::span<const SequenceSlice> sequences, const KvMemory& kv);
   void embed(Team& team, std::span<const SequenceSlice> sequences);
-  void attention_sublayer(Team& team, int32_t index, std::byte* kv);
+  void attention_sublayer(Team& team, int32_t index, const KvMemory& kv);
   void ffn_sublayer(Team& team, const LayerWeights& layer);
   void add_sublayer(Team& team, const Activations& x, const tensor::PackedMatrix& weight,
                     const std::vector<float>& post_norm, Station station);
   void head(Team& team, std::span<const SequenceSlice> sequences);
-  tensor::KvLayer kv_layer(int32_t index, std::byte* kv) const;
+  tensor::KvLayer kv_layer(int32_t index, const KvMemory& kv) const;
 
   // This thread's share of a station is done.
   void mark(const Team& team, Station station) const {
@@ -188,10 +195,13 @@ void Decoder::Impl::embed(Team& team, std::span<const SequenceSlice> sequences) 
   }
 }
 
-tensor::KvLayer Decoder::Impl::kv_layer(int32_t index, std::byte* kv) const {
-  const KvLayout layout = kv_layout();
-  const size_t offset = layout.plane_bytes() * 2 * static_cast<size_t>(index);
-  return {kv, layout.block_bytes(), offset, offset + layout.plane_bytes(), layout.type};
+tensor::KvLayer Decoder::Impl::kv_layer(int32_t index, const KvMemory& kv) const {
+  const auto layer = static_cast<size_t>(index);
+  const size_t offset = layout.plane_bytes() * 2 * static_cast<size_t>(place_in_block[layer]);
+  const bool windowed = config.windowed[layer];
+  return {windowed ? kv.windowed : kv.full,
+          windowed ? layout.window_block_bytes() : layout.block_bytes(), offset,
+          offset + layout.plane_bytes(), layout.type};
 }
 
 // hidden += weight · x, through the sublayer's own norm where there is one.
@@ -213,7 +223,7 @@ void Decoder::Impl::add_sublayer(Team& team, const Activations& x,
   meet(team, Station::kNorms);
 }
 
-void Decoder::Impl::attention_sublayer(Team& team, int32_t index, std::byte* kv) {
+void Decoder::Impl::attention_sublayer(Team& team, int32_t index, const KvMemory& kv) {
   const LayerWeights& layer = weights.layers[static_cast<size_t>(index)];
   const bool local = config.windowed[static_cast<size_t>(index)];
   const int kind = local ? 1 : 0;
@@ -234,7 +244,7 @@ void Decoder::Impl::attention_sublayer(Team& team, int32_t index, std::byte* kv)
                                   .dims = rope[kind].dims(),
                                   .half_split = rope[kind].half_split()};
   backend.store_kv(team, {.shape = config.heads,
-                          .slices = slices,
+                          .slices = slices[kind],
                           .q = q,
                           .k = k,
                           .v = v,
@@ -248,7 +258,7 @@ void Decoder::Impl::attention_sublayer(Team& team, int32_t index, std::byte* kv)
   meet(team, Station::kKvStore);
   const Activations attended = first_rows(space.attended, rows);
   backend.attention(team, {.shape = config.heads,
-                           .slices = slices,
+                           .slices = slices[kind],
                            .q = q,
                            .scale = config.attention_scale,
                            .softcap = config.attention_softcap,
@@ -280,9 +290,9 @@ void Decoder::Impl::head(Team& team, std::span<const SequenceSlice> sequences) {
   const auto [first, last] = team.share(logit_rows);
   int64_t to = 0;
   for (size_t i = 0; i < sequences.size(); ++i) {
-    for (int64_t from = sequences[i].logits_from; from < slices[i].rows; ++from, ++to) {
+    for (int64_t from = sequences[i].logits_from; from < slices[0][i].rows; ++from, ++to) {
       if (to < first || to >= last) continue;
-      std::copy_n(space.hidden.row(slices[i].first_row + from), config.dim,
+      std::copy_n(space.hidden.row(slices[0][i].first_row + from), config.dim,
                   space.last_hidden.row(to));
     }
   }
@@ -303,7 +313,7 @@ void Decoder::Impl::head(Team& team, std::span<const SequenceSlice> sequences) {
   mark(team, Station::kHead);
 }
 
-void Decoder::Impl::run(Team& team, std::span<const SequenceSlice> sequences, std::byte* kv) {
+void Decoder::Impl::run(Team& team, std::span<const SequenceSlice> sequences, const KvMemory& kv) {
   embed(team, sequences);
   meet(team, Station::kEmbedding);
   for (int32_t index = 0; index < config.layers; ++index) {
@@ -311,6 +321,13 @@ void Decoder::Impl::run(Team& team, std::span<const SequenceSlice> sequences, st
     ffn_sublayer(team, weights.layers[static_cast<size_t>(index)]);
   }
   head(team, sequences);
+}
+
+Result<KvRoom> KvRoom::reserve(const KvLayout& layout, size_t blocks) {
+  KvRoom room;
+  MILL_TRY(room.full, tensor::Arena::reserve(layout.block_bytes() * blocks));
+  MILL_TRY(room.windowed, tensor::Arena::reserve(layout.window_block_bytes() * blocks));
+  return room;
 }
 
 Decoder::Decoder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -338,26 +355,29 @@ const DecoderLimits& Decoder::limits() const {
   return impl_->limits;
 }
 KvLayout Decoder::kv_layout() const {
-  return impl_->kv_layout();
+  return impl_->layout;
 }
 size_t Decoder::weight_bytes() const {
   return impl_->weights.arena.used();
 }
 
-ConstMatrix Decoder::forward(std::span<const SequenceSlice> sequences, std::byte* kv,
+ConstMatrix Decoder::forward(std::span<const SequenceSlice> sequences, const KvMemory& kv,
                              StepProfile* profile) {
   Impl& impl = *impl_;
   impl.profile = profile;
   if (profile) profile->start();
   impl.rows = impl.logit_rows = 0;
-  impl.slices.clear();
+  for (std::vector<tensor::Slice>& slices : impl.slices) slices.clear();
   for (const SequenceSlice& sequence : sequences) {
     const auto count = static_cast<int64_t>(sequence.tokens.size());
     MILL_CHECK(count > 0 && sequence.logits_from >= 0 && sequence.logits_from <= count);
-    impl.slices.push_back({.first_row = impl.rows,
-                           .rows = count,
-                           .position = sequence.position,
-                           .blocks = sequence.blocks});
+    for (const bool windowed : {false, true}) {
+      impl.slices[windowed ? 1 : 0].push_back(
+          {.first_row = impl.rows,
+           .rows = count,
+           .position = sequence.position,
+           .blocks = windowed ? sequence.window_blocks : sequence.blocks});
+    }
     impl.rows += count;
     impl.logit_rows += count - sequence.logits_from;
   }

@@ -17,27 +17,51 @@
 #include "model/gguf.h"
 #include "model/on_progress.h"
 #include "model/step_profile.h"
+#include "tensor/arena.h"
 #include "tensor/backend.h"
 
 namespace mill::model {
 
-// How one block of the KV cache is laid out: for each layer its keys, then its values.
+// How one block of the KV cache is laid out: for each layer of its kind its keys, then its values.
+// Layers with a window have blocks of their own, so that theirs can be given back earlier.
 struct KvLayout {
   tensor::KvType type = tensor::KvType::kF16;
-  int32_t layers = 0;
+  int32_t layers = 0;           // without a window
+  int32_t windowed_layers = 0;  // with one
+  int64_t window = 0;           // tokens that the latter see, the last included; 0: there are none
   int32_t kv_heads = 0;
   int32_t head_dim = 0;
   size_t plane_bytes() const {  // keys or values of one layer
     return static_cast<size_t>(kv_heads) * tensor::kv_head_bytes(type, head_dim);
   }
   size_t block_bytes() const { return plane_bytes() * 2 * static_cast<size_t>(layers); }
+  size_t window_block_bytes() const {
+    return plane_bytes() * 2 * static_cast<size_t>(windowed_layers);
+  }
+};
+
+// Where the blocks lie: block b of the layers without a window at full + b * block_bytes, of those
+// with one at windowed + b * window_block_bytes. A kind that no layer is of is never looked at.
+struct KvMemory {
+  std::byte* full = nullptr;
+  std::byte* windowed = nullptr;
+};
+
+// For who keeps all: room for so many blocks of both kinds.
+struct KvRoom {
+  static Result<KvRoom> reserve(const KvLayout& layout, size_t blocks);
+  KvMemory memory() const { return {full.data(), windowed.data()}; }
+  tensor::Arena full, windowed;
 };
 
 // Consecutive tokens of one sequence that are to be computed in a step.
 struct SequenceSlice {
   std::span<const TokenId> tokens;  // not empty
   int64_t position = 0;             // of tokens[0]; all tokens before it are in the cache
-  std::span<const int32_t> blocks;  // enough for position + tokens.size() tokens
+  // Enough for position + tokens.size() tokens. Of the windowed ones those that no token of the
+  // slice sees may be anything.
+  std::span<const int32_t> blocks;
+  std::span<const int32_t> window_blocks;  // empty when no layer has a window
   int64_t logits_from =
       0;  // logits are wanted for tokens[logits_from ..]; tokens.size() - 1: for the last alone
 };
@@ -65,12 +89,11 @@ class Decoder {
   KvLayout kv_layout() const;
   size_t weight_bytes() const;  // packed
 
-  // Computes the slices, writes their keys and values to the arena at `kv` (block b at kv + b *
-  // block_bytes), and returns the wanted logits, [sum of wanted rows, vocabulary] f32, slice after
-  // slice; valid until the next forward. Requires: the sums of tokens and of logit rows are within
-  // limits(); token ids are within the vocabulary. Adds to `profile` where the time went, unless it
-  // is null.
-  tensor::ConstMatrix forward(std::span<const SequenceSlice> slices, std::byte* kv,
+  // Computes the slices, writes their keys and values to `kv`, and returns the wanted logits, [sum
+  // of wanted rows, vocabulary] f32, slice after slice; valid until the next forward. Requires: the
+  // sums of tokens and of logit rows are within limits(); token ids are within the vocabulary. Adds
+  // to `profile` where the time went, unless it is null.
+  tensor::ConstMatrix forward(std::span<const SequenceSlice> slices, const KvMemory& kv,
                               StepProfile* profile = nullptr);
 
  private:

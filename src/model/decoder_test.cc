@@ -7,13 +7,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "model/gguf_builder.h"
-#include "tensor/arena.h"
 
 namespace mill::model {
 namespace {
@@ -133,11 +133,15 @@ class Fixture {
     auto decoder = Decoder::load(model_.open(), *backend_, pool_, limits, {});
     EXPECT_TRUE(decoder) << decoder.error().message;
     decoder_ = std::move(*decoder);
-    kv_ = std::move(*tensor::Arena::reserve(decoder_->kv_layout().block_bytes() * 32));
+    kv_ = std::move(*KvRoom::reserve(decoder_->kv_layout(), 32));
   }
 
-  std::vector<std::vector<float>> run(const std::vector<SequenceSlice>& slices) {
-    const tensor::ConstMatrix logits = decoder_->forward(slices, kv_.data());
+  // Slices without windowed blocks get the others' for them, too.
+  std::vector<std::vector<float>> run(std::vector<SequenceSlice> slices) {
+    for (SequenceSlice& slice : slices) {
+      if (slice.window_blocks.empty()) slice.window_blocks = slice.blocks;
+    }
+    const tensor::ConstMatrix logits = decoder_->forward(slices, kv_.memory());
     std::vector<std::vector<float>> rows;
     for (int64_t r = 0; r < logits.rows; ++r)
       rows.emplace_back(logits.row(r), logits.row(r) + logits.cols);
@@ -158,7 +162,7 @@ class Fixture {
   tensor::ThreadPool pool_;
   std::unique_ptr<tensor::Backend> backend_;
   std::unique_ptr<Decoder> decoder_;
-  tensor::Arena kv_;
+  KvRoom kv_;
 };
 
 class Decoders : public testing::TestWithParam<std::string> {};
@@ -244,6 +248,32 @@ TEST(Decoder, AWindowedLayerForgetsWhatIsBehindItsWindow) {
   const auto after = mill.whole(tokens);
   EXPECT_NE(after[25], before[25]);  // position 25 sees 10 .. 25
   for (size_t p = 26; p < tokens.size(); ++p) ASSERT_EQ(after[p], before[p]) << p;
+}
+
+// Blocks behind the window are named by no id at all; those of the other layers are elsewhere.
+TEST(Decoder, AWindowedLayerNeverReadsWhatIsBehindItsWindow) {
+  for (const std::string_view backend : tensor::backend_names()) {
+    for (const char* kind : {"gemma3", "gemma3 Q8_0 int8"}) {
+      Fixture mill(kind, backend, 2);  // seven layers, the sixth without a window
+      const std::vector<TokenId> tokens = random_tokens(128, 1);
+      const auto whole = mill.whole(tokens);
+      constexpr int32_t kNone = std::numeric_limits<int32_t>::min();
+      std::vector<int32_t> windowed = {8, 9, 10, 11};
+      for (size_t position = 0; position < tokens.size(); position += 8) {
+        const int64_t first_seen = static_cast<int64_t>(position) - 16 + 1;
+        for (int64_t b = 0; (b + 1) * tensor::kBlockTokens <= first_seen; ++b) {
+          windowed[static_cast<size_t>(b)] = kNone;
+        }
+        const auto rows = mill.run({{.tokens = std::span(tokens).subspan(position, 8),
+                                     .position = static_cast<int64_t>(position),
+                                     .blocks = Fixture::kScattered,
+                                     .window_blocks = windowed,
+                                     .logits_from = 0}});
+        for (size_t i = 0; i < 8; ++i) ASSERT_EQ(rows[i], whole[position + i]) << backend;
+      }
+      EXPECT_EQ(windowed, (std::vector<int32_t>{kNone, kNone, kNone, 11}));
+    }
+  }
 }
 
 TEST(Decoder, LaterTokensDoNotShow) {

@@ -21,6 +21,7 @@ struct TinyShape {
   uint32_t head_dim = 8;
   uint32_t vocabulary = 300;  // 3 + 256 + some, at least
   uint32_t context = 128;
+  uint32_t window = 16;  // of gemma3, in all layers but each sixth
 };
 
 // Adds F32 tensors of reproducible random values, near zero or (norms) near one.
@@ -88,7 +89,7 @@ inline GgufBuilder tiny_model(const std::string& architecture, const TinyShape& 
       .set(key("attention.layer_norm_rms_epsilon"), 1e-6F)
       .set(key("rope.freq_base"), 10000.0F);
   const bool gemma = architecture == "gemma3";
-  if (gemma) file.set(key("attention.sliding_window"), uint32_t{16});
+  if (gemma) file.set(key("attention.sliding_window"), shape.window);
   add_tiny_vocabulary(file, shape.vocabulary);
 
   RandomTensors tensors(file);

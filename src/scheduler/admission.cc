@@ -3,6 +3,10 @@
 // A sequence is let in when there are blocks for all the tokens that it and those who run have, and
 // for one more block each, so that it isn't preempted again at once; what it finds in the hands of
 // others it needs no block for. A sequence alone always fits.
+//
+// Of windowed blocks a sequence has a claim on as many as its window and its next token lie in.
+// Those that it shares with others don't count as its own: when it leaves them behind they aren't
+// free.
 #include <algorithm>
 
 #include "base/check.h"
@@ -11,26 +15,56 @@
 namespace mill::scheduler {
 
 // Free blocks that nobody who runs has a claim on. Taking blocks for known tokens lowers the free
-// and the claims alike, so this holds for the whole of a plan in which nobody is preempted.
-int64_t StepPlanner::slack() const {
-  int64_t slack = pool_.free();
+// and the claims alike, so this holds for the whole of a plan in which nobody is preempted; but for
+// windowed ones beyond a claim, which acquire() takes off.
+StepPlanner::Blocks StepPlanner::slack() const {
+  Blocks slack{full_.free(), windowed_.free()};
   for (const SequenceId id : running_) {
     const Sequence& s = at(id);
-    const int64_t wanted = blocks_for(static_cast<int64_t>(s.tokens.size()));
-    slack -= std::max<int64_t>(wanted - static_cast<int64_t>(s.blocks.size()), 0) + 1;
+    slack.full -= std::max<int64_t>(blocks_for(std::ssize(s.tokens)) - std::ssize(s.blocks), 0) + 1;
+    if (has_windows()) slack.windowed -= window_claim(s);
   }
   return slack;
 }
 
+StepPlanner::Blocks& StepPlanner::known_slack() {
+  if (!slack_known_) slack_ = slack();
+  slack_known_ = true;
+  return slack_;
+}
+
+// Windowed blocks that a sequence may still take, with nobody else's promised to it.
+int64_t StepPlanner::window_claim(const Sequence& s) const {
+  const int64_t all = std::min(blocks_for(std::ssize(s.tokens)) + 1 - s.lent, window_span());
+  return std::max<int64_t>(all - window_own(s), 0);
+}
+
+// Windowed blocks that are free when it gives them back.
+int64_t StepPlanner::window_own(const Sequence& s) const {
+  return std::ssize(s.window_blocks) - std::max({s.slid, s.lent, behind_window(s.computed)});
+}
+
+// The most windowed blocks that a prompt may take in this plan: one, whatever the claims.
+int64_t StepPlanner::window_within_claims(const Sequence& s) {
+  return std::max<int64_t>(window_claim(s) + std::max<int64_t>(known_slack().windowed, 0), 1);
+}
+
 // Blocks that it takes out of the free ones when it is let in: all but what others hold already.
-int64_t StepPlanner::needs(const Sequence& s) const {
+StepPlanner::Blocks StepPlanner::needs(const Sequence& s) const {
+  const int64_t cached = cached_upto(s, 0);
   int64_t shared = 0;
-  for (int64_t k = 0; adoptable(s, k); ++k) {
-    const BlockId block = index_.find(s.chain[static_cast<size_t>(k)]);
-    if (block == kNoBlock) break;
-    if (pool_.owners(block) > 0) ++shared;
+  for (int64_t k = 0; k < cached; ++k) {
+    const BlockId block = full_.index().find(s.chain[static_cast<size_t>(k)]);
+    if (full_.pool().owners(block) > 0) ++shared;
   }
-  return blocks_for(static_cast<int64_t>(s.tokens.size())) - shared + 1;
+  const int64_t all = blocks_for(std::ssize(s.tokens)) + 1;
+  if (!has_windows()) return {all - shared, 0};
+  int64_t lent = cached;
+  for (const int64_t seen = behind_window(cached * limits_.block_tokens); lent > seen; --lent) {
+    const BlockId block = windowed_.index().find(s.chain[static_cast<size_t>(lent - 1)]);
+    if (windowed_.pool().owners(block) > 0) break;
+  }
+  return {all - shared, std::min(all - lent, window_span())};
 }
 
 void StepPlanner::admit(SequenceId id) {
@@ -46,17 +80,18 @@ void StepPlanner::admit(SequenceId id) {
 void StepPlanner::admit_ahead() {
   while (!waiting_.empty() && !running_.empty() && *waiting_.begin() < place_of(running_.back())) {
     const SequenceId id = waiting_.begin()->id;
-    const int64_t wanted = needs(at(id));
-    int64_t room = slack();
+    const Blocks wanted = needs(at(id));
+    Blocks room = slack();
     size_t stay = running_.size();  // so many of the first
     const auto fits = [&] {
-      return stay == 0 || (stay < static_cast<size_t>(limits_.max_running) && wanted <= room);
+      return stay == 0 || (stay < static_cast<size_t>(limits_.max_running) &&
+                           wanted.full <= room.full && wanted.windowed <= room.windowed);
     };
     while (!fits() && *waiting_.begin() < place_of(running_[stay - 1])) {
       const Sequence& last = at(running_[--stay]);
-      const auto held = static_cast<int64_t>(last.blocks.size());
       // Its blocks, and what it had a claim on.
-      room += std::max(held, blocks_for(static_cast<int64_t>(last.tokens.size()))) + 1;
+      room.full += std::max(std::ssize(last.blocks), blocks_for(std::ssize(last.tokens))) + 1;
+      if (has_windows()) room.windowed += window_own(last) + window_claim(last);
     }
     if (!fits()) return;
     while (running_.size() > stay) preempt_last();
@@ -71,13 +106,11 @@ bool StepPlanner::admit_next() {
   const SequenceId id = waiting_.begin()->id;
   if (!running_.empty()) {
     if (*waiting_.begin() < place_of(running_.back())) return false;  // see admit_ahead
-    if (!slack_known_) {
-      slack_ = slack();
-      slack_known_ = true;
-    }
-    const int64_t wanted = needs(at(id));
-    if (wanted > slack_) return false;
-    slack_ -= wanted;
+    Blocks& left = known_slack();
+    const Blocks wanted = needs(at(id));
+    if (wanted.full > left.full || wanted.windowed > left.windowed) return false;
+    left.full -= wanted.full;
+    left.windowed -= wanted.windowed;
   }
   admit(id);
   return true;
@@ -90,12 +123,13 @@ void StepPlanner::preempt_last() {
   save(id);
   running_.pop_back();
   Sequence& s = at(id);
-  pool_.release(s.blocks);
+  full_.release(s.blocks);
+  windowed_.release(s.window_blocks);
   const auto saved =
       std::find_if(saved_.rbegin(), saved_.rend(), [&](const Saved& of) { return of.id == id; });
   saved->given_back.swap(s.blocks);
-  s.computed = 0;
-  s.published = 0;
+  saved->window_given_back.swap(s.window_blocks);
+  s.computed = s.published = s.slid = s.lent = 0;
   s.state = Sequence::State::kWaiting;
   waiting_.insert(place_of(id));
 
@@ -107,6 +141,7 @@ void StepPlanner::preempt_last() {
     plan_.slices.erase(slice);
   }
   preempted_ = true;
+  slack_known_ = false;
   ++totals_.preemptions;
 }
 

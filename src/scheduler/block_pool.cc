@@ -81,7 +81,9 @@ void BlockPool::release(BlockId block) {
 }
 
 void BlockPool::release(std::span<const BlockId> blocks) {
-  for (size_t i = blocks.size(); i-- > 0;) release(blocks[i]);
+  for (size_t i = blocks.size(); i-- > 0;) {
+    if (blocks[i] != kNoBlock) release(blocks[i]);
+  }
 }
 
 void BlockPool::hold_prefix(BlockId block, bool holds) {

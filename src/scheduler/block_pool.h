@@ -1,10 +1,11 @@
 // The KV cache as a parking lot: fixed blocks, counted owners, nothing moves.
 //
-// A block holds the keys and values of a fixed number of consecutive tokens for all layers. Several
-// sequences may own one block (a shared prefix). A block without an owner is free; it may still
-// hold a prefix that somebody may ask for again (it is then *cached*), so free blocks stand in one
-// line: those that hold nothing first, the last released in front; then the cached ones, the least
-// recently used in front. Every operation is O(1): the line is doubly linked through arrays.
+// A block holds the keys and values of a fixed number of consecutive tokens for all layers of its
+// kind. Several sequences may own one block (a shared prefix). A block without an owner is free; it
+// may still hold a prefix that somebody may ask for again (it is then *cached*), so free blocks
+// stand in one line: those that hold nothing first, the last released in front; then the cached
+// ones, the least recently used in front. Every operation is O(1): the line is doubly linked
+// through arrays.
 //
 // This class only keeps the books; the bytes live in engine/kv_store.h, and which prefix a block
 // holds is written in prefix_index.h. Pure and single-threaded: the engine's step loop owns it in
@@ -44,7 +45,8 @@ class BlockPool {
   // One owner less. A block with no owner is free: the last of the line when it is cached, else the
   // first.  Requires: the block is owned.
   void release(BlockId block);
-  // All of a sequence's, the last first: the beginning of a prefix outlives its end.
+  // All of a sequence's, the last first: the beginning of a prefix outlives its end. Passes over
+  // kNoBlock.
   void release(std::span<const BlockId> blocks);
 
   // Says whether a block holds a prefix.  Requires: no transaction is open.

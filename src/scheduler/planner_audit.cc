@@ -15,7 +15,15 @@ tl::unexpected<Error> wrong(const char* what) {
 
 Status StepPlanner::audit() const {
   MILL_TRY_DO(audit_line());
-  return audit_blocks();
+  for (const SequenceId id : running_) MILL_TRY_DO(audit_sequence(at(id)));
+  MILL_TRY_DO(audit_blocks(full_, &Sequence::blocks));
+  MILL_TRY_DO(audit_blocks(windowed_, &Sequence::window_blocks));
+  for (BlockId block = 0; block < full_.pool().total(); ++block) {
+    if (full_.tainted(block) && full_.index().holds(block)) {
+      return wrong("a tainted block is in the prefix index");
+    }
+  }
+  return {};
 }
 
 Status StepPlanner::audit_line() const {
@@ -45,37 +53,14 @@ Status StepPlanner::audit_line() const {
     if (s.state != Sequence::State::kWaiting) return wrong("one who waits does not know");
     if (place.rank != s.rank || place.arrival != s.arrival)
       return wrong("a place in the line lies");
-    if (!s.blocks.empty() || s.computed != 0) return wrong("one who waits owns blocks");
+    if (!s.blocks.empty() || !s.window_blocks.empty() || s.computed != 0) {
+      return wrong("one who waits owns blocks");
+    }
   }
   return {};
 }
 
-// Counts the blocks of one who runs into `owners`; `first_owner` says who had a block first, and
-// at which place.
-Status StepPlanner::audit_sequence(SequenceId id,
-                                   std::vector<std::pair<SequenceId, int64_t>>& first_owner,
-                                   std::vector<int32_t>& owners) const {
-  const Sequence& s = at(id);
-  for (size_t k = 0; k < s.blocks.size(); ++k) {
-    const BlockId block = s.blocks[k];
-    if (block < 0 || block >= pool_.total()) return wrong("a block that does not exist is owned");
-    auto& [who, where] = first_owner[static_cast<size_t>(block)];
-    if (++owners[static_cast<size_t>(block)] == 1) {
-      who = id;
-      where = static_cast<int64_t>(k);
-      if (index_.holds(block) && (k >= s.chain.size() || index_.name_of(block) != s.chain[k])) {
-        return wrong("a block has the name of other tokens");
-      }
-      continue;
-    }
-    if (where != static_cast<int64_t>(k) || k >= s.chain.size() || k >= at(who).chain.size() ||
-        at(who).chain[k] != s.chain[k]) {
-      return wrong("two sequences share a block and not its tokens");
-    }
-    if (static_cast<int64_t>(k) >= s.computed / limits_.block_tokens) {
-      return wrong("a block that is still written to is shared");
-    }
-  }
+Status StepPlanner::audit_sequence(const Sequence& s) const {
   const auto held = static_cast<int64_t>(s.blocks.size());
   if (s.computed < 0 || s.computed > s.goal()) return wrong("more is computed than there is");
   if (!planned_ && held != blocks_for(s.computed + s.ahead)) {
@@ -84,25 +69,61 @@ Status StepPlanner::audit_sequence(SequenceId id,
   if (limits_.prefix_cache && !planned_ && s.published != s.computed / limits_.block_tokens) {
     return wrong("a full block was not offered to the prefix index");
   }
+  return audit_windows(s);
+}
+
+Status StepPlanner::audit_windows(const Sequence& s) const {
+  if (!has_windows()) {
+    return s.window_blocks.empty() ? Status{} : wrong("windowed blocks and no window");
+  }
+  if (s.window_blocks.size() != s.blocks.size()) return wrong("the two lists of blocks differ");
+  // While a plan waits for its commit, what is behind the window may still be there.
+  const int64_t behind = behind_window(s.computed);
+  if (!planned_ && (s.slid < behind || s.slid > behind_window(s.computed + 1))) {
+    return wrong("a sequence keeps what is behind its window, or gave back what is not");
+  }
+  for (int64_t k = 0; k < std::ssize(s.window_blocks); ++k) {
+    const bool there = s.window_blocks[static_cast<size_t>(k)] != kNoBlock;
+    if (k < s.slid && there) return wrong("a block behind the window is still owned");
+    if (k >= (planned_ ? std::max(s.slid, behind) : s.slid) && !there) {
+      return wrong("a block of the window is not there");
+    }
+  }
   return {};
 }
 
-Status StepPlanner::audit_blocks() const {
-  if (!pool_.consistent()) return wrong("the free line and the owners disagree");
-  if (!index_.consistent()) return wrong("the prefix index does not find what it holds");
-  const auto total = static_cast<size_t>(pool_.total());
+// The blocks of one kind: counts the owners, who must all have the same tokens there.
+Status StepPlanner::audit_blocks(const KvBooks& books, std::vector<BlockId> Sequence::*list) const {
+  const auto total = static_cast<size_t>(books.pool().total());
   std::vector<int32_t> owners(total, 0);
-  std::vector<std::pair<SequenceId, int64_t>> first_owner(total, {-1, -1});
-  for (const SequenceId id : running_) MILL_TRY_DO(audit_sequence(id, first_owner, owners));
-  for (size_t b = 0; b < total; ++b) {
-    const auto block = static_cast<BlockId>(b);
-    if (owners[b] != pool_.owners(block)) return wrong("a block is owned by more or fewer");
-    if (pool_.holds_prefix(block) != index_.holds(block)) {
-      return wrong("the pool and the prefix index disagree on a block");
+  std::vector<std::pair<SequenceId, int64_t>> first_owner(total, {-1, -1});  // and its place there
+  for (const SequenceId id : running_) {
+    const Sequence& s = at(id);
+    for (int64_t k = 0; k < std::ssize(s.*list); ++k) {
+      const BlockId block = (s.*list)[static_cast<size_t>(k)];
+      if (block == kNoBlock && list == &Sequence::window_blocks) continue;  // see audit_windows
+      if (block < 0 || block >= books.pool().total()) return wrong("a block that does not exist");
+      const auto place = static_cast<size_t>(k);
+      auto& [who, where] = first_owner[static_cast<size_t>(block)];
+      if (++owners[static_cast<size_t>(block)] == 1) {
+        who = id;
+        where = k;
+        if (books.index().holds(block) &&
+            (place >= s.chain.size() || books.index().name_of(block) != s.chain[place])) {
+          return wrong("a block has the name of other tokens");
+        }
+        continue;
+      }
+      if (where != k || place >= s.chain.size() || place >= at(who).chain.size() ||
+          at(who).chain[place] != s.chain[place]) {
+        return wrong("two sequences share a block and not its tokens");
+      }
+      if (k >= s.computed / limits_.block_tokens) {
+        return wrong("a block that is still written to is shared");
+      }
     }
-    if (tainted_[b] && index_.holds(block)) return wrong("a tainted block is in the prefix index");
   }
-  return {};
+  return books.audit(owners);
 }
 
 }  // namespace mill::scheduler

@@ -20,6 +20,11 @@ struct Sequence {
 
   std::vector<TokenId> tokens;  // the prompt, then what was generated
   std::vector<BlockId> blocks;  // token p lies in blocks[p / block_tokens]; empty while waiting
+  // The same for layers with a window, if there are such: as long as `blocks`, but the first `slid`
+  // are kNoBlock: every token to come sees only what lies behind them.
+  std::vector<BlockId> window_blocks;
+  int64_t slid = 0;
+  int64_t lent = 0;  // of window_blocks[0 .. lent) some were others' when it took them over
   int64_t prompt_tokens = 0;
   int64_t computed = 0;     // tokens[0 .. computed) are in the cache
   int64_t logits_from = 0;  // logits are wanted for the tokens from here on, up to the goal

@@ -15,7 +15,10 @@ const StepPlan& StepPlanner::plan(Instant now) {
   give_drafts();
   MILL_CHECK(!plan_.empty() || size() == 0);
   planned_ = !plan_.empty();
-  if (!planned_) pool_.keep();
+  if (!planned_) {
+    full_.keep();
+    windowed_.keep();
+  }
   shape_ = {};
   for (const Slice& slice : plan_.slices) shape_.add(slice.first, slice.count, slice.logit_rows);
   return plan_;
@@ -25,23 +28,34 @@ void StepPlanner::open_books() {
   MILL_CHECK(!planned_);
   plan_.slices.clear();
   plan_.scrub.clear();
+  plan_.scrub_windowed.clear();
   plan_.tokens = plan_.logit_rows = 0;
   preempted_ = slack_known_ = false;
   claims_.clear();
   saved_.clear();
-  evicted_.clear();
+  adopted_.clear();
   ++plans_;
   running_before_ = running_;
   totals_before_ = totals_;
-  pool_.open();
+  full_.open();
+  windowed_.open();
 }
 
 void StepPlanner::save(SequenceId id) {
   Sequence& s = at(id);
   if (s.saved_by == plans_) return;
   s.saved_by = plans_;
-  saved_.push_back(
-      {id, s.state, s.computed, s.published, s.cached_tokens, s.prompt_seen, s.blocks.size(), {}});
+  saved_.push_back({.id = id,
+                    .state = s.state,
+                    .computed = s.computed,
+                    .published = s.published,
+                    .cached_tokens = s.cached_tokens,
+                    .prompt_seen = s.prompt_seen,
+                    .slid = s.slid,
+                    .lent = s.lent,
+                    .held = s.blocks.size(),
+                    .given_back = {},
+                    .window_given_back = {}});
 }
 
 void StepPlanner::give_decodes() {
@@ -137,8 +151,9 @@ int64_t StepPlanner::give(SequenceId id, int64_t tokens, int64_t rows) {
   int64_t count = std::min({s.goal() - first, tokens, without_logits + rows});
   if (count <= 0 || !make_room(id)) return 0;
 
-  const auto held = static_cast<int64_t>(s.blocks.size());
-  count = std::min(count, (held + pool_.free()) * limits_.block_tokens - first);
+  int64_t room = free_blocks();
+  if (has_windows() && count > 1) room = std::min(room, window_within_claims(s));
+  count = std::min(count, (std::ssize(s.blocks) + room) * limits_.block_tokens - first);
   acquire(s, first + count);
 
   const int64_t logit_rows = std::max<int64_t>(count - without_logits, 0);
@@ -154,7 +169,7 @@ int64_t StepPlanner::give(SequenceId id, int64_t tokens, int64_t rows) {
 bool StepPlanner::make_room(SequenceId id) {
   const Sequence& s = at(id);
   if (blocks_for(s.computed + 1) <= static_cast<int64_t>(s.blocks.size())) return true;
-  while (pool_.free() == 0) {
+  while (free_blocks() == 0) {
     if (running_.back() == id) return false;
     preempt_last();
   }
@@ -163,15 +178,14 @@ bool StepPlanner::make_room(SequenceId id) {
 
 void StepPlanner::acquire(Sequence& s, int64_t upto_tokens) {
   int64_t missing = blocks_for(upto_tokens) - static_cast<int64_t>(s.blocks.size());
-  if (missing > 0) save(static_cast<SequenceId>(&s - table_.data()));
+  if (missing <= 0) return;
+  save(static_cast<SequenceId>(&s - table_.data()));
+  if (has_windows() && slack_known_) {  // what goes beyond its claim
+    slack_.windowed -= std::max<int64_t>(missing - window_claim(s), 0);
+  }
   for (; missing > 0; --missing) {
-    const auto [block, held_prefix] = pool_.take();
-    if (held_prefix) {
-      evicted_.emplace_back(block, index_.name_of(block));
-      index_.forget(block);
-    }
-    if (tainted_[static_cast<size_t>(block)]) plan_.scrub.push_back(block);
-    s.blocks.push_back(block);
+    s.blocks.push_back(full_.take(plan_.scrub));
+    if (has_windows()) s.window_blocks.push_back(windowed_.take(plan_.scrub_windowed));
   }
 }
 
@@ -180,24 +194,49 @@ bool StepPlanner::adoptable(const Sequence& s, int64_t k) const {
          (k + 1) * limits_.block_tokens <= s.logits_from;
 }
 
+// How far a sequence that has its first `from` blocks computed can get by the prefix cache, in
+// blocks: up to there all full ones are there, and the windowed ones that the token behind sees.
+int64_t StepPlanner::cached_upto(const Sequence& s, int64_t from) const {
+  int64_t upto = from;
+  int64_t unbroken = s.slid;  // from this block on the windowed ones are there
+  for (int64_t k = from; adoptable(s, k); ++k) {
+    const Hash128& name = s.chain[static_cast<size_t>(k)];
+    if (full_.index().find(name) == kNoBlock) break;
+    if (has_windows() && windowed_.index().find(name) == kNoBlock) {
+      if (from > 0) break;  // only who begins looks further, which takes time
+      unbroken = k + 1;
+    }
+    if (!has_windows() || unbroken <= behind_window((k + 1) * limits_.block_tokens)) upto = k + 1;
+  }
+  return upto;
+}
+
 // Takes over what the prefix cache has of a sequence's next blocks.
 void StepPlanner::adopt(SequenceId id) {
   Sequence& s = at(id);
   if (s.computed % limits_.block_tokens != 0) return;
-  for (int64_t k = s.computed / limits_.block_tokens; adoptable(s, k); ++k) {
-    const BlockId block = index_.find(s.chain[static_cast<size_t>(k)]);
-    if (block == kNoBlock) break;
-    save(id);
-    pool_.share(block);
-    s.blocks.push_back(block);
-    s.computed += limits_.block_tokens;
-    s.published = k + 1;
-    const int64_t seen = std::min(s.computed, s.prompt_tokens);
-    const int64_t fresh = std::max<int64_t>(seen - s.prompt_seen, 0);
-    s.prompt_seen += fresh;
-    s.cached_tokens += fresh;
-    totals_.cached_tokens += fresh;
+  const int64_t from = s.computed / limits_.block_tokens;
+  const int64_t upto = cached_upto(s, from);
+  if (upto == from) return;
+  save(id);
+  adopted_.push_back(id);
+  const int64_t seen_from = behind_window(upto * limits_.block_tokens);
+  for (int64_t k = from; k < upto; ++k) {
+    const Hash128& name = s.chain[static_cast<size_t>(k)];
+    s.blocks.push_back(full_.index().find(name));
+    full_.share(s.blocks.back());
+    if (!has_windows()) continue;
+    s.window_blocks.push_back(k < seen_from ? kNoBlock : windowed_.index().find(name));
+    if (k < seen_from) continue;
+    if (windowed_.pool().owners(s.window_blocks.back()) > 0) s.lent = k + 1;
+    windowed_.share(s.window_blocks.back());
   }
+  s.computed = upto * limits_.block_tokens;
+  s.published = upto;
+  const int64_t fresh = std::max<int64_t>(std::min(s.computed, s.prompt_tokens) - s.prompt_seen, 0);
+  s.prompt_seen += fresh;
+  s.cached_tokens += fresh;
+  totals_.cached_tokens += fresh;
 }
 
 // Whether a prompt ahead of this one is filling the very block that this one needs next.
@@ -248,7 +287,7 @@ void StepPlanner::give_drafts() {
     const double each = time_.seconds(one) - time_.seconds({});
     const int64_t left =
         std::min(limits_.step_tokens - plan_.tokens, limits_.logit_rows - plan_.logit_rows);
-    const int64_t room = (std::ssize(s.blocks) + pool_.free()) * limits_.block_tokens;
+    const int64_t room = (std::ssize(s.blocks) + free_blocks()) * limits_.block_tokens;
     // As much as the others behind it, at least.
     int64_t drafts =
         std::min({drafts_for(slice), (left + asking - 1) / asking, room - slice.first - 1});

@@ -11,17 +11,28 @@ namespace {
 
 constexpr int64_t kLevels = 1000000;  // of priority, either way
 
+// The most windowed blocks that a sequence owns between steps, with the one of its next token.
+int64_t window_blocks_of_one(const PlannerLimits& limits) {
+  return (limits.window + limits.block_tokens - 1) / limits.block_tokens + 1;
+}
+
 }  // namespace
+
+int64_t capacity_tokens(const PlannerLimits& limits) {
+  const bool slides = limits.window == 0 || limits.window_blocks >= window_blocks_of_one(limits);
+  const int64_t blocks = slides ? limits.blocks : std::min(limits.blocks, limits.window_blocks);
+  return blocks * limits.block_tokens;
+}
 
 StepPlanner::StepPlanner(const PlannerLimits& limits)
     : limits_(limits),
-      pool_(limits.blocks),
-      index_(limits.blocks, limits.cache_key),
-      tainted_(static_cast<size_t>(limits.blocks), false) {
+      full_(limits.blocks, limits.cache_key),
+      windowed_(limits.window_blocks, limits.cache_key) {
   MILL_CHECK(limits.block_tokens >= 1 && limits.max_running >= 1 && limits.max_waiting >= 0);
   MILL_CHECK(limits.step_tokens >= limits.max_running && limits.prefill_tokens >= 1);
   MILL_CHECK(limits.logit_rows >= limits.max_running);
   MILL_CHECK(limits.stretch >= 1 && limits.least_prefill >= 1);
+  MILL_CHECK(limits.window >= 0 && (limits.window > 0) == (limits.window_blocks > 0));
   MILL_CHECK(limits.itl_target >= Duration::zero() && limits.ttft_target >= Duration::zero());
   running_.reserve(static_cast<size_t>(limits.max_running));
   running_before_.reserve(static_cast<size_t>(limits.max_running));
@@ -30,6 +41,20 @@ StepPlanner::StepPlanner(const PlannerLimits& limits)
 
 int64_t StepPlanner::blocks_for(int64_t tokens) const {
   return (tokens + limits_.block_tokens - 1) / limits_.block_tokens;
+}
+
+int64_t StepPlanner::window_span() const {
+  return window_blocks_of_one(limits_);
+}
+
+// So many leading windowed blocks are seen by no token from `computed` on, nor by the one before
+// it, which may be computed again (retract).
+int64_t StepPlanner::behind_window(int64_t computed) const {
+  return std::max<int64_t>(computed - limits_.window, 0) / limits_.block_tokens;
+}
+
+int64_t StepPlanner::free_blocks() const {
+  return has_windows() ? std::min(full_.free(), windowed_.free()) : full_.free();
 }
 
 std::span<const TokenId> StepPlanner::block_of(const Sequence& sequence, int64_t k) const {
@@ -69,15 +94,17 @@ Result<SequenceId> StepPlanner::add(NewSequence call, Instant now) {
   waiting_.insert(place_of(id));
   if (s.deadline != kNever) deadlines_.emplace(s.deadline, id);
   if (limits_.prefix_cache) {
-    s.root = index_.root(limits_.model, call.salt);
+    s.root = full_.index().root(limits_.model, call.salt);
     for (int64_t k = 0; k < prompt / limits_.block_tokens; ++k) {
-      s.chain.push_back(index_.next(k == 0 ? s.root : s.chain.back(), block_of(s, k)));
+      s.chain.push_back(full_.index().next(k == 0 ? s.root : s.chain.back(), block_of(s, k)));
     }
-    int64_t found = 0;
-    while (adoptable(s, found) && index_.find(s.chain[static_cast<size_t>(found)]) != kNoBlock) {
-      ++found;
+    const int64_t found = cached_upto(s, 0);
+    const int64_t seen = behind_window(found * limits_.block_tokens);
+    for (int64_t k = found; k-- > 0;) {
+      const Hash128& name = s.chain[static_cast<size_t>(k)];
+      full_.touch(full_.index().find(name));
+      if (has_windows() && k >= seen) windowed_.touch(windowed_.index().find(name));
     }
-    while (found-- > 0) pool_.touch(index_.find(s.chain[static_cast<size_t>(found)]));
   }
   return id;
 }
@@ -114,8 +141,10 @@ std::span<const TokenId> StepPlanner::tokens(const Slice& slice) const {
 void StepPlanner::commit() {
   MILL_CHECK(planned_);
   planned_ = false;
-  pool_.keep();
-  for (const BlockId block : plan_.scrub) tainted_[static_cast<size_t>(block)] = false;
+  full_.keep();
+  windowed_.keep();
+  full_.scrubbed(plan_.scrub);
+  windowed_.scrubbed(plan_.scrub_windowed);
   for (const Slice& slice : plan_.slices) {
     Sequence& s = at(slice.sequence);
     s.computed += slice.count - slice.drafts;
@@ -125,7 +154,9 @@ void StepPlanner::commit() {
     totals_.prompt_tokens += std::max<int64_t>(seen - s.prompt_seen, 0);
     s.prompt_seen = std::max(s.prompt_seen, seen);
     publish(s);
+    slide(s);
   }
+  for (const SequenceId id : adopted_) slide(at(id));
 }
 
 void StepPlanner::measured(Duration took) {
@@ -135,10 +166,8 @@ void StepPlanner::measured(Duration took) {
 void StepPlanner::abort() {
   MILL_CHECK(planned_);
   planned_ = false;
-  pool_.undo();
-  for (size_t i = evicted_.size(); i-- > 0;) {
-    MILL_CHECK(index_.insert(evicted_[i].second, evicted_[i].first));
-  }
+  full_.undo();
+  windowed_.undo();
   for (Saved& saved : saved_) {
     Sequence& s = at(saved.id);
     if (s.state != saved.state) {
@@ -150,7 +179,11 @@ void StepPlanner::abort() {
       s.state = saved.state;
     }
     if (!saved.given_back.empty()) s.blocks = std::move(saved.given_back);
+    if (!saved.window_given_back.empty()) s.window_blocks = std::move(saved.window_given_back);
     s.blocks.resize(saved.held);
+    if (has_windows()) s.window_blocks.resize(saved.held);
+    s.slid = saved.slid;
+    s.lent = saved.lent;
     s.computed = saved.computed;
     s.published = saved.published;
     s.cached_tokens = saved.cached_tokens;
@@ -166,17 +199,27 @@ void StepPlanner::publish(Sequence& s) {
   for (; (s.published + 1) * limits_.block_tokens <= s.computed; ++s.published) {
     const auto k = static_cast<size_t>(s.published);
     if (s.chain.size() == k) {
-      s.chain.push_back(index_.next(k == 0 ? s.root : s.chain.back(), block_of(s, s.published)));
+      const Hash128& parent = k == 0 ? s.root : s.chain.back();
+      s.chain.push_back(full_.index().next(parent, block_of(s, s.published)));
     }
-    const BlockId block = s.blocks[k];
-    if (index_.insert(s.chain[k], block)) pool_.hold_prefix(block, true);
+    full_.publish(s.chain[k], s.blocks[k]);
+    if (has_windows()) windowed_.publish(s.chain[k], s.window_blocks[k]);
   }
 }
 
-void StepPlanner::unpublish(BlockId block) {
-  if (!index_.holds(block)) return;
-  index_.forget(block);
-  pool_.hold_prefix(block, false);
+// Releases the windowed blocks that no token to come sees. While no logits came of a prompt nobody
+// knows whether what they hold are numbers.
+void StepPlanner::slide(Sequence& s) {
+  if (!has_windows()) return;
+  const bool unproven = std::ssize(s.tokens) == s.prompt_tokens;
+  const int64_t upto = std::min(behind_window(s.computed), std::ssize(s.window_blocks));
+  for (; s.slid < upto; ++s.slid) {
+    BlockId& block = s.window_blocks[static_cast<size_t>(s.slid)];
+    if (block == kNoBlock) continue;
+    if (unproven) windowed_.scrub_later(block);
+    windowed_.release(block);
+    block = kNoBlock;
+  }
 }
 
 bool StepPlanner::drafted(SequenceId id, TokenId token) const {
@@ -197,6 +240,7 @@ bool StepPlanner::accept(SequenceId id, TokenId token) {
   --s.ahead;
   s.logits_from = ++s.computed;
   publish(s);
+  slide(s);
   return true;
 }
 
@@ -205,8 +249,11 @@ void StepPlanner::drop_drafts(Sequence& s) {
   s.ahead = s.taken = 0;
   s.drafts.clear();
   const auto held = static_cast<size_t>(blocks_for(s.computed));
-  pool_.release(std::span(s.blocks).subspan(std::min(held, s.blocks.size())));
+  full_.release(std::span(s.blocks).subspan(std::min(held, s.blocks.size())));
   s.blocks.resize(held);
+  if (!has_windows()) return;
+  windowed_.release(std::span(s.window_blocks).subspan(std::min(held, s.window_blocks.size())));
+  s.window_blocks.resize(held);
 }
 
 void StepPlanner::retract(SequenceId id) {
@@ -215,16 +262,27 @@ void StepPlanner::retract(SequenceId id) {
   MILL_CHECK(s.computed == s.goal() && s.computed > 0);
   s.logits_from = --s.computed;
   if (s.published * limits_.block_tokens > s.computed) {
-    unpublish(s.blocks[static_cast<size_t>(--s.published)]);
+    const auto k = static_cast<size_t>(--s.published);
+    full_.unpublish(s.blocks[k]);
+    if (has_windows()) windowed_.unpublish(s.window_blocks[k]);
   }
   drop_drafts(s);
 }
 
 void StepPlanner::taint(SequenceId id) {
   MILL_CHECK(!planned_);
-  for (const BlockId block : sequence(id).blocks) {
-    unpublish(block);
-    tainted_[static_cast<size_t>(block)] = true;
+  const Sequence& s = sequence(id);
+  for (const BlockId block : s.blocks) {
+    full_.unpublish(block);
+    full_.scrub_later(block);
+  }
+  for (size_t k = 0; k < s.window_blocks.size(); ++k) {
+    BlockId block = s.window_blocks[k];
+    // One that it has left behind may still be found, by its name.
+    if (block == kNoBlock && k < s.chain.size()) block = windowed_.index().find(s.chain[k]);
+    if (block == kNoBlock) continue;
+    windowed_.unpublish(block);
+    windowed_.scrub_later(block);
   }
 }
 
@@ -238,7 +296,8 @@ void StepPlanner::finish(SequenceId id) {
     waiting_.erase(place_of(id));
   }
   if (s.deadline != kNever) deadlines_.erase({s.deadline, id});
-  pool_.release(s.blocks);
+  full_.release(s.blocks);
+  windowed_.release(s.window_blocks);
   s = {};
   vacant_.push_back(id);
 }

@@ -26,6 +26,12 @@
 // logits of all of them. accept() is called with the sampled tokens in order: as long as a token is
 // the draft at its place, what was computed for it stands; the first that differs drops the rest.
 //
+// Windows. Where some layers see the last `window` tokens only, a sequence owns two lists of
+// blocks, and what no token to come can see of the second is released when the step is committed
+// (it stays in the cache until needed). A prefix is found as far as there are all full blocks of it
+// and the windowed ones that the token behind it sees. A prompt takes more windowed blocks than its
+// window needs only of those that nobody else who runs has a claim on.
+//
 // A step is plan, forward, commit, then accept or finish; or plan and abort, which leaves no trace.
 // Pure and single-threaded: no clock (time is an argument), no I/O. O(1) per sequence and step
 // (O(log n) to enter and leave the line); no allocation of note once the vectors have grown.
@@ -40,15 +46,16 @@
 #include <vector>
 
 #include "base/result.h"
-#include "scheduler/block_pool.h"
-#include "scheduler/prefix_index.h"
+#include "scheduler/kv_books.h"
 #include "scheduler/sequence.h"
 #include "scheduler/step_time.h"
 
 namespace mill::scheduler {
 
 struct PlannerLimits {
-  int32_t blocks = 0;         // in the pool
+  int32_t blocks = 0;         // in the pool; of layers without a window, where some have one
+  int32_t window_blocks = 0;  // in the pool of the layers with a window; as much as `window` is
+  int64_t window = 0;         // tokens that these see, the last included; 0: no layer has a window
   int32_t block_tokens = 32;  // tokens per block
   int32_t max_running = 64;   // sequences in one step
   int32_t max_waiting = 256;
@@ -78,6 +85,9 @@ struct PlannerLimits {
   std::string model;  // whose tokens these are
 };
 
+// Tokens that a sequence may have for the pools to hold it alone.
+int64_t capacity_tokens(const PlannerLimits& limits);
+
 struct NewSequence {
   std::vector<TokenId> prompt;  // not empty
   int64_t max_tokens = 0;       // that will be generated
@@ -103,6 +113,7 @@ struct StepPlan {
   int64_t logit_rows = 0;  // sum of logit_rows
   // Blocks to be zeroed before the forward: their last owner left what is not a number in them.
   std::vector<BlockId> scrub;
+  std::vector<BlockId> scrub_windowed;  // likewise, of the layers with a window
   bool empty() const { return slices.empty(); }
 };
 
@@ -189,19 +200,20 @@ class StepPlanner {
   std::span<const SequenceId> running() const { return running_; }  // in order of the line
   const std::set<Place>& waiting() const { return waiting_; }       // likewise
   int64_t size() const { return static_cast<int64_t>(running_.size() + waiting_.size()); }
-  const BlockPool& pool() const { return pool_; }
-  const PrefixIndex& index() const { return index_; }
+  const BlockPool& pool() const { return full_.pool(); }
+  const PrefixIndex& index() const { return full_.index(); }
+  const BlockPool& window_pool() const { return windowed_.pool(); }  // empty without windows
+  const PrefixIndex& window_index() const { return windowed_.index(); }
   const PlannerLimits& limits() const { return limits_; }
   const Totals& totals() const { return totals_; }
   const StepTime& step_time() const { return time_; }
 
-  // Tokens that a sequence may have for the whole pool to hold it.
-  int64_t capacity_tokens() const { return int64_t{limits_.blocks} * limits_.block_tokens; }
+  int64_t capacity_tokens() const { return scheduler::capacity_tokens(limits_); }
 
   // Goes through all the books: every block is free or owned, by as many as its count says; what is
-  // shared is the same beginning of all its owners; sequences own as many blocks as they need; the
-  // index, the pool and the names agree; the line is in order. Fails with kInternal and what is
-  // wrong. O(blocks + sequences).
+  // shared is the same beginning of all its owners; sequences own as many blocks as they need, and
+  // none behind their windows; the index, the pool and the names agree; the line is in order. Fails
+  // with kInternal and what is wrong. O(blocks + sequences).
   Status audit() const;
 
  private:
@@ -210,8 +222,13 @@ class StepPlanner {
     SequenceId id;
     Sequence::State state;
     int64_t computed, published, cached_tokens, prompt_seen;
-    size_t held;                      // blocks
-    std::vector<BlockId> given_back;  // by a preemption
+    int64_t slid, lent;
+    size_t held;                                         // blocks
+    std::vector<BlockId> given_back, window_given_back;  // by a preemption
+  };
+  // Blocks of both kinds.
+  struct Blocks {
+    int64_t full = 0, windowed = 0;
   };
   // What prompts may use of a step.
   struct Room {
@@ -225,6 +242,10 @@ class StepPlanner {
   const Sequence& at(SequenceId id) const { return table_[static_cast<size_t>(id)]; }
   Place place_of(SequenceId id) const { return {at(id).rank, at(id).arrival, id}; }
   int64_t blocks_for(int64_t tokens) const;
+  bool has_windows() const { return limits_.window > 0; }
+  int64_t window_span() const;
+  int64_t behind_window(int64_t computed) const;
+  int64_t free_blocks() const;
   std::span<const TokenId> block_of(const Sequence& sequence, int64_t k) const;
 
   // step_plan.cc: the parts of plan()
@@ -244,6 +265,7 @@ class StepPlanner {
   void acquire(Sequence& sequence, int64_t upto_tokens);
   void adopt(SequenceId id);
   bool adoptable(const Sequence& sequence, int64_t k) const;
+  int64_t cached_upto(const Sequence& sequence, int64_t from) const;
   bool awaits_another(const Sequence& sequence) const;
   void claim(const Sequence& sequence);
 
@@ -252,23 +274,26 @@ class StepPlanner {
   void admit_ahead();
   bool admit_next();
   void preempt_last();
-  int64_t needs(const Sequence& sequence) const;
-  int64_t slack() const;
+  Blocks needs(const Sequence& sequence) const;
+  Blocks slack() const;
+  Blocks& known_slack();
+  int64_t window_claim(const Sequence& sequence) const;
+  int64_t window_own(const Sequence& sequence) const;
+  int64_t window_within_claims(const Sequence& sequence);
 
   void publish(Sequence& sequence);
-  void unpublish(BlockId block);
+  void slide(Sequence& sequence);
   void drop_drafts(Sequence& sequence);
   void leave_line(SequenceId id);
   Status audit_line() const;
-  Status audit_sequence(SequenceId id, std::vector<std::pair<SequenceId, int64_t>>& first_owner,
-                        std::vector<int32_t>& owners) const;
-  Status audit_blocks() const;
+  Status audit_sequence(const Sequence& sequence) const;
+  Status audit_windows(const Sequence& sequence) const;
+  Status audit_blocks(const KvBooks& books, std::vector<BlockId> Sequence::*list) const;
 
   const PlannerLimits limits_;
-  BlockPool pool_;
-  PrefixIndex index_;
+  KvBooks full_;      // of layers that see everything, or of all where none has a window
+  KvBooks windowed_;  // of the others
   StepTime time_;
-  std::vector<bool> tainted_;        // [blocks]
   std::vector<Sequence> table_;      // grows to max_running + max_waiting at most
   std::vector<SequenceId> vacant_;   // places of the table, a stack
   std::vector<SequenceId> running_;  // in order of the line
@@ -285,7 +310,7 @@ class StepPlanner {
   bool preempted_ = false;    // by this plan
   int64_t last_prefill_ = 0;  // tokens of prompts in the last step that had a time limit for them
   size_t decodes_ = 0;        // so many leading slices are of sequences one token behind
-  int64_t slack_ = 0;         // blocks that admissions may still promise; see admission.cc
+  Blocks slack_;              // blocks that nobody has a claim on; see admission.cc
   bool slack_known_ = false;
   std::vector<Hash128> claims_;  // names of the blocks that prompts of this step are filling
 
@@ -293,8 +318,8 @@ class StepPlanner {
   uint64_t plans_ = 0;
   std::vector<Saved> saved_;
   std::vector<SequenceId> running_before_;
+  std::vector<SequenceId> adopted_;  // those who took something over from the cache
   Totals totals_before_;
-  std::vector<std::pair<BlockId, Hash128>> evicted_;
 };
 
 }  // namespace mill::scheduler

@@ -3,7 +3,8 @@
 // that are too small. The plain model is a memory of the cache's cells: each holds a hash of all
 // that a token builds on, read through the block tables as an attention would, so whoever builds on
 // something else than his own tokens and tenant shows at once, and every answer is compared with
-// the undisturbed one.
+// the undisturbed one. Where there are windows a second memory holds the same for the windowed
+// blocks, and every token looks at all that its window has.
 //
 // MILL_TEST_SEED=n replays one seed, MILL_TEST_STEPS=n makes every life n times as long.
 #include <gtest/gtest.h>
@@ -58,6 +59,8 @@ class Life {
       : random_(seed), kind_(kind), load_(kind.load), planner_(kind.limits) {
     memory_.resize(static_cast<size_t>(limits().blocks * limits().block_tokens), kNothing);
     spoilt_.resize(static_cast<size_t>(limits().blocks), false);
+    window_memory_.resize(static_cast<size_t>(limits().window_blocks * limits().block_tokens));
+    window_spoilt_.resize(static_cast<size_t>(limits().window_blocks), false);
   }
 
   void step() {
@@ -93,6 +96,7 @@ class Life {
     }
     audit();
     EXPECT_EQ(planner_.pool().free(), limits().blocks);
+    EXPECT_EQ(planner_.window_pool().free(), limits().window_blocks);
     EXPECT_EQ(planner_.totals().prompt_tokens + planner_.totals().cached_tokens, prompt_tokens_);
   }
 
@@ -166,10 +170,25 @@ class Life {
 
   // What this sequence computed is bad: nobody may get such a block before it was zeroed.
   void spoil(SequenceId id) {
+    const Sequence& s = planner_.sequence(id);
+    for (size_t k = 0; k < std::min(s.chain.size(), s.window_blocks.size()); ++k) {
+      if (s.window_blocks[k] != kNoBlock) continue;
+      const BlockId block = planner_.window_index().find(s.chain[k]);  // behind, but to be found
+      if (block != kNoBlock) window_spoilt_[static_cast<size_t>(block)] = true;
+    }
     planner_.taint(id);
-    for (const BlockId block : planner_.sequence(id).blocks) {
+    for (const BlockId block : s.blocks) {
       spoilt_[static_cast<size_t>(block)] = true;
       ASSERT_FALSE(planner_.index().holds(block));
+    }
+    for (size_t k = 0; k < s.window_blocks.size(); ++k) {
+      const BlockId block = s.window_blocks[k];
+      if (block != kNoBlock) {
+        window_spoilt_[static_cast<size_t>(block)] = true;
+        ASSERT_FALSE(planner_.window_index().holds(block));
+      } else if (k < s.chain.size()) {
+        ASSERT_EQ(planner_.window_index().find(s.chain[k]), kNoBlock);
+      }
     }
   }
 
@@ -214,17 +233,23 @@ class Life {
           << s.prompt_seen << ' ' << s.chain.size() << ' ' << s.drafts.size() << ' ' << s.drafted_at
           << " [";
       for (const BlockId block : s.blocks) out << block << ' ';
+      out << "] " << s.slid << ' ' << s.lent << " [";
+      for (const BlockId block : s.window_blocks) out << block << ' ';
       out << "]\n";
     }
     for (const SequenceId id : planner_.running()) out << id << ' ';
     for (const auto& place : planner_.waiting()) out << '-' << place.id << ' ';
-    out << "\nfree ";
-    for (const BlockId block : planner_.pool().line()) out << block << ' ';
-    for (BlockId block = 0; block < limits().blocks; ++block) {
-      out << planner_.pool().owners(block);
-      if (planner_.index().holds(block)) out << '=' << planner_.index().name_of(block).first;
-      out << ' ';
-    }
+    const auto print = [&](const BlockPool& pool, const PrefixIndex& index) {
+      out << "\nfree ";
+      for (const BlockId block : pool.line()) out << block << ' ';
+      for (BlockId block = 0; block < pool.total(); ++block) {
+        out << pool.owners(block);
+        if (index.holds(block)) out << '=' << index.name_of(block).first;
+        out << ' ';
+      }
+    };
+    print(planner_.pool(), planner_.index());
+    print(planner_.window_pool(), planner_.window_index());
     const StepPlanner::Totals& t = planner_.totals();
     out << t.preemptions << ' ' << t.prompt_tokens << ' ' << t.cached_tokens;
     return out.str();
@@ -287,6 +312,23 @@ class Life {
     for (int64_t p = 0; p < s.computed; ++p) {
       ASSERT_EQ(cell(s, p), a.contents[static_cast<size_t>(p)]) << "it builds on something else";
     }
+    check_window(s, s.computed);
+  }
+
+  // What the token at `position` sees of the windowed blocks is there.
+  void check_window(const Sequence& s, int64_t position) {
+    if (limits().window == 0) return;
+    for (int64_t p = std::max<int64_t>(position - limits().window + 1, 0); p < position; ++p) {
+      const BlockId block = s.window_blocks[static_cast<size_t>(p / limits().block_tokens)];
+      ASSERT_NE(block, kNoBlock) << "what a window shows was released";
+      ASSERT_EQ(window_cell(s, p), cell(s, p)) << "a window shows something else";
+    }
+  }
+
+  uint64_t& window_cell(const Sequence& s, int64_t p) {
+    const int64_t block = s.window_blocks[static_cast<size_t>(p / limits().block_tokens)];
+    return window_memory_[static_cast<size_t>(block * limits().block_tokens +
+                                              p % limits().block_tokens)];
   }
 
   uint64_t& cell(const Sequence& s, int64_t p) {
@@ -296,6 +338,9 @@ class Life {
 
   void write(const StepPlan& plan) {
     for (const BlockId block : plan.scrub) spoilt_[static_cast<size_t>(block)] = false;
+    for (const BlockId block : plan.scrub_windowed) {
+      window_spoilt_[static_cast<size_t>(block)] = false;
+    }
     for (const Slice& slice : plan.slices) {
       const Sequence& s = planner_.sequence(slice.sequence);
       uint64_t content =
@@ -306,9 +351,21 @@ class Life {
         ASSERT_EQ(planner_.pool().owners(block), 1) << "somebody else reads what is written";
         ASSERT_FALSE(planner_.index().holds(block)) << "a cached prefix is written over";
         ASSERT_FALSE(spoilt_[static_cast<size_t>(block)]) << "a bad block was not zeroed";
-        cell(s, p++) = content = after(content, token);
+        cell(s, p) = content = after(content, token);
+        write_windowed(s, p++, content);
       }
     }
+  }
+
+  void write_windowed(const Sequence& s, int64_t p, uint64_t content) {
+    if (limits().window == 0) return;
+    ASSERT_NO_FATAL_FAILURE(check_window(s, p));
+    const BlockId block = s.window_blocks[static_cast<size_t>(p / limits().block_tokens)];
+    ASSERT_NE(block, kNoBlock);
+    ASSERT_EQ(planner_.window_pool().owners(block), 1) << "somebody else reads what is written";
+    ASSERT_FALSE(planner_.window_index().holds(block)) << "a cached prefix is written over";
+    ASSERT_FALSE(window_spoilt_[static_cast<size_t>(block)]) << "a bad block was not zeroed";
+    window_cell(s, p) = content;
   }
 
   void draw(const Slice& slice) {
@@ -361,9 +418,11 @@ class Life {
   double load_;
   StepPlanner planner_;
   std::map<SequenceId, Answer> answers_;
-  std::vector<uint64_t> memory_;     // [blocks * block_tokens]
-  std::vector<bool> spoilt_;         // [blocks]
-  std::set<SequenceId> one_behind_;  // of those who ran before the plan
+  std::vector<uint64_t> memory_;         // [blocks * block_tokens]
+  std::vector<bool> spoilt_;             // [blocks]
+  std::vector<uint64_t> window_memory_;  // [window_blocks * block_tokens]
+  std::vector<bool> window_spoilt_;      // [window_blocks]
+  std::set<SequenceId> one_behind_;      // of those who ran before the plan
   Instant clock_{};
   int64_t steps_ = 0;
   int64_t prompt_tokens_ = 0;
@@ -392,7 +451,7 @@ void live(uint64_t seed, const Kind& kind, int64_t steps) {
       life.aborted, totals.preemptions, totals.prompt_tokens, totals.cached_tokens, life.right,
       life.wrong);
   EXPECT_GT(life.ended, 0);
-  EXPECT_GT(totals.cached_tokens, 0);
+  EXPECT_EQ(totals.cached_tokens > 0, kind.limits.prefix_cache);
   if (kind.drafts > 0) {
     EXPECT_GT(life.right, 0);
     EXPECT_GT(life.wrong, 0);
@@ -468,6 +527,41 @@ TEST(StepPlannerRandom, OneAtATime) {
                              .prefill_tokens = 8,
                              .logit_rows = 3};
   ASSERT_NO_FATAL_FAILURE(live(600, {"alone", limits, 0.1, 0.5}, 30000));
+}
+
+// Windows of all kinds: whole blocks and parts, less than a block, one token; pools that hold one
+// sequence's window and hardly more, and ones that hold many.
+TEST(StepPlannerRandom, Windows) {
+  struct Shape {
+    int32_t blocks, window_blocks;
+    int64_t window;
+  };
+  uint64_t seed = 700;
+  for (const Shape& shape : {Shape{30, 8, 6}, Shape{30, 5, 8}, Shape{20, 3, 5}, Shape{24, 20, 9},
+                             Shape{12, 4, 1}, Shape{12, 7, 40}, Shape{14, 3, 9}}) {
+    PlannerLimits limits = scarce();
+    limits.blocks = shape.blocks;
+    limits.window_blocks = shape.window_blocks;
+    limits.window = shape.window;
+    ASSERT_NO_FATAL_FAILURE(live(seed++, {"windows", limits, 0.25, 0.6}, 12000));
+  }
+  PlannerLimits limits = scarce();
+  limits.blocks = 40;
+  limits.window_blocks = 14;
+  limits.window = 10;
+  limits.step_tokens = 64;
+  limits.prefill_tokens = 48;
+  ASSERT_NO_FATAL_FAILURE(
+      live(seed++,
+           {.name = "plain windows", .limits = limits, .load = 0.3, .drafts = 0.5, .plain = true},
+           20000));
+  limits.ttft_target = std::chrono::milliseconds(40);
+  ASSERT_NO_FATAL_FAILURE(live(seed++, {"timed windows", limits, 0.3, 0.3, true}, 20000));
+  limits.block_tokens = 1;
+  limits.window_blocks = 12;
+  ASSERT_NO_FATAL_FAILURE(live(seed++, {"windows of cells", limits, 0.4, 0.5}, 15000));
+  limits.prefix_cache = false;
+  ASSERT_NO_FATAL_FAILURE(live(seed++, {"windows uncached", limits, 0.4, 0.5}, 10000));
 }
 
 }  // namespace

@@ -14,9 +14,12 @@ struct Load {
   int64_t running = 0;            // sequences in the batch
   int64_t waiting = 0;            // accepted, not started
   int64_t places = 0;             // of running and waiting together
-  int64_t kv_blocks_total = 0;
-  int64_t kv_blocks_free = 0;
+  int64_t kv_blocks_total = 0;    // of layers without a window, or of all where none has one
+  int64_t kv_blocks_free = 0;     // without an owner
+  int64_t kv_window_blocks_total = 0;  // of layers with a window
+  int64_t kv_window_blocks_free = 0;
   int64_t kv_bytes_total = 0;
+  int64_t kv_bytes_owned = 0;     // of the blocks that have an owner
   int64_t steps = 0;              // since the start, like all below
   int64_t prompt_tokens = 0;      // computed
   int64_t generated_tokens = 0;

@@ -74,9 +74,12 @@ class Subject {
   std::vector<std::pair<Tokens, Tokens>> known;  // for Crib
 };
 
-std::unique_ptr<Forward> toy(tensor::ThreadPool&) {
+Subject::Make toy(int64_t window) {
   // So many words that an answer seldom comes to the poison by itself.
-  return std::make_unique<ToyForward>(ToyForward::Options{.vocabulary = 400, .poison = kPoison});
+  return [=](tensor::ThreadPool&) {
+    return std::make_unique<ToyForward>(
+        ToyForward::Options{.vocabulary = 400, .window = window, .poison = kPoison});
+  };
 }
 
 Subject::Make decoder(const std::string& architecture, tensor::KvType kv_type) {
@@ -139,7 +142,8 @@ class Era {
       return uniform_at(seed_, static_cast<uint32_t>(number_), drawn++) < 0.25 ? truth ^ 1 : truth;
     };
     auto forward = subject.make(pool_);
-    const EngineOptions options = random_options(forward->block_bytes());
+    const EngineOptions options =
+        random_options(forward->block_bytes() + forward->window_block_bytes());
     auto started = Engine::start(std::move(forward), pool_, options);
     MILL_CHECK(started.has_value());
     engine_ = std::move(*started);
@@ -388,6 +392,7 @@ class Era {
     EXPECT_EQ(load.running, 0);
     EXPECT_EQ(load.waiting, 0);
     EXPECT_EQ(load.kv_blocks_free, load.kv_blocks_total);
+    EXPECT_EQ(load.kv_window_blocks_free, load.kv_window_blocks_total);
   }
 
   void kill() {
@@ -413,7 +418,7 @@ class Era {
 TEST(Soak, NothingIsLostWrongOrLeakedWhateverClientsDo) {
   set_log_level(LogLevel::kError);
   std::printf("seed %lu, %.0f s\n", soak_seed, seconds_to_soak);
-  const std::array subjects = {Subject("toy", toy),
+  const std::array subjects = {Subject("toy", toy(0)), Subject("toy with windows", toy(50)),
                                Subject("llama", decoder("llama", tensor::KvType::kI8)),
                                Subject("gemma3", decoder("gemma3", tensor::KvType::kBF16))};
   Counts counts;

@@ -2,8 +2,8 @@
 """Memory under load: RSS at --streams streams of --context tokens, and what it is made of.
 
 Allowed is the model file (mapped), the KV memory in use at its peak as /metrics reports it, and
---over MB more. KV memory in use is tokenmill_kv_bytes times the share of blocks that have an owner:
-what is reserved and never touched costs no memory and excuses none. RSS is the largest VmRSS seen.
+--over MB more. KV memory in use is that of the blocks that have an owner: what is reserved and
+never touched costs no memory and excuses none. RSS is the largest VmRSS seen.
 The exit code is 1 where RSS is above what is allowed, or where the streams never ran all together.
 """
 
@@ -43,11 +43,10 @@ class Watch:
         self.peak = max(self.peak, memory(self.pid), key=lambda seen: seen["VmRSS"])
         metrics = self.server.metrics()
         total = lambda name: sum(v for key, v in metrics.items() if key.split("{")[0] == name)
-        blocks, free = total("tokenmill_kv_blocks"), total("tokenmill_kv_blocks_free")
-        if not blocks:
-            raise mill.Failed("/metrics has no tokenmill_kv_blocks")
         self.reserved = total("tokenmill_kv_bytes")
-        self.kv = max(self.kv, self.reserved * (blocks - free) / blocks)
+        if not self.reserved:
+            raise mill.Failed("/metrics has no tokenmill_kv_bytes")
+        self.kv = max(self.kv, total("tokenmill_kv_bytes_owned"))
         self.running = max(self.running, total("tokenmill_sequences_running"))
 
 
