@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <span>
 #include <utility>
 #include <variant>
 
@@ -22,8 +23,9 @@ struct Office::Core {
 
   std::mutex mutex;  // of what follows
   std::condition_variable changed;
-  int64_t heard_seq = 0;            // the last act that has reached the till
-  std::optional<Error> last_fault;  // why that act changed nothing there
+  int64_t heard_seq = 0;  // the last entry that has reached the till
+  int64_t fault_seq = 0;  // the last act that changed nothing there, and why
+  std::optional<Error> fault;
 
   // What an act means for the till. The directory has it already.
   Status tell_till(const Act& act, int64_t at_ns) {
@@ -60,9 +62,17 @@ struct Office::Core {
     if (!told) {
       log_warn("an act has no effect").add("entry", entry.seq).add("error", told.error().message);
     }
+    if (told) return;
     const std::lock_guard lock(mutex);
-    heard_seq = entry.seq;
-    last_fault = told ? std::nullopt : std::optional(told.error());
+    fault_seq = entry.seq;
+    fault = told.error();
+  }
+
+  void hear(std::span<const ledger::Entry> entries) {
+    for (const ledger::Entry& entry : entries) hear(entry);
+    if (entries.empty()) return;
+    const std::lock_guard lock(mutex);
+    heard_seq = entries.back().seq;
     changed.notify_all();
   }
 
@@ -72,9 +82,9 @@ struct Office::Core {
     if (deadline == kNever) {
       changed.wait(lock, heard);
     } else if (!changed.wait_until(lock, deadline, heard)) {
-      return fail(Code::kDeadline, "the act is booked, and not yet in effect");
+      return fail(Code::kDeadline, "it is booked, and not yet in effect");
     }
-    if (heard_seq == seq && last_fault) return fail(*last_fault);
+    if (fault_seq == seq && fault) return fail(*fault);
     return {};
   }
 
@@ -188,9 +198,7 @@ Result<std::unique_ptr<Office>> Office::open(std::unique_ptr<ledger::Journal> jo
   MILL_TRY_DO(core->till->replay_spending());
   core->heard_seq = head;
   MILL_TRY_DO(core->book->subscribe(
-      [raw = core.get()](std::span<const ledger::Entry> entries) {
-        for (const ledger::Entry& entry : entries) raw->hear(entry);
-      },
+      [raw = core.get()](std::span<const ledger::Entry> entries) { raw->hear(entries); },
       head + 1));
   return std::unique_ptr<Office>(new Office(std::move(core)));
 }
@@ -262,6 +270,7 @@ Result<ledger::Entry> Office::entry_of(ledger::Kind kind, const MoneyOrder& orde
 Result<ledger::Ticket> Office::book_now(ledger::Entry entry, Instant deadline) {
   MILL_TRY(const ledger::Ticket ticket, core_->book->post(std::move(entry)));
   MILL_TRY_DO(core_->book->durable_blocking(ticket, deadline));
+  MILL_TRY_DO(core_->wait(ticket.seq, deadline));
   return ticket;
 }
 
