@@ -210,6 +210,14 @@ DOORS(MethodsThatAPathHasNotAreNamed) {
   EXPECT_EQ(send("HEAD", in(t), "", root).status, 200);
 }
 
+DOORS(WhatAPathTakesIsToldWithoutAKey) {
+  net::RawClient connection = mill->client();
+  connection.send(MillForTest::request("OPTIONS", "/v1/organizations", ""));
+  const net::RawResponse response = connection.response();
+  EXPECT_EQ(response.status, 204);
+  EXPECT_EQ(response.header("Allow"), "GET, HEAD, POST, DELETE, OPTIONS");
+}
+
 DOORS(AnOpenServerHasNoDesk) {
   MillForTest open(says("a"));
   for (const char* path : {"/v1/organizations", "/v1/organization/projects", "/v1/price_books"}) {
