@@ -92,7 +92,10 @@ Result<json::object> AdminClient::send(const std::string& method, const std::str
   const json::value value = json::parse(http.body, wrong);
   if (http.status == 200 && !wrong && value.is_object()) return value.get_object();
   const std::string message = text_of_error(value, "message");
-  if (!message.empty()) return fail(code_of(http.status), message, text_of_error(value, "param"));
+  const std::string param = text_of_error(value, "param");
+  if (param == "organization_id")
+    return fail(Code::kInvalid, "there are several organizations: name one with --org", param);
+  if (!message.empty()) return fail(code_of(http.status), message, param);
   return fail(Code::kIo, fmt::format("{} is no tokenmill server: it answered {} to {} {}", url_,
                                      http.status, method, target.substr(0, target.find('?'))));
 }

@@ -22,7 +22,12 @@ struct LedgerArguments {
 };
 
 Result<std::unique_ptr<ledger::Journal>> open_journal(const Settings& settings) {
-  return ledger::open_sqlite_journal(settings.path("ledger"), {.read_only = true});
+  const std::string file = settings.path("ledger").string();
+  auto journal = ledger::open_sqlite_journal(file, {.read_only = true});
+  if (journal) return journal;
+  Error error = std::move(journal).error();
+  if (error.message.find(file) == std::string::npos) error.message = file + ": " + error.message;
+  return fail(std::move(error));
 }
 
 json::object verification_json(const ledger::Verification& found, const std::string& where) {

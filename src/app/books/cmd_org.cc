@@ -154,7 +154,9 @@ void add_org_command(CommandLine& line) {
                          return change(s, g, "/reversals", std::move(body));
                        });
   back.add_option("ORG", given->name, "its name or id")->required();
-  back.add_option("REQUEST", given->request, "the id of the request, from its answer")->required();
+  back.add_option("REQUEST", given->request,
+                  "the receipt of the request: X-Tokenmill-Receipt of its answer")
+      ->required();
   back.add_option("--amount", given->amount, "a part of it; all where it is not given");
   back.add_option("--note", given->note, "why, for the journal");
 

@@ -94,11 +94,13 @@ Result<json::value> get_admin_key(Desk& desk) {
 Result<json::value> update_admin_key(Desk& desk) {
   MILL_TRY(const uint64_t serial, key_of(desk));
   const maas::Key before = desk.read([&](const Directory& d) { return *d.key(serial); });
-  maas::UpdateKey act{serial, before.name, before.expires_ns, before.restrictions()};
+  const maas::UpdateKey same{serial, before.name, before.expires_ns, before.restrictions()};
+  maas::UpdateKey act = same;
   MILL_TRY(act.name, text_or(desk.body, "name", before.name));
   MILL_TRY_DO(read_expiry(desk.body, act.expires_ns));
   MILL_TRY_DO(read_restrictions(desk.body, act.only));
-  MILL_TRY_DO(desk.act(std::move(act)));
+  MILL_TRY_DO(desk.may(act));
+  if (act != same) MILL_TRY_DO(desk.act(std::move(act)));  // what changes nothing is no act
   return shown(desk, serial);
 }
 

@@ -1,4 +1,7 @@
 // Who gets in, what nobody may see of others, and what hostile requests get.
+#include <fstream>
+#include <regex>
+
 #include "gateway/desk/desk_for_test.h"
 #include "gateway/desk/rows.h"
 
@@ -210,6 +213,14 @@ DOORS(MethodsThatAPathHasNotAreNamed) {
   EXPECT_EQ(send("HEAD", in(t), "", root).status, 200);
 }
 
+DOORS(WhatAPathTakesIsToldWithoutAKey) {
+  net::RawClient connection = mill->client();
+  connection.send(MillForTest::request("OPTIONS", "/v1/organizations", ""));
+  const net::RawResponse response = connection.response();
+  EXPECT_EQ(response.status, 204);
+  EXPECT_EQ(response.header("Allow"), "GET, HEAD, POST, DELETE, OPTIONS");
+}
+
 DOORS(AnOpenServerHasNoDesk) {
   MillForTest open(says("a"));
   for (const char* path : {"/v1/organizations", "/v1/organization/projects", "/v1/price_books"}) {
@@ -238,6 +249,29 @@ DOORS(EveryRowIsFoundByItsOwnPath) {
   EXPECT_EQ(find_row("POST", "/v1/price_books/quote").row->handle, quote_price);
   EXPECT_EQ(find_row("GET", "/v1/price_books/quote").row->handle, get_price_book);
   EXPECT_EQ(find_row("GET", "/v1/organization/projects/a%2Fb").ids[0], "a/b");
+}
+
+// The table of docs/admin-api.md: paths, "…" for what goes before, and methods.
+DOORS(EveryRowIsInTheDocument) {
+  std::ifstream file(std::string(MILL_SOURCE_DIR) + "/docs/admin-api.md");
+  ASSERT_TRUE(file.good());
+  std::vector<std::pair<std::string, std::string>> told;
+  std::string path;
+  for (std::string line; std::getline(file, line);) {
+    std::smatch parts;
+    if (!std::regex_match(line, parts, std::regex(R"(\| (`((?:…)?)([^`]*)`)? ?\| ([A-Z, ↕]*)\|.*)")))
+      continue;
+    if (parts[1].matched)
+      path = std::regex_replace(parts[3].str(), std::regex(R"(\{[^}]*\}|rl-MODEL)"), "{}");
+    told.emplace_back(path, parts[4].str());
+  }
+  ASSERT_GT(told.size(), 30u);
+  for (const Row& row : all_rows()) {
+    const bool found = std::any_of(told.begin(), told.end(), [&](const auto& one) {
+      return row.path.ends_with(one.first) && one.second.find(row.method) != std::string::npos;
+    });
+    EXPECT_TRUE(found) << row.method << " " << row.path;
+  }
 }
 
 }  // namespace

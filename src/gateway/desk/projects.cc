@@ -63,10 +63,13 @@ Result<json::value> update_project(Desk& desk) {
   maas::SetProjectShare share{serial, before.tier, before.weight_milli};
   MILL_TRY_DO(read_share(desk.body, share.tier, share.weight_milli));
   MILL_TRY(std::string name, text_or(desk.body, "name", before.name));
+  const maas::RenameProject rename{serial, std::move(name)};
+  const bool renames = rename.name != before.name;
   const bool shares = share.tier != before.tier || share.weight_milli != before.weight_milli;
-  if (shares) MILL_TRY_DO(desk.may(share));  // all or nothing
-  if (name != before.name || !shares)
-    MILL_TRY_DO(desk.act(maas::RenameProject{serial, std::move(name)}));
+  // All or nothing; what changes nothing is no act.
+  MILL_TRY_DO(desk.may(rename));
+  if (shares) MILL_TRY_DO(desk.may(share));
+  if (renames) MILL_TRY_DO(desk.act(rename));
   if (shares) MILL_TRY_DO(desk.act(share));
   return shown(desk, serial);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/json/fwd.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,7 @@ struct FoundRow {
   std::string allow;             // the methods that the path has; empty: no such path
 };
 FoundRow find_row(std::string_view method, std::string_view path);
+std::span<const Row> all_rows();
 
 // projects.cc
 Result<boost::json::value> list_projects(Desk& desk);

@@ -90,6 +90,20 @@ TENANTS(AKeyIsUpdatedRotatedAndRevoked) {
   EXPECT_EQ(erase(path).status, 400);
 }
 
+TENANTS(WhatChangesNothingIsNoAct) {
+  const Tenant t = tenant("Ada");
+  must(post(in(t), R"({"name":"two","tier":"flex"})"));
+  const int64_t before = office->book().health().booked_seq;
+  EXPECT_EQ(must(post(in(t), R"({"name":"two","tier":"flex","weight":1})")).str("name"), "two");
+  must(post(in(t), ""));
+  must(post(in(t, "/api_keys/" + t.key_id), R"({"name":"k","models":null,"expires_at":null})"));
+  must(post(in(t, "/api_keys/" + t.key_id)));
+  must(post(in(t, "/rate_limits"), R"({"requests_per_minute":null})"));
+  EXPECT_EQ(office->book().health().booked_seq, before);
+  must(post(in(t), R"({"name":"three","tier":"default"})"));
+  EXPECT_EQ(office->book().health().booked_seq, before + 2);
+}
+
 TENANTS(AServiceAccountComesWithAKey) {
   const Tenant t = tenant("Ada");
   const Reply made = must(post(in(t, "/service_accounts"), R"({"name":"bot"})"));
