@@ -102,6 +102,21 @@ constexpr Row kRows[] = {
      "project_ids[] event_types[] actor_ids[] actor_emails[] resource_ids[]",
      "", list_audit_logs},
 
+    {"GET", "/v1/organization/usage/completions",
+     ORG
+     " start_time end_time bucket_width project_ids project_ids[] api_key_ids api_key_ids[] models "
+     "models[] batch group_by group_by[] limit page",
+     "", usage_completions},
+    {"GET", "/v1/organization/costs",
+     ORG " start_time end_time bucket_width project_ids project_ids[] api_key_ids api_key_ids[] "
+         "group_by group_by[] limit page",
+     "", list_costs},
+    {"GET", "/v1/organization/invoices/{}/html", ORG " project_id", "", invoice_page,
+     "text/html; charset=utf-8"},
+    {"GET", "/v1/organization/invoices/{}/csv", ORG " project_id", "", invoice_table,
+     "text/csv; charset=utf-8"},
+    {"GET", "/v1/organization/exports/{}/focus", ORG, "", focus_export, "text/csv; charset=utf-8"},
+
     {"GET", ORGS, "limit after include_archived", "", list_organizations},
     {"POST", ORGS, "", "name currency credit credit_limit", create_organization},
     {"GET", ORGS "/{}", "", "", get_organization},

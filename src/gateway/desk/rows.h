@@ -21,6 +21,7 @@ struct Row {
   std::string_view query;   // the parameters it takes, separated by spaces
   std::string_view body;    // the members it takes, likewise
   Handle handle;
+  std::string_view content_type = {};  // of a text that is sent as it is; empty: JSON
 };
 
 struct FoundRow {
@@ -70,6 +71,12 @@ Result<boost::json::value> list_key_limits(Desk& desk);
 Result<boost::json::value> update_key_limits(Desk& desk);
 Result<boost::json::value> list_organization_limits(Desk& desk);
 Result<boost::json::value> update_organization_limits(Desk& desk);
+// reports.cc
+Result<boost::json::value> usage_completions(Desk& desk);
+Result<boost::json::value> list_costs(Desk& desk);
+Result<boost::json::value> invoice_page(Desk& desk);   // text: HTML
+Result<boost::json::value> invoice_table(Desk& desk);  // text: CSV
+Result<boost::json::value> focus_export(Desk& desk);   // text: CSV
 // spending.cc
 Result<boost::json::value> list_spend_limits(Desk& desk);
 Result<boost::json::value> set_spend_limit(Desk& desk);

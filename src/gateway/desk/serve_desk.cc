@@ -56,11 +56,12 @@ Result<json::object> read_body(const Row& row, std::string_view body, int depth)
 // What is done on the side thread.
 Result<std::string> answer(const Row& row, Desk& request) {
   MILL_TRY(const json::value answer, row.handle(request));
+  if (!row.content_type.empty()) return std::string(answer.as_string());
   return json::serialize(answer);
 }
 
 Task<Status> send(Stations at, net::HttpExchange& http, net::HttpReply reply) {
-  reply.content_type = "application/json";
+  if (reply.content_type.empty()) reply.content_type = "application/json";
   for (net::Header& header : api_headers(http, at.options.delivery.cors_origin))
     reply.headers.push_back(std::move(header));
   reply.headers.push_back({"Cache-Control", "no-store"});  // there may be a secret in it
@@ -113,6 +114,7 @@ Task<Status> serve_desk(Stations at, net::HttpExchange& http, RequestRecord&) {
   const std::function<Result<std::string>()> work = [&row, asked] { return answer(row, *asked); };
   MILL_CO_TRY(std::string text, co_await at.side_threads.run(work));
   net::HttpReply reply;
+  reply.content_type = std::string(row.content_type);
   reply.body = std::move(text);
   Status sent = co_await send(at, http, std::move(reply));
   co_return sent;
