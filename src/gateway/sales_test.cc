@@ -56,7 +56,7 @@ TEST(Sales, AnAnswerIsHeldAndSettled) {
   ShopForTest shop(says("a fine answer"));
   const auto answer = shop.ask(kHello);
   ASSERT_EQ(answer.status, 200) << answer.body;
-  const auto settles = shop.entries(Kind::kSettle);  // durable when the answer is here
+  const auto settles = shop.durable(Kind::kSettle);  // when the answer is here
   ASSERT_EQ(settles.size(), 1u);
   const ledger::Entry& settle = settles[0];
   EXPECT_EQ(settle.tokens.input_uncached, tokens(answer, "prompt_tokens"));
@@ -75,7 +75,7 @@ TEST(Sales, AStreamIsSettledBeforeItsLastByte) {
   const auto answer = shop.ask(kStream);
   ASSERT_EQ(answer.status, 200);
   ASSERT_EQ(events_of(answer.body).back(), "[DONE]");
-  const auto settles = shop.entries(Kind::kSettle);
+  const auto settles = shop.durable(Kind::kSettle);
   ASSERT_EQ(settles.size(), 1u);
   EXPECT_EQ(settles[0].tokens.output_text, shop.mill.worker.generated());
   EXPECT_TRUE(settles[0].flags & ledger::kStream);

@@ -66,8 +66,8 @@ struct ShopForTest {
   }
   net::RawResponse ask(const std::string& body) const { return ask(body, auth(key)); }
 
-  // All durable entries of a kind.
-  std::vector<ledger::Entry> entries(ledger::Kind kind) const {
+  // The entries of a kind: those that are on the disk now, and all.
+  std::vector<ledger::Entry> durable(ledger::Kind kind) const {
     std::vector<ledger::Entry> found;
     const Status read =
         office->book().scan({.kinds = {kind}}, [&](const ledger::Entry& entry) -> Status {
@@ -76,6 +76,11 @@ struct ShopForTest {
         });
     EXPECT_TRUE(read.has_value());
     return found;
+  }
+  std::vector<ledger::Entry> entries(ledger::Kind kind) const {
+    ledger::Book& book = office->book();
+    EXPECT_TRUE(book.durable_blocking({.seq = book.health().booked_seq}));
+    return durable(kind);
   }
   ledger::Balance balance() const { return office->book().balance(org, ledger::kUsd); }
   // Waits until nothing is held: what a client that left has used is settled a moment later.

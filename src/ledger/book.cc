@@ -100,6 +100,11 @@ struct Book::Core {
   void stop_for_good(std::string why);
   void save_due_checkpoint();
   void wake(int64_t upto);
+  void want(int64_t seq) {  // Requires: the lock
+    if (seq <= wanted_seq) return;
+    wanted_seq = seq;
+    work.notify_one();
+  }
   Status broken() const { return fail(Code::kIo, "the books are closed: " + message); }
 
   BookOptions options;
@@ -114,6 +119,7 @@ struct Book::Core {
   BookHealth::State state = BookHealth::State::kOk;
   std::string message;
   int64_t durable_seq = 0;
+  int64_t wanted_seq = 0;  // the last entry that somebody waits for
   int64_t commits = 0, failed_commits = 0;
   size_t in_flight = 0;
   bool stopping = false;
@@ -239,7 +245,7 @@ Result<Ticket> Book::Core::post(Entry entry) {
     pending = {entry.seq, accounts.snapshot()};
   }
   queue.push_back(std::move(entry));
-  work.notify_one();
+  if (queue.size() == 1 || queue.size() == options.max_batch) work.notify_one();
   return Ticket{.seq = applied.seq, .charge = applied.charge};
 }
 
@@ -346,6 +352,9 @@ void Book::Core::write() {
       std::unique_lock lock(mutex);
       work.wait(lock, [&] { return stopping || !queue.empty(); });
       if (queue.empty()) return;
+      work.wait_for(lock, options.linger, [&] {
+        return stopping || wanted_seq > durable_seq || queue.size() >= options.max_batch;
+      });
       const size_t count = std::min(queue.size(), options.max_batch);
       batch.assign(std::make_move_iterator(queue.begin()),
                    std::make_move_iterator(queue.begin() + static_cast<std::ptrdiff_t>(count)));
@@ -400,6 +409,7 @@ Task<Status> Book::durable(Ticket ticket, Instant deadline) {
         co_return fail(Code::kDeadline, "the books are slow: the entry may still be written");
       bell = std::make_shared<Channel<bool>>(1);
       core.sleepers.push_back({ticket.seq, bell});
+      core.want(ticket.seq);
     }
     co_await bell->next(deadline);
   }
@@ -411,6 +421,7 @@ Status Book::durable_blocking(Ticket ticket, Instant deadline) {
   const auto over = [&] {
     return core.durable_seq >= ticket.seq || core.state == BookHealth::State::kStopped;
   };
+  core.want(ticket.seq);
   if (deadline == kNever) {
     core.done.wait(lock, over);
   } else if (!core.done.wait_until(lock, deadline, over)) {

@@ -40,6 +40,9 @@ struct Ticket {
 struct BookOptions {
   size_t max_queued = 1 << 16;  // entries between post and disk; more are refused with kOverloaded
   size_t max_batch = 1 << 12;   // entries in one transaction
+  // Entries that nobody waits for yet may wait so long for others: one fsync is enough for a hold
+  // and the settle that follows.
+  Duration linger = std::chrono::milliseconds(5);
   int64_t checkpoint_every = 100'000;  // entries between checkpoints: what a restart replays
   size_t remembered = 1 << 16;  // resolved ids in memory; older ones are looked up in the journal
   Duration lease =

@@ -128,10 +128,8 @@ Hash256 Chain::hash(const Hash256& previous, const Entry& entry) {
 }
 
 Hash256 sha256(std::string_view bytes) {
-  Hash256 out;
-  unsigned size = 0;
-  MILL_CHECK(EVP_Digest(bytes.data(), bytes.size(), out.data(), &size, EVP_sha256(), nullptr) == 1);
-  return out;
+  thread_local const Chain chain;
+  return chain.core_->hash(bytes, {});
 }
 
 }  // namespace mill::ledger

@@ -145,6 +145,7 @@ class Chain {
   Hash256 hash(const Hash256& previous, const Entry& entry);
 
  private:
+  friend Hash256 sha256(std::string_view bytes);
   struct Core;
   std::unique_ptr<Core> core_;
 };

@@ -1,7 +1,10 @@
 #include "net/keyed_hash.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
+
+#include <memory>
 
 #include "base/check.h"
 #include "net/request_id.h"
@@ -15,6 +18,28 @@ uint64_t word_at(const unsigned char* bytes) {
   return word;
 }
 
+struct Free {
+  void operator()(EVP_MAC* mac) const { EVP_MAC_free(mac); }
+  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
+};
+
+// One per thread: OpenSSL looks an algorithm up by name at each one-shot call, which costs more than
+// the hash of a key does.
+EVP_MAC_CTX* hmac_sha256() {
+  static const std::unique_ptr<EVP_MAC, Free> mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
+  thread_local const std::unique_ptr<EVP_MAC_CTX, Free> context([] {
+    MILL_CHECK(mac != nullptr);
+    char digest[] = "SHA256";
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end()};
+    EVP_MAC_CTX* made = EVP_MAC_CTX_new(mac.get());
+    MILL_CHECK(made != nullptr && EVP_MAC_CTX_set_params(made, params) == 1);
+    return made;
+  }());
+  return context.get();
+}
+
 }  // namespace
 
 HashKey random_hash_key() {
@@ -25,11 +50,14 @@ HashKey random_hash_key() {
 
 Hash128 keyed_hash(const HashKey& key, std::string_view text) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> sum{};
-  unsigned size = 0;
+  size_t size = 0;
+  EVP_MAC_CTX* const context = hmac_sha256();
+  const auto* secret = reinterpret_cast<const unsigned char*>(key.data());
   const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
-  const auto* made = ::HMAC(::EVP_sha256(), key.data(), static_cast<int>(sizeof(key)), bytes,
-                            text.size(), sum.data(), &size);
-  MILL_CHECK(made != nullptr && size >= 16);  // fails only where libcrypto has no SHA-256
+  // Fails only where libcrypto has no SHA-256.
+  MILL_CHECK(EVP_MAC_init(context, secret, sizeof(key), nullptr) == 1 &&
+             EVP_MAC_update(context, bytes, text.size()) == 1 &&
+             EVP_MAC_final(context, sum.data(), &size, sum.size()) == 1 && size >= 16);
   return {word_at(sum.data()), word_at(sum.data() + 8)};
 }
 

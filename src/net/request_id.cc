@@ -1,16 +1,25 @@
 #include "net/request_id.h"
 
 #include <fmt/format.h>
+#include <openssl/rand.h>
 
 #include <algorithm>
-#include <random>
+#include <array>
+#include <utility>
+
+#include "base/check.h"
 
 namespace mill::net {
 
 uint64_t random_bits() {
-  // The operating system's generator; the object only holds its handle.
-  thread_local std::random_device source;
-  return uint64_t{source()} << 32 | source();
+  // OpenSSL's generator, seeded by the operating system, by the handful.
+  thread_local std::array<uint64_t, 64> drawn;
+  thread_local size_t left = 0;
+  if (left == 0) {
+    MILL_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(drawn.data()), sizeof drawn) == 1);
+    left = drawn.size();
+  }
+  return std::exchange(drawn[--left], 0);
 }
 
 RequestId new_request_id() {
