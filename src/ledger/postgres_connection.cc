@@ -13,8 +13,16 @@ namespace {
 
 template <class T>
 void append_big_endian(std::string& out, T value) {
-  for (int shift = 8 * (static_cast<int>(sizeof value) - 1); shift >= 0; shift -= 8) {
-    out += static_cast<char>(static_cast<uint64_t>(value) >> shift);
+  char bytes[sizeof value];
+  for (size_t i = 0; i < sizeof value; ++i) {
+    bytes[i] = static_cast<char>(static_cast<uint64_t>(value) >> (8 * (sizeof value - 1 - i)));
+  }
+  out.append(bytes, sizeof bytes);
+}
+
+void put_big_endian(std::string& in, size_t at, int32_t value) {
+  for (size_t i = 0; i < 4; ++i) {
+    in[at + i] = static_cast<char>(static_cast<uint32_t>(value) >> (24 - 8 * i));
   }
 }
 
@@ -83,43 +91,60 @@ Code code_of(std::string_view state) {
 
 }  // namespace
 
-PostgresArray::PostgresArray(Type type) : type_(type) {
-  clear();
-}
-
-void PostgresArray::clear() {
+void PostgresArray::clear(uint32_t element_type) {
   count_ = 0;
   bytes_.clear();
   append_big_endian<int32_t>(bytes_, 1);  // dimensions
-  append_big_endian<int32_t>(bytes_, 1);  // may have nulls
-  append_big_endian<uint32_t>(bytes_, static_cast<uint32_t>(type_));
+  append_big_endian<int32_t>(bytes_, 0);  // no element is NULL
+  append_big_endian(bytes_, element_type);
   append_big_endian<int32_t>(bytes_, 0);  // elements: finish()
   append_big_endian<int32_t>(bytes_, 1);  // the first one's index
 }
 
-void PostgresArray::size(int32_t value) {
+void PostgresArray::number(int64_t value) {
+  append_big_endian<int32_t>(bytes_, 8);
   append_big_endian(bytes_, value);
   ++count_;
 }
 
-void PostgresArray::number(int64_t value) {
-  size(8);
-  append_big_endian(bytes_, value);
+void PostgresArray::begin_row(int32_t fields) {
+  row_at_ = bytes_.size();
+  append_big_endian<int32_t>(bytes_, 0);  // its size: end_row()
+  append_big_endian(bytes_, fields);
+  ++count_;
 }
 
-void PostgresArray::bytes(std::string_view value) {
-  size(static_cast<int32_t>(value.size()));
+void PostgresArray::field(PostgresType type, int64_t value) {
+  append_big_endian(bytes_, static_cast<uint32_t>(type));
+  if (type == PostgresType::kInt2) {
+    append_big_endian<int32_t>(bytes_, 2);
+    append_big_endian(bytes_, static_cast<int16_t>(value));
+  } else if (type == PostgresType::kInt4) {
+    append_big_endian<int32_t>(bytes_, 4);
+    append_big_endian(bytes_, static_cast<int32_t>(value));
+  } else {
+    append_big_endian<int32_t>(bytes_, 8);
+    append_big_endian(bytes_, value);
+  }
+}
+
+void PostgresArray::field(PostgresType type, std::string_view value) {
+  append_big_endian(bytes_, static_cast<uint32_t>(type));
+  append_big_endian(bytes_, static_cast<int32_t>(value.size()));
   bytes_.append(value);
 }
 
-void PostgresArray::null() {
-  size(-1);
+void PostgresArray::null_field(PostgresType type) {
+  append_big_endian(bytes_, static_cast<uint32_t>(type));
+  append_big_endian<int32_t>(bytes_, -1);
+}
+
+void PostgresArray::end_row() {
+  put_big_endian(bytes_, row_at_, static_cast<int32_t>(bytes_.size() - row_at_ - 4));
 }
 
 std::string_view PostgresArray::finish() {
-  std::string count;
-  append_big_endian(count, count_);
-  bytes_.replace(12, 4, count);
+  put_big_endian(bytes_, 12, count_);
   return bytes_;
 }
 

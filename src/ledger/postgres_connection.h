@@ -19,21 +19,30 @@
 
 namespace mill::ledger {
 
-// Columns of one type as the binary array that unnest() takes apart.
+// Types of pg_type.
+enum class PostgresType : uint32_t { kBytea = 17, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25 };
+
+// An array in binary, as unnest() takes it apart. Its elements are numbers, texts or bytes, or rows
+// of a table's type: begin_row(), then each field.
 class PostgresArray {
  public:
-  enum class Type : uint32_t { kBytes = 17, kNumber = 20, kText = 25 };  // OIDs of pg_type
-  explicit PostgresArray(Type type);
-  void clear();
-  void number(int64_t value);
-  void bytes(std::string_view value);  // of kBytes and kText
-  void null();
+  explicit PostgresArray(uint32_t element_type) { clear(element_type); }
+  explicit PostgresArray(PostgresType element) : PostgresArray(static_cast<uint32_t>(element)) {}
+  void clear(uint32_t element_type);
+
+  void number(int64_t value);  // an element of kInt8
+
+  void begin_row(int32_t fields);
+  void field(PostgresType type, int64_t value);  // of an integer type, and in its range
+  void field(PostgresType type, std::string_view value);
+  void null_field(PostgresType type);
+  void end_row();
+
   std::string_view finish();  // valid until the next change
 
  private:
-  void size(int32_t value);
-  Type type_;
   int32_t count_ = 0;
+  size_t row_at_ = 0;
   std::string bytes_;
 };
 

@@ -91,6 +91,7 @@ class PostgresJournal final : public Journal {
   Connection writer_;
   PostgresBatch batch_;
   int64_t epoch_ = 0;
+  uint32_t row_type_ = 0;  // of the table `entry`
   struct Session {
     int64_t pid = 0, started_us = 0;
   } session_;  // of writer_, or of the one before where that is lost
@@ -215,10 +216,12 @@ Status PostgresJournal::take_over() {
                             who.count() > 0 ? who.bytes(0, 0) : "unknown", locked.error().message));
   }
   MILL_TRY(const PostgresRows taken,
-           writer_->run("UPDATE owner SET epoch = epoch + 1, who = $1::text RETURNING epoch",
+           writer_->run("UPDATE owner SET epoch = epoch + 1, who = $1::text RETURNING "
+                        "epoch, 'entry'::regtype::oid::int8",
                         PostgresValues().bytes(this_process())));
   if (taken.count() != 1) return fail(Code::kCorrupt, where_ + ": the table owner has no row");
   epoch_ = taken.number(0, 0);
+  row_type_ = static_cast<uint32_t>(taken.number(0, 1));
   MILL_TRY(const PostgresRows session,
            writer_->run("SELECT pid::int8, (extract(epoch FROM backend_start) * 1000000)::int8 "
                         "FROM pg_stat_activity WHERE pid = pg_backend_pid()"));
@@ -261,7 +264,7 @@ tl::unexpected<Error> PostgresJournal::not_ours() {
 
 Status PostgresJournal::insert_some(std::span<const Entry> entries) {
   MILL_TRY(const PostgresRows done,
-           writer_->run_prepared("append", batch_.values(entries, epoch_)));
+           writer_->run_prepared("append", batch_.values(entries, row_type_, epoch_)));
   if (done.changed() != static_cast<int64_t>(entries.size())) return not_ours();
   return {};
 }
@@ -355,7 +358,7 @@ Result<int64_t> PostgresJournal::first_at(int64_t at_ns) {
 Result<PostgresRows> PostgresJournal::page(int64_t from, int64_t to,
                                            const std::vector<Kind>& kinds) {
   if (kinds.empty()) return read("page", true, PostgresValues().number(from).number(to));
-  PostgresArray wanted(PostgresArray::Type::kNumber);
+  PostgresArray wanted(PostgresType::kInt8);
   for (const Kind kind : kinds) wanted.number(static_cast<uint8_t>(kind));
   const std::string sql = fmt::format(
       "SELECT {} FROM entry WHERE seq BETWEEN $1::int8 AND $2::int8 AND kind = ANY($3::int8[]) "

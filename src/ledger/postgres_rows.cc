@@ -9,44 +9,59 @@
 namespace mill::ledger {
 namespace {
 
-using Type = PostgresArray::Type;
+using Type = PostgresType;
 
 struct Column {
   const char* name;
-  const char* type;  // of the table
-  Type sent_as;
+  Type type;
 };
-// In the order of the table, of a SELECT and of a batch's arrays.
-constexpr std::array kTable = {Column{"seq", "bigint PRIMARY KEY", Type::kNumber},
-                               Column{"at_ns", "bigint NOT NULL", Type::kNumber},
-                               Column{"kind", "smallint NOT NULL", Type::kNumber},
-                               Column{"hold", "bytea", Type::kBytes},
-                               Column{"org", "bigint NOT NULL", Type::kNumber},
-                               Column{"project", "bigint NOT NULL", Type::kNumber},
-                               Column{"key", "bigint NOT NULL", Type::kNumber},
-                               Column{"currency", "text NOT NULL", Type::kText},
-                               Column{"amount", "bigint NOT NULL", Type::kNumber},
-                               Column{"held", "bigint NOT NULL", Type::kNumber},
-                               Column{"input_uncached", "bigint NOT NULL", Type::kNumber},
-                               Column{"input_cache_read", "bigint NOT NULL", Type::kNumber},
-                               Column{"input_cache_write", "bigint NOT NULL", Type::kNumber},
-                               Column{"input_image", "bigint NOT NULL", Type::kNumber},
-                               Column{"output_text", "bigint NOT NULL", Type::kNumber},
-                               Column{"output_reasoning", "bigint NOT NULL", Type::kNumber},
-                               Column{"output_image", "bigint NOT NULL", Type::kNumber},
-                               Column{"model", "text NOT NULL", Type::kText},
-                               Column{"price_version", "bigint NOT NULL", Type::kNumber},
-                               Column{"tier", "smallint NOT NULL", Type::kNumber},
-                               Column{"flags", "integer NOT NULL", Type::kNumber},
-                               Column{"reason", "smallint NOT NULL", Type::kNumber},
-                               Column{"delivered_bytes", "bigint NOT NULL", Type::kNumber},
-                               Column{"residue", "bigint NOT NULL", Type::kNumber},
-                               Column{"microjoules", "bigint NOT NULL", Type::kNumber},
-                               Column{"energy_cost", "bigint NOT NULL", Type::kNumber},
-                               Column{"co2_micrograms", "bigint NOT NULL", Type::kNumber},
-                               Column{"actor", "text NOT NULL", Type::kText},
-                               Column{"body", "bytea NOT NULL", Type::kBytes},
-                               Column{"hash", "bytea NOT NULL", Type::kBytes}};
+// In the order of the table, of a SELECT and of a batch's rows.
+constexpr std::array kTable = {Column{"seq", Type::kInt8},
+                               Column{"at_ns", Type::kInt8},
+                               Column{"kind", Type::kInt2},
+                               Column{"hold", Type::kBytea},
+                               Column{"org", Type::kInt8},
+                               Column{"project", Type::kInt8},
+                               Column{"key", Type::kInt8},
+                               Column{"currency", Type::kText},
+                               Column{"amount", Type::kInt8},
+                               Column{"held", Type::kInt8},
+                               Column{"input_uncached", Type::kInt8},
+                               Column{"input_cache_read", Type::kInt8},
+                               Column{"input_cache_write", Type::kInt8},
+                               Column{"input_image", Type::kInt8},
+                               Column{"output_text", Type::kInt8},
+                               Column{"output_reasoning", Type::kInt8},
+                               Column{"output_image", Type::kInt8},
+                               Column{"model", Type::kText},
+                               Column{"price_version", Type::kInt8},
+                               Column{"tier", Type::kInt2},
+                               Column{"flags", Type::kInt4},
+                               Column{"reason", Type::kInt2},
+                               Column{"delivered_bytes", Type::kInt8},
+                               Column{"residue", Type::kInt8},
+                               Column{"microjoules", Type::kInt8},
+                               Column{"energy_cost", Type::kInt8},
+                               Column{"co2_micrograms", Type::kInt8},
+                               Column{"actor", Type::kText},
+                               Column{"body", Type::kBytea},
+                               Column{"hash", Type::kBytea}};
+
+const char* name_of(Type type) {
+  switch (type) {
+    case Type::kBytea:
+      return "bytea";
+    case Type::kInt8:
+      return "bigint";
+    case Type::kInt2:
+      return "smallint";
+    case Type::kInt4:
+      return "integer";
+    case Type::kText:
+      return "text";
+  }
+  return "";
+}
 
 std::string join(const auto& part) {
   std::string all;
@@ -73,7 +88,13 @@ const std::string& schema() {
       "WHERE hold IS NOT NULL AND kind IN (2, 6, 7, 8, 9, 10);"
       "CREATE TABLE checkpoint (name text PRIMARY KEY, seq bigint NOT NULL, "
       "entry_hash bytea NOT NULL, bytes bytea NOT NULL, checksum bytea NOT NULL);",
-      join([](size_t i) { return fmt::format("{} {}", kTable[i].name, kTable[i].type); }));
+      join([](size_t i) {
+        const std::string_view column = kTable[i].name;
+        return fmt::format("{} {}{}", column, name_of(kTable[i].type),
+                           column == "seq"    ? " PRIMARY KEY"
+                           : column == "hold" ? ""
+                                              : " NOT NULL");
+      }));
   return sql;
 }
 
@@ -151,34 +172,25 @@ Result<Entry> entry_of(const PostgresRows& rows, int row) {
   return e;
 }
 
-PostgresBatch::PostgresBatch() {
-  for (const Column& column : kTable) columns_.emplace_back(column.sent_as);
-}
-
 std::string PostgresBatch::insert_statement() {
-  const auto array = [](size_t i) {
-    const Type type = kTable[i].sent_as;
-    return fmt::format("${}::{}[]", i + 1,
-                       type == Type::kNumber ? "int8"
-                       : type == Type::kText ? "text"
-                                             : "bytea");
-  };
   return fmt::format(
-      "WITH own AS MATERIALIZED (SELECT 1 FROM owner WHERE epoch = ${}::int8 FOR SHARE) "
-      "INSERT INTO entry ({}) SELECT u.* FROM own, unnest({}) AS u",
-      kTable.size() + 1, columns(), join(array));
+      "WITH own AS MATERIALIZED (SELECT 1 FROM owner WHERE epoch = $2::int8 FOR SHARE) "
+      "INSERT INTO entry ({0}) SELECT {0} FROM own, unnest($1::entry[]) AS batch",
+      columns());
 }
 
-PostgresValues PostgresBatch::values(std::span<const Entry> entries, int64_t epoch) {
-  for (PostgresArray& column : columns_) column.clear();
+PostgresValues PostgresBatch::values(std::span<const Entry> entries, uint32_t row_type,
+                                     int64_t epoch) {
+  rows_.clear(row_type);
   for (const Entry& e : entries) {
-    auto column = columns_.begin();
-    const auto number = [&](int64_t value) { (column++)->number(value); };
-    const auto bytes = [&](std::string_view value) { (column++)->bytes(value); };
+    size_t column = 0;
+    const auto number = [&](int64_t value) { rows_.field(kTable[column++].type, value); };
+    const auto bytes = [&](std::string_view value) { rows_.field(kTable[column++].type, value); };
+    rows_.begin_row(static_cast<int32_t>(kTable.size()));
     number(e.seq);
     number(e.at_ns);
     number(static_cast<uint8_t>(e.kind));
-    is_none(e.hold) ? (column++)->null() : bytes(view(e.hold));
+    is_none(e.hold) ? rows_.null_field(kTable[column++].type) : bytes(view(e.hold));
     for (const uint64_t n : {e.payer.org, e.payer.project, e.payer.key}) {
       number(static_cast<int64_t>(n));
     }
@@ -199,9 +211,10 @@ PostgresValues PostgresBatch::values(std::span<const Entry> entries, int64_t epo
     bytes(e.actor);
     bytes(e.body);
     bytes(view(e.hash));
+    rows_.end_row();
   }
   PostgresValues all;
-  for (PostgresArray& column : columns_) all.bytes(column.finish());
+  all.bytes(rows_.finish());
   all.number(epoch);
   return all;
 }
