@@ -371,12 +371,26 @@ class SqliteJournal final : public Journal {
   Status connect() {
     if (!options_.read_only) {
       MILL_TRY(writer_, connection(false));
-      MILL_TRY_DO(run(writer_.get(), "PRAGMA journal_mode = WAL", "opening " + file_.string()));
-      MILL_TRY_DO(run(writer_.get(), "PRAGMA synchronous = FULL", "opening"));
+      // EXTRA is FULL, and syncs the folder too: the switch to the log is made with a rollback
+      // journal, which after a loss of power may not be there again.
+      MILL_TRY_DO(run(writer_.get(), "PRAGMA synchronous = EXTRA", "opening"));
+      MILL_TRY_DO(use_log());
       const std::string pages = fmt::format("PRAGMA wal_autocheckpoint = {}", options_.wal_pages);
       MILL_TRY_DO(run(writer_.get(), pages.c_str(), "opening"));
     }
     MILL_TRY(reader_, connection(true));
+    return {};
+  }
+
+  // SQLite says which mode it is in then, and no error where that is another.
+  Status use_log() {
+    MILL_TRY(const Statement set, prepare(writer_.get(), "PRAGMA journal_mode = WAL"));
+    const int code = sqlite3_step(set.get());
+    if (code != SQLITE_ROW) return failed(writer_.get(), "opening " + file_.string(), code);
+    if (const std::string_view mode = text_of(set.get(), 0); mode != "wal") {
+      return fail(Code::kIo, fmt::format("{}: no write-ahead log can be used there, only '{}'",
+                                         file_.string(), mode));
+    }
     return {};
   }
 
