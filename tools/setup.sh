@@ -7,11 +7,11 @@ build=(
   "g++:the compiler" "cmake:the build" "ninja-build:the build" "ccache:quick rebuilds"
   "libboost1.81-dev:sockets, coroutines, HTTP" "libboost-json1.81-dev:JSON" "libexpected-dev:results"
   "libfmt-dev:formatting" "libcli11-dev:flags" "libyaml-cpp-dev:configuration files" "libpcre2-dev:tokenizer patterns"
-  "libhowardhinnant-date-dev:time zones" "libutf8proc-dev:Unicode normalization" "libcurl4-openssl-dev:model downloads" "libssl-dev:checksums" "libsqlite3-dev:the journal"
+  "libhowardhinnant-date-dev:time zones" "libutf8proc-dev:Unicode normalization" "libcurl4-openssl-dev:model downloads" "libssl-dev:checksums" "libsqlite3-dev:the journal" "libpq-dev:the journal on PostgreSQL"
   "libgtest-dev:tests" "python3:scripts" "python3-pip:models carried by Python packages" "ca-certificates:TLS"
   "git:the version stamp" "curl:the readiness check" "pkg-config:finding libraries"
 )
-test=("python3-venv:test clients")
+test=("python3-venv:test clients" "postgresql:a server that the ledger's tests start")
 fuzz=("clang-14:libFuzzer" "libclang-rt-14-dev:libFuzzer")
 
 wanted=("${build[@]}")

@@ -375,7 +375,14 @@ Result<std::unique_ptr<Book>> Book::open(std::unique_ptr<Journal> journal, BookO
   core->writer = std::thread([raw = core.get()] { raw->write(); });
   auto book = std::unique_ptr<Book>(new Book(std::move(core)));
   MILL_TRY_DO(book->core_->recover());
-  MILL_TRY_DO(book->durable_blocking({.seq = book->health().booked_seq}));
+  const BookHealth booked = book->health();
+  const Status durable =
+      book->durable_blocking({.seq = booked.booked_seq}, now() + book->core_->options.open_wait);
+  if (!durable) {
+    const std::string why = book->health().message;
+    return fail(Code::kIo, fmt::format("what a dead process left could not be ended: {}",
+                                       why.empty() ? durable.error().message : why));
+  }
   return book;
 }
 

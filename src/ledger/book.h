@@ -49,8 +49,9 @@ struct BookOptions {
       std::chrono::minutes(15);  // of a hold, since its last entry; sweep() ends older ones
   Duration retry_first = std::chrono::milliseconds(20);  // after a failed append; doubles
   Duration retry_longest = std::chrono::seconds(2);
-  std::function<int64_t()> unix_ns;    // the clock of at_ns; empty: the system's
-  std::function<Instant()> monotonic;  // the clock of leases; empty: now()
+  Duration open_wait = std::chrono::seconds(30);  // the longest that open() tries to write
+  std::function<int64_t()> unix_ns;               // the clock of at_ns; empty: the system's
+  std::function<Instant()> monotonic;             // the clock of leases; empty: now()
 };
 
 struct BookHealth {

@@ -1,8 +1,11 @@
 // What the books cost: pairs of hold and settle a second, how long a pair waits for the disk, how
-// long a restart takes.
+// long a restart takes after a kill -9, when the last checkpoint is as far back as it can be.
 //
-//   mill_book_bench FOLDER [--pairs 200000] [--rate 4000] [--entries 1000000]
+//   mill_book_bench FOLDER|postgres://… [--pairs 200000] [--rate 4000] [--entries 1000000]
 #include <fmt/format.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -14,19 +17,22 @@
 
 #include "base/check.h"
 #include "ledger/book.h"
-#include "ledger/sqlite_journal.h"
+#include "ledger/open_journal.h"
 
 namespace mill::ledger {
 namespace {
 
 constexpr Currency kUsd = "USD"_currency;
 
-std::unique_ptr<Book> open(const std::filesystem::path& file) {
-  auto journal = open_sqlite_journal(file);
-  MILL_CHECK(journal.has_value());
-  auto book = Book::open(std::move(*journal), {});
-  MILL_CHECK(book.has_value());
-  return std::move(*book);
+template <class T>
+T must(Result<T> result) {
+  if (!result) fmt::print(stderr, "{}\n", result.error().message);
+  MILL_CHECK(result.has_value());
+  return std::move(*result);
+}
+
+std::unique_ptr<Book> open(const std::string& address) {
+  return must(Book::open(must(open_journal(address)), {}));
 }
 
 Entry entry(Kind kind, const HoldId& id, Nano amount) {
@@ -61,9 +67,8 @@ Ticket pair(Book& book) {
   }
 }
 
-void run(const std::filesystem::path& folder, int64_t pairs, double rate, int64_t entries) {
-  const auto file = folder / "bench.journal";
-  auto book = open(file);
+void run(const std::string& address, int64_t pairs, double rate, int64_t entries) {
+  auto book = open(address);
   Entry credit;
   credit.kind = Kind::kCredit;
   credit.payer.org = 1;
@@ -105,13 +110,27 @@ void run(const std::filesystem::path& folder, int64_t pairs, double rate, int64_
       rate, static_cast<double>(count) / to_seconds(now() - start), waits[waits.size() / 2],
       waits[waits.size() * 99 / 100]);
 
-  while (book->health().booked_seq < entries) last = pair(*book);
+  // One short of the next checkpoint, so that a restart has all there can be to replay.
+  const int64_t every = BookOptions{}.checkpoint_every;
+  const int64_t last_seq = (std::max(entries, book->health().booked_seq) / every + 1) * every - 2;
+  while (book->health().booked_seq < last_seq) last = pair(*book);
   MILL_CHECK(book->durable_blocking(last).has_value());
-  book.reset();
-  start = now();
-  book = open(file);
-  fmt::print("opened with {} entries in {:.3f} s\n", book->health().booked_seq,
-             to_seconds(now() - start));
+  std::fflush(stdout);
+  kill(getpid(), SIGKILL);
+}
+
+void run_and_restart(const std::string& address, int64_t pairs, double rate, int64_t entries) {
+  const pid_t child = fork();
+  if (child == 0) {
+    run(address, pairs, rate, entries);
+    _exit(1);
+  }
+  int status = 0;
+  MILL_CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+  const Instant start = now();
+  const auto book = open(address);
+  fmt::print("ready {:.3f} s after a kill -9, with {} entries\n", to_seconds(now() - start),
+             book->health().booked_seq);
 }
 
 }  // namespace
@@ -121,7 +140,9 @@ int main(int argc, char** argv) {
   int64_t pairs = 200'000, entries = 1'000'000;
   double rate = 4000;
   if (argc < 2) {
-    fmt::print(stderr, "usage: {} FOLDER [--pairs N] [--rate PER_SECOND] [--entries N]\n", argv[0]);
+    fmt::print(stderr,
+               "usage: {} FOLDER|postgres://… [--pairs N] [--rate PER_SECOND] [--entries N]\n",
+               argv[0]);
     return 2;
   }
   for (int i = 2; i + 1 < argc; i += 2) {
@@ -130,6 +151,10 @@ int main(int argc, char** argv) {
     if (flag == "--rate") rate = std::atof(argv[i + 1]);
     if (flag == "--entries") entries = std::atoll(argv[i + 1]);
   }
-  mill::ledger::run(argv[1], pairs, rate, entries);
+  std::string address = argv[1];
+  if (address.find("://") == std::string::npos) {
+    address = (std::filesystem::path(address) / "bench.journal").string();
+  }
+  mill::ledger::run_and_restart(address, pairs, rate, entries);
   return 0;
 }

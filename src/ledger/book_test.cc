@@ -19,24 +19,25 @@
 namespace mill::ledger {
 namespace {
 
-std::unique_ptr<Book> opened(const std::filesystem::path& file, BookOptions options = {}) {
-  auto book = open_book(file, std::move(options));
+std::unique_ptr<Book> opened(const std::string& address, BookOptions options = {}) {
+  auto book = open_book(address, std::move(options));
   EXPECT_TRUE(book.has_value()) << (book ? "" : book.error().message);
   return book ? std::move(*book) : nullptr;
 }
-Verification verified(const std::filesystem::path& file) {
-  auto journal = open_sqlite_journal(file, {.read_only = true});
+Verification verified(const std::string& address) {
+  auto journal = open_journal(address, true);
   EXPECT_TRUE(journal.has_value());
   auto found = verify(**journal);
   EXPECT_TRUE(found.has_value());
   return std::move(*found);
 }
+class BookTest : public OnEachJournal {};
+
 void must(const Result<Ticket>& ticket) {
   ASSERT_TRUE(ticket.has_value()) << ticket.error().message;
 }
 
-TEST(Book, WhatWasBookedIsThereAfterARestart) {
-  const Folder folder;
+TEST_P(BookTest, WhatWasBookedIsThereAfterARestart) {
   {
     auto book = opened(folder / "j");
     must(book->post(credit(1000)));
@@ -55,8 +56,7 @@ TEST(Book, WhatWasBookedIsThereAfterARestart) {
   EXPECT_EQ(found.entries, 5);
 }
 
-TEST(Book, ASecondSettleIsTheFirstOne) {
-  const Folder folder;
+TEST_P(BookTest, ASecondSettleIsTheFirstOne) {
   auto book = opened(folder / "j");
   must(book->post(credit(1000)));
   must(book->post(hold(1, 300)));
@@ -71,8 +71,7 @@ TEST(Book, ASecondSettleIsTheFirstOne) {
   EXPECT_EQ(book->health().booked_seq, 3);
 }
 
-TEST(Book, NothingIsHeldBeyondTheCredit) {
-  const Folder folder;
+TEST_P(BookTest, NothingIsHeldBeyondTheCredit) {
   auto book = opened(folder / "j");
   must(book->post(credit(100)));
   must(book->post(hold(1, 60)));
@@ -82,8 +81,7 @@ TEST(Book, NothingIsHeldBeyondTheCredit) {
   must(book->post(hold(3, 40)));
 }
 
-TEST(Book, ManyThreadsOnOneNearlyEmptyCreditNeverOvershoot) {
-  const Folder folder;
+TEST_P(BookTest, ManyThreadsOnOneNearlyEmptyCreditNeverOvershoot) {
   std::atomic<int64_t> settled{0}, refused{0};
   constexpr int kThreads = 64, kRequests = 100'000;
   constexpr Nano kCredit = 50'000;
@@ -125,11 +123,11 @@ TEST(Book, ManyThreadsOnOneNearlyEmptyCreditNeverOvershoot) {
   EXPECT_GT(refused, 0);
 }
 
-TEST(Book, HoldsThatADeadProcessLeftEndAtTheirLastProgress) {
-  const Folder folder;
+TEST_P(BookTest, HoldsThatADeadProcessLeftEndAtTheirLastProgress) {
+  const std::string address = folder / "j";
   const pid_t child = fork();
   if (child == 0) {
-    auto book = open_book(folder / "j");
+    auto book = open_book(address);
     if (!book) _exit(1);
     (void)(*book)->post(credit(1000));
     (void)(*book)->post(hold(1, 300));
@@ -141,7 +139,7 @@ TEST(Book, HoldsThatADeadProcessLeftEndAtTheirLastProgress) {
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFSIGNALED(status));
-  auto book = opened(folder / "j");
+  auto book = opened(address);
   EXPECT_EQ(book->balance(1, kUsd), (Balance{.credit = 930, .held = 0, .charged = 70}));
   EXPECT_TRUE(book->open_holds().empty());
   const auto ended = book->find_resolved(id_of(1));
@@ -151,10 +149,9 @@ TEST(Book, HoldsThatADeadProcessLeftEndAtTheirLastProgress) {
 
 // A child books at random, tells what was acknowledged through a pipe, and is killed: whatever it
 // had told is there, once.
-TEST(Book, NothingAcknowledgedIsLostWhenTheProcessIsKilled) {
+TEST_P(BookTest, NothingAcknowledgedIsLostWhenTheProcessIsKilled) {
   const uint64_t seed = std::random_device{}();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
-  const Folder folder;
   std::mt19937_64 random(seed);
   std::map<uint64_t, Nano> acknowledged;
   must(opened(folder / "j")->post(credit(int64_t{1} << 50)));
@@ -250,11 +247,10 @@ class Moody final : public Journal {
   std::unique_ptr<Journal> inner_;
 };
 
-TEST(Book, AFullDiskRefusesNewBusinessAndLosesNothing) {
-  const Folder folder;
+TEST_P(BookTest, AFullDiskRefusesNewBusinessAndLosesNothing) {
   for (const Moody::Mood mood : {Moody::Mood::kFailsBefore, Moody::Mood::kFailsAfter}) {
     const std::string name = mood == Moody::Mood::kFailsBefore ? "before" : "after";
-    auto inner = open_sqlite_journal(folder / name);
+    auto inner = open_journal(folder / name);
     ASSERT_TRUE(inner.has_value());
     auto journal = std::make_unique<Moody>(std::move(*inner));
     Moody* moody = journal.get();
@@ -286,8 +282,7 @@ TEST(Book, AFullDiskRefusesNewBusinessAndLosesNothing) {
   }
 }
 
-TEST(Book, ACoroutineWaitsForTheDisk) {
-  const Folder folder;
+TEST_P(BookTest, ACoroutineWaitsForTheDisk) {
   auto book = opened(folder / "j");
   boost::asio::io_context io;
   int durable = 0;
@@ -306,8 +301,7 @@ TEST(Book, ACoroutineWaitsForTheDisk) {
   EXPECT_EQ(durable, 100);
 }
 
-TEST(Book, AListenerHearsOfEveryEntryOnceInOrder) {
-  const Folder folder;
+TEST_P(BookTest, AListenerHearsOfEveryEntryOnceInOrder) {
   auto book = opened(folder / "j");
   for (int i = 0; i < 500; ++i) must(book->post(credit(1)));
   std::vector<int64_t> heard;
@@ -324,8 +318,7 @@ TEST(Book, AListenerHearsOfEveryEntryOnceInOrder) {
   for (size_t i = 0; i < heard.size(); ++i) ASSERT_EQ(heard[i], static_cast<int64_t>(i) + 1);
 }
 
-TEST(Book, LeasesThatRanOutEndAndTheClockMayJump) {
-  const Folder folder;
+TEST_P(BookTest, LeasesThatRanOutEndAndTheClockMayJump) {
   Instant clock = now();
   int64_t wall = 1'700'000'000'000'000'000;
   auto book = opened(folder / "j", {.lease = std::chrono::minutes(1),
@@ -344,20 +337,21 @@ TEST(Book, LeasesThatRanOutEndAndTheClockMayJump) {
   EXPECT_EQ(book->balance(1, kUsd), (Balance{.credit = 990, .held = 0, .charged = 10}));
 }
 
-TEST(Book, AnEntryThatWasChangedIsFound) {
-  const Folder folder;
+TEST_P(BookTest, AnEntryThatWasChangedIsFound) {
   {
     auto book = opened(folder / "j", {.checkpoint_every = 0});
     must(book->post(credit(1000)));
     must(book->post(hold(1, 300)));
     must(book->post(of_hold(Kind::kSettle, 1, 120)));
   }
-  sqlite_change(folder / "j", "DELETE FROM checkpoint; UPDATE entry SET amount = 20 WHERE seq = 3");
+  folder.change(folder / "j", "DELETE FROM checkpoint; UPDATE entry SET amount = 20 WHERE seq = 3");
   const auto book = open_book(folder / "j");
   ASSERT_FALSE(book.has_value());
   EXPECT_EQ(book.error().code, Code::kCorrupt);
   EXPECT_EQ(verified(folder / "j").wrong_seq, 3);
 }
+
+INSTANTIATE_TEST_SUITE_P(On, BookTest, testing::Values("sqlite", "postgres"), name_of_journal);
 
 }  // namespace
 }  // namespace mill::ledger

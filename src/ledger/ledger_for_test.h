@@ -7,10 +7,13 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 
 #include "ledger/book.h"
+#include "ledger/open_journal.h"
+#include "ledger/postgres_for_test.h"
 #include "ledger/sqlite_journal.h"
 
 namespace mill::ledger {
@@ -40,6 +43,46 @@ inline void sqlite_change(const std::filesystem::path& file, const char* sql) {
   ASSERT_EQ(sqlite3_open(file.c_str(), &db), SQLITE_OK);
   EXPECT_EQ(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
   sqlite3_close(db);
+}
+
+// The kinds of journals there are: the same tests run on each.
+class Shelf {
+ public:
+  explicit Shelf(std::string kind) : kind_(std::move(kind)) {}
+
+  // The address of a journal of this test; it does not exist before somebody opens it.
+  std::string operator/(const std::string& name) {
+    if (kind_ == "sqlite") return (folder_ / name).string();
+    std::string& address = schemas_[name];
+    if (address.empty()) address = PostgresServer::get()->new_schema();
+    return address;
+  }
+  // What somebody does behind our back.
+  void change(const std::string& address, const std::string& sql) {
+    if (kind_ == "sqlite") {
+      sqlite_change(address, sql.c_str());
+    } else {
+      EXPECT_EQ(PostgresServer::get()->run(address, sql), "");
+    }
+  }
+
+ private:
+  const std::string kind_;
+  Folder folder_;
+  std::map<std::string, std::string> schemas_;
+};
+
+class OnEachJournal : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    if (std::string(GetParam()) == "postgres" && !PostgresServer::get()) {
+      GTEST_SKIP() << PostgresServer::why();
+    }
+  }
+  Shelf folder{GetParam()};
+};
+inline std::string name_of_journal(const testing::TestParamInfo<const char*>& info) {
+  return info.param;
 }
 
 inline HoldId id_of(uint64_t number) {
@@ -78,9 +121,9 @@ inline Entry of_hold(Kind kind, uint64_t number, Nano amount = 0) {
   return entry;
 }
 
-inline Result<std::unique_ptr<Book>> open_book(const std::filesystem::path& file,
+inline Result<std::unique_ptr<Book>> open_book(const std::string& address,
                                                BookOptions options = {}) {
-  auto journal = open_sqlite_journal(file);
+  auto journal = open_journal(address);
   if (!journal) return fail(std::move(journal).error());
   return Book::open(std::move(*journal), std::move(options));
 }

@@ -199,6 +199,9 @@ class SqliteJournal final : public Journal {
     if (!options_.read_only) {
       MILL_TRY(const bool made, make_schema());
       if (made && options_.preallocate) MILL_TRY_DO(fill_log());
+      // A process that was killed may have written what it did not sync. As much as no reader is in
+      // the way of: a start does not wait for one.
+      MILL_TRY_DO(copy_log("PRAGMA wal_checkpoint(PASSIVE)"));
     }
     MILL_TRY_DO(check_version());
     MILL_TRY_DO(prepare_all());
@@ -341,6 +344,7 @@ class SqliteJournal final : public Journal {
     drop();
     MILL_TRY_DO(connect());
     MILL_TRY_DO(check_version());
+    if (!options_.read_only) MILL_TRY_DO(copy_log("PRAGMA wal_checkpoint(FULL)"));
     MILL_TRY_DO(prepare_all());
     return read_head();
   }
@@ -371,12 +375,39 @@ class SqliteJournal final : public Journal {
   Status connect() {
     if (!options_.read_only) {
       MILL_TRY(writer_, connection(false));
-      MILL_TRY_DO(run(writer_.get(), "PRAGMA journal_mode = WAL", "opening " + file_.string()));
-      MILL_TRY_DO(run(writer_.get(), "PRAGMA synchronous = FULL", "opening"));
+      // EXTRA is FULL, and syncs the folder too: the switch to the log is made with a rollback
+      // journal, which after a loss of power may not be there again.
+      MILL_TRY_DO(run(writer_.get(), "PRAGMA synchronous = EXTRA", "opening"));
+      MILL_TRY_DO(use_log());
       const std::string pages = fmt::format("PRAGMA wal_autocheckpoint = {}", options_.wal_pages);
       MILL_TRY_DO(run(writer_.get(), pages.c_str(), "opening"));
     }
     MILL_TRY(reader_, connection(true));
+    return {};
+  }
+
+  // SQLite says which mode it is in then, and no error where that is another.
+  Status use_log() {
+    MILL_TRY(const Statement set, prepare(writer_.get(), "PRAGMA journal_mode = WAL"));
+    const int code = sqlite3_step(set.get());
+    if (code != SQLITE_ROW) return failed(writer_.get(), "opening " + file_.string(), code);
+    if (const std::string_view mode = text_of(set.get(), 0); mode != "wal") {
+      return fail(Code::kIo, fmt::format("{}: no write-ahead log can be used there, only '{}'",
+                                         file_.string(), mode));
+    }
+    return {};
+  }
+
+  // A sync that failed may have left in the log what can be read and is not on the disk, nor ever
+  // will be by a later sync. So all of it goes into the file, which is synced, and is on the disk
+  // whatever the log was.
+  Status copy_log(const char* how) {
+    MILL_TRY(const Statement copy, prepare(writer_.get(), how));
+    const int code = sqlite3_step(copy.get());
+    if (code != SQLITE_ROW) return failed(writer_.get(), "copying the log", code);
+    if (sqlite3_column_int64(copy.get(), 0) != 0) {
+      return fail(Code::kIo, "a reader keeps the log from being copied into " + file_.string());
+    }
     return {};
   }
 

@@ -1,4 +1,4 @@
-#include "ledger/sqlite_journal.h"
+#include "ledger/journal.h"
 
 #include <gtest/gtest.h>
 
@@ -22,8 +22,10 @@ std::vector<Entry> chained(int64_t from, int64_t count, Hash256 previous = {}) {
   return entries;
 }
 
-std::unique_ptr<Journal> opened(const std::filesystem::path& file) {
-  auto journal = open_sqlite_journal(file);
+class JournalTest : public OnEachJournal {};
+
+std::unique_ptr<Journal> opened(const std::string& address) {
+  auto journal = open_journal(address);
   EXPECT_TRUE(journal.has_value()) << (journal ? "" : journal.error().message);
   return std::move(*journal);
 }
@@ -36,8 +38,7 @@ std::vector<Entry> all(Journal& journal, const Range& range = {}) {
   return found;
 }
 
-TEST(SqliteJournal, WhatWasAppendedIsReadAgainToTheByte) {
-  const Folder folder;
+TEST_P(JournalTest, WhatWasAppendedIsReadAgainToTheByte) {
   const std::vector<Entry> entries = chained(1, 50);
   {
     auto journal = opened(folder / "j");
@@ -49,8 +50,7 @@ TEST(SqliteJournal, WhatWasAppendedIsReadAgainToTheByte) {
   EXPECT_EQ(journal->head().value(), (Head{50, 50'000, entries.back().hash}));
 }
 
-TEST(SqliteJournal, RangesAreOfSeqTimeAndKind) {
-  const Folder folder;
+TEST_P(JournalTest, RangesAreOfSeqTimeAndKind) {
   auto journal = opened(folder / "j");
   ASSERT_TRUE(journal->append(chained(1, 50)));
   EXPECT_EQ(all(*journal, {.from_seq = 10, .to_seq = 12}).size(), 3U);
@@ -61,8 +61,7 @@ TEST(SqliteJournal, RangesAreOfSeqTimeAndKind) {
   EXPECT_EQ(all(*journal, {.kinds = {Kind::kHold}}).size(), 25U);
 }
 
-TEST(SqliteJournal, WhatDoesNotFollowIsRefusedWhole) {
-  const Folder folder;
+TEST_P(JournalTest, WhatDoesNotFollowIsRefusedWhole) {
   auto journal = opened(folder / "j");
   std::vector<Entry> entries = chained(1, 5);
   entries[3].seq = 9;
@@ -72,36 +71,30 @@ TEST(SqliteJournal, WhatDoesNotFollowIsRefusedWhole) {
   EXPECT_TRUE(journal->append(chained(1, 5)));
 }
 
-TEST(SqliteJournal, ASecondOwnerIsTurnedAwayAndAReaderIsNot) {
-  const Folder folder;
+TEST_P(JournalTest, ASecondOwnerIsTurnedAwayAndAReaderIsNot) {
   auto journal = opened(folder / "j");
   ASSERT_TRUE(journal->append(chained(1, 3)));
-  const auto second = open_sqlite_journal(folder / "j");
+  const auto second = open_journal(folder / "j");
   ASSERT_FALSE(second.has_value());
   EXPECT_EQ(second.error().code, Code::kPermission);
-  auto reader = open_sqlite_journal(folder / "j", {.read_only = true});
+  auto reader = open_journal(folder / "j", true);
   ASSERT_TRUE(reader.has_value()) << reader.error().message;
   EXPECT_EQ(all(**reader).size(), 3U);
 }
 
-TEST(SqliteJournal, OtherFilesAreRefusedByName) {
-  const Folder folder;
-  EXPECT_EQ(open_sqlite_journal(folder / "none", {.read_only = true}).error().code,
-            Code::kNotFound);
-  sqlite_change(folder / "other", "CREATE TABLE t (x)");
-  EXPECT_EQ(open_sqlite_journal(folder / "other").error().code, Code::kUnsupported);
+TEST_P(JournalTest, OtherDatabasesAreRefusedByName) {
+  EXPECT_EQ(open_journal(folder / "none", true).error().code, Code::kNotFound);
+  folder.change(folder / "other", "CREATE TABLE t (x INTEGER)");
+  EXPECT_EQ(open_journal(folder / "other").error().code, Code::kUnsupported);
   { opened(folder / "j"); }
-  sqlite_change(folder / "j", "UPDATE meta SET value = '99' WHERE name = 'version'");
-  const auto later = open_sqlite_journal(folder / "j");
+  folder.change(folder / "j", "UPDATE meta SET value = '99' WHERE name = 'version'");
+  const auto later = open_journal(folder / "j");
   ASSERT_FALSE(later.has_value());
   EXPECT_EQ(later.error().code, Code::kUnsupported);
   EXPECT_NE(later.error().message.find("99"), std::string::npos);
-  std::ofstream(folder / "text") << std::string(9000, 'x');
-  EXPECT_EQ(open_sqlite_journal(folder / "text").error().code, Code::kCorrupt);
 }
 
-TEST(SqliteJournal, CheckpointsAreReplacedAndTheirBytesChecked) {
-  const Folder folder;
+TEST_P(JournalTest, CheckpointsAreReplacedAndTheirBytesChecked) {
   {
     auto journal = opened(folder / "j");
     EXPECT_FALSE(journal->load_checkpoint("books")->has_value());
@@ -109,8 +102,26 @@ TEST(SqliteJournal, CheckpointsAreReplacedAndTheirBytesChecked) {
     ASSERT_TRUE(journal->save_checkpoint("books", {.seq = 2, .bytes = std::string("n\0w", 3)}));
     EXPECT_EQ(journal->load_checkpoint("books").value()->bytes, std::string("n\0w", 3));
   }
-  sqlite_change(folder / "j", "UPDATE checkpoint SET bytes = 'lie'");
+  folder.change(folder / "j", "UPDATE checkpoint SET bytes = 'lie'");
   EXPECT_FALSE(opened(folder / "j")->load_checkpoint("books")->has_value());
+}
+
+INSTANTIATE_TEST_SUITE_P(On, JournalTest, testing::Values("sqlite", "postgres"), name_of_journal);
+
+TEST(OpenJournal, AnAddressThatIsNoneIsRefusedWithoutItsPassword) {
+  for (const std::string address :
+       {"", "mysql://u:secret@h/db", "postgres://u:sec%zzret@h/db", "postgres://u:s@h:secret/db",
+        "postgres://u:my@secret:is@h/db"}) {
+    const auto opened = open_journal(address);
+    ASSERT_FALSE(opened.has_value()) << address;
+    EXPECT_EQ(opened.error().message.find("sec"), std::string::npos) << opened.error().message;
+  }
+}
+
+TEST(SqliteJournal, AFileThatIsNoDatabaseIsRefused) {
+  const Folder folder;
+  std::ofstream(folder / "text") << std::string(9000, 'x');
+  EXPECT_EQ(open_sqlite_journal(folder / "text").error().code, Code::kCorrupt);
 }
 
 }  // namespace
