@@ -23,7 +23,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/gateway.h"
-#include "ledger/sqlite_journal.h"
+#include "ledger/open_journal.h"
 #include "maas/office/office.h"
 #include "net/http_server.h"
 
@@ -132,10 +132,12 @@ Status check_open(const Settings& settings) {
 // Null: the server is open. The first key is shown here and nowhere else.
 Result<std::unique_ptr<maas::Office>> open_office(const Settings& settings) {
   if (settings.on("open")) return std::unique_ptr<maas::Office>();
-  const std::filesystem::path file = settings.path("ledger");
-  std::error_code ignored;  // opening tells
-  std::filesystem::create_directories(file.parent_path(), ignored);
-  MILL_TRY(auto journal, ledger::open_sqlite_journal(file));
+  const std::string where = settings.path("ledger").string();
+  if (where.find("://") == std::string::npos) {
+    std::error_code ignored;  // opening tells
+    std::filesystem::create_directories(std::filesystem::path(where).parent_path(), ignored);
+  }
+  MILL_TRY(auto journal, ledger::open_journal(where));
   log_info("ledger").add("journal", journal->where());
   MILL_TRY(std::unique_ptr<maas::Office> office, maas::Office::open(std::move(journal), {}));
   MILL_TRY(const auto key, office->first_key(now() + std::chrono::seconds(30)));

@@ -70,7 +70,8 @@ constexpr Setting kTable[] = {
     {"open", Kind::kSwitch, kServe, "false",
      "ask no keys and keep no books: for programs on this machine alone"},
     {"ledger", Kind::kPath, kServe | kLedger, "$DATA/ledger.db",
-     "the journal of keys, limits, prices and money: a file, made where there is none"},
+     "the journal of keys, limits, prices and money: a file, made where there is none, or "
+     "postgres://USER@HOST:PORT/DATABASE"},
     {"revoked-streams", Kind::kChoice, kServe, "end",
      "what a key that is revoked has running: it ends within a second, or may finish", 0, 0,
      "end|finish"},

@@ -9,7 +9,7 @@
 #include "app/books/journal_lines.h"
 #include "app/books/table.h"
 #include "app/progress.h"
-#include "ledger/sqlite_journal.h"
+#include "ledger/open_journal.h"
 #include "ledger/verify.h"
 
 namespace mill::app {
@@ -23,8 +23,8 @@ struct LedgerArguments {
 
 Result<std::unique_ptr<ledger::Journal>> open_journal(const Settings& settings) {
   const std::string file = settings.path("ledger").string();
-  auto journal = ledger::open_sqlite_journal(file, {.read_only = true});
-  if (journal) return journal;
+  auto journal = ledger::open_journal(file, true);
+  if (journal || file.find("://") != std::string::npos) return journal;  // a URL has secrets
   Error error = std::move(journal).error();
   if (error.message.find(file) == std::string::npos) error.message = file + ": " + error.message;
   return fail(std::move(error));

@@ -95,8 +95,9 @@ Result<std::optional<int64_t>> Query::integer(std::string_view name, int64_t low
 
 Result<bool> Query::flag(std::string_view name) const {
   MILL_TRY(const auto given, text(name));
-  if (!given || *given == "false") return false;
-  if (*given == "true") return true;
+  const std::string word = given.value_or("false");
+  if (word == "false") return false;
+  if (word == "true") return true;
   return fail(Code::kInvalid, fmt::format("'{}' must be true or false", name), std::string(name));
 }
 
