@@ -6,13 +6,16 @@ namespace mill::gateway {
 namespace {
 
 // Seconds. A first token may take from a millisecond (a short prompt) to minutes (a long one in a
-// queue).
-constexpr double kFirstTokenBounds[] = {0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
-                                        1,     2,    5,    10,   20,  60,  120};
+// queue). Among the bounds of the first and the last are all that the semantic conventions want of
+// the metrics that are shown by those names too (kGenAiRows).
+constexpr double kFirstTokenBounds[] = {0.001, 0.005, 0.01, 0.02, 0.04, 0.05, 0.06, 0.08,
+                                        0.1,   0.2,   0.25, 0.5,  0.75, 1,    2,    2.5,
+                                        5,     7.5,   10,   20,   60,   120};
 constexpr double kInterTokenBounds[] = {0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075,
                                         0.1,   0.15,  0.2,   0.3,  0.5,  1,    2};
-constexpr double kDurationBounds[] = {0.01, 0.05, 0.1, 0.2, 0.5, 1,   2,
-                                      5,    10,   20,  60,  120, 300, 600};
+constexpr double kDurationBounds[] = {0.01,  0.02, 0.04,  0.05,  0.08, 0.1,   0.16, 0.2,  0.32,
+                                      0.5,   0.64, 1,     1.28,  2,    2.56,  5,    5.12, 10,
+                                      10.24, 20,   20.48, 40.96, 60,   81.92, 120,  300,  600};
 
 std::string escape_label(std::string_view value) {
   std::string out;
@@ -125,6 +128,21 @@ constexpr HistogramRow kHistogramRows[] = {
      &ModelMetrics::request_duration},
 };
 
+// The same times under the names of OpenTelemetry's semantic conventions for generative AI, as of
+// v1.41.0 (status: development), in Prometheus form: dots are underscores, the unit is a suffix.
+// gen_ai.operation.name is left out: these are kept per model, not per endpoint.
+constexpr HistogramRow kGenAiRows[] = {
+    {"gen_ai_server_time_to_first_token_seconds", "Time to generate the first token",
+     &ModelMetrics::time_to_first_token},
+    {"gen_ai_server_request_duration_seconds", "From the request to its last byte",
+     &ModelMetrics::request_duration},
+};
+
+std::string gen_ai_labels(std::string_view id) {
+  return fmt::format("gen_ai_request_model=\"{}\",gen_ai_provider_name=\"tokenmill\"",
+                     escape_label(id));
+}
+
 }  // namespace
 
 Histogram::Histogram(std::span<const double> bounds)
@@ -179,10 +197,14 @@ void Metrics::count_request(std::string_view route, int status, std::string_view
 std::string Metrics::text() const {
   std::string out;
   std::vector<std::pair<std::string, const ModelMetrics*>> per_model;  // labels first
+  std::vector<std::pair<std::string, const ModelMetrics*>> gen_ai;     // the same, other labels
   describe(out, "tokenmill_requests_total", "counter", "Requests answered");
   {
     std::lock_guard lock(mutex_);
-    for (const auto& [id, metrics] : per_model_) per_model.emplace_back(label(id), metrics.get());
+    for (const auto& [id, metrics] : per_model_) {
+      per_model.emplace_back(label(id), metrics.get());
+      gen_ai.emplace_back(gen_ai_labels(id), metrics.get());
+    }
     for (const auto& [key, count] : requests_) {
       const auto& [route, status, model] = key;
       const std::string labels = fmt::format("route=\"{}\",status=\"{}\",model=\"{}\"", route,
@@ -198,6 +220,11 @@ std::string Metrics::text() const {
   for (const HistogramRow& row : kHistogramRows) {
     describe(out, row.name, "histogram", row.help);
     for (const auto& [labels, metrics] : per_model)
+      ((*metrics).*row.value).append(out, row.name, labels);
+  }
+  for (const HistogramRow& row : kGenAiRows) {
+    describe(out, row.name, "histogram", row.help);
+    for (const auto& [labels, metrics] : gen_ai)
       ((*metrics).*row.value).append(out, row.name, labels);
   }
   std::vector<std::pair<std::string, work::Load>> loads;

@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <set>
 #include <sstream>
 
-#include "gateway/mill_for_test.h"
+#include "gateway/shop_for_test.h"
 
 namespace mill::gateway {
 namespace {
@@ -72,9 +76,96 @@ TEST(Metrics, are_well_formed) {
     if (line.starts_with("# TYPE ")) family = line.substr(7, line.find(' ', 7) - 7);
     if (line.front() == '#') continue;
     EXPECT_TRUE(line.starts_with(family)) << line << " stands outside its family " << family;
-    EXPECT_TRUE(line.starts_with("tokenmill_")) << line;
+    EXPECT_TRUE(line.starts_with("tokenmill_") || line.starts_with("gen_ai_server_")) << line;
     EXPECT_NO_THROW((void)std::stod(line.substr(line.rfind(' ') + 1))) << line;
   }
+}
+
+TEST(Metrics, have_the_names_of_the_semantic_conventions) {
+  MillForTest mill(says("Hello"));
+  const std::string body = R"({"model":"org/tiny","messages":[{"role":"user","content":"hi"}]})";
+  EXPECT_EQ(mill.post("/v1/chat/completions", body).status, 200);
+  const std::string labels = R"({gen_ai_request_model="org/tiny",gen_ai_provider_name="tokenmill")";
+  const std::string first = "gen_ai_server_time_to_first_token_seconds";
+  const std::string whole = "gen_ai_server_request_duration_seconds";
+  std::string text;
+  for (int i = 0; i < 1000; ++i) {  // counted after the answer has been sent
+    text = mill.get("/metrics").body;
+    if (value_of(text, whole + "_count" + labels + "}") == 1) break;
+  }
+  EXPECT_EQ(value_of(text, whole + "_count" + labels + "}"), 1);
+  EXPECT_EQ(value_of(text, first + "_count" + labels + "}"), 1);
+  // The bounds that v1.41.0 names; more between them do no harm.
+  for (const char* bound : {"0.001", "0.005", "0.01", "0.02", "0.04", "0.06", "0.08", "0.1", "0.25",
+                            "0.5", "0.75", "1", "2.5", "5", "7.5", "10"})
+    EXPECT_GE(value_of(text, first + "_bucket" + labels + ",le=\"" + bound + "\"}"), 0) << bound;
+  for (const char* bound : {"0.01", "0.02", "0.04", "0.08", "0.16", "0.32", "0.64", "1.28", "2.56",
+                            "5.12", "10.24", "20.48", "40.96", "81.92"})
+    EXPECT_GE(value_of(text, whole + "_bucket" + labels + ",le=\"" + bound + "\"}"), 0) << bound;
+  EXPECT_EQ(text.find("tokenmill_ledger_"), std::string::npos) << "an open server has no books";
+}
+
+constexpr const char* kHello =
+    R"({"model":"org/tiny","max_tokens":20,"messages":[{"role":"user","content":"hi"}]})";
+
+TEST(Metrics, say_how_the_books_do_and_nothing_of_tenants) {
+  ShopForTest shop(says("ok"));
+  ASSERT_EQ(shop.ask(kHello).status, 200);
+  EXPECT_EQ(shop.balance_at_rest().held, 0);
+  const std::string text = shop.mill.get("/metrics").body;
+  const ledger::BookHealth health = shop.office->book().health();
+  EXPECT_GT(health.durable_seq, 0);
+  EXPECT_EQ(value_of(text, "tokenmill_ledger_booked_seq"), static_cast<double>(health.booked_seq));
+  EXPECT_EQ(value_of(text, "tokenmill_ledger_durable_seq"),
+            static_cast<double>(health.durable_seq));
+  EXPECT_GT(value_of(text, "tokenmill_ledger_commits_total"), 0);
+  EXPECT_EQ(value_of(text, "tokenmill_ledger_failed_commits_total"), 0);
+  EXPECT_EQ(value_of(text, "tokenmill_ledger_queued"), 0);
+  EXPECT_EQ(value_of(text, "tokenmill_ledger_open_holds"), 0);
+  EXPECT_EQ(value_of(text, R"(tokenmill_ledger_state{state="ok"})"), 1);
+  EXPECT_EQ(value_of(text, R"(tokenmill_ledger_state{state="stopped"})"), 0);
+  for (const char* word : {"Ada", "org-", "proj_", "key_"})
+    EXPECT_EQ(text.find(word), std::string::npos) << word;
+}
+
+// The names of metrics in a PromQL expression: words that are no function, no label and no keyword.
+std::set<std::string> metrics_of(std::string promql) {
+  const std::regex aside(R"(\{[^}]*\}|\[[^\]]*\]|\b(by|without|on|ignoring)\s*\([^)]*\)|"[^"]*")");
+  promql = std::regex_replace(promql, aside, " ");
+  std::set<std::string> names;
+  const std::regex word(R"(([A-Za-z_:][A-Za-z0-9_:]*)(\s*\()?)");
+  for (std::sregex_iterator it(promql.begin(), promql.end(), word), end; it != end; ++it) {
+    const bool function = (*it)[2].matched || it->str(1) == "sum" || it->str(1) == "max";
+    if (!function) names.insert(it->str(1));
+  }
+  return names;
+}
+
+TEST(Dashboard, every_expression_is_of_metrics_that_there_are) {
+  EXPECT_EQ(metrics_of(R"(1 - sum by (le) (rate(a_b{c="d"}[5m])) / x)"),
+            (std::set<std::string>{"a_b", "x"}));
+  ShopForTest shop(says("ok"));
+  ASSERT_EQ(shop.ask(kHello).status, 200);
+  std::istringstream lines(shop.mill.get("/metrics").body);
+  std::set<std::string> there;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with('#')) there.insert(line.substr(0, line.find_first_of("{ ")));
+  }
+  std::ifstream file(MILL_SOURCE_DIR "/deploy/grafana/tokenmill.json");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  const auto dashboard = boost::json::parse(text);
+  size_t expressions = 0;
+  for (const auto& panel : dashboard.at("panels").as_array()) {
+    for (const auto& target : panel.at("targets").as_array()) {
+      const std::string promql(target.at("expr").as_string());
+      const auto names = metrics_of(promql);
+      EXPECT_FALSE(names.empty()) << promql;
+      for (const std::string& name : names)
+        EXPECT_TRUE(there.count(name)) << "no metric " << name << ": " << promql;
+      ++expressions;
+    }
+  }
+  EXPECT_GE(expressions, 20u);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // What those ask who run the server: is it alive, does it take work, how is it doing.
 #include "base/log.h"
+#include "gateway/ledger_metrics.h"
 #include "gateway/stations.h"
 
 namespace mill::gateway {
@@ -35,7 +36,9 @@ Task<Status> serve_ready(Stations at, net::HttpExchange& http, RequestRecord&) {
 }
 
 Task<Status> serve_metrics(Stations at, net::HttpExchange& http, RequestRecord&) {
-  net::HttpReply reply = reply_of("text/plain; version=0.0.4; charset=utf-8", at.metrics.text());
+  std::string text = at.metrics.text();
+  if (at.options.office) append_ledger_metrics(text, at.options.office->book());
+  net::HttpReply reply = reply_of("text/plain; version=0.0.4; charset=utf-8", std::move(text));
   Status sent = co_await http.reply(std::move(reply));
   co_return sent;
 }

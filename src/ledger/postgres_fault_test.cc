@@ -90,7 +90,7 @@ TEST_F(PostgresFaults, NothingIsLostWhenTheServerStopsWithoutGoodbye) {
   SCOPED_TRACE(testing::Message() << "MILL_TEST_SEED=" << seed);
   const std::string url = server->new_schema();
   Life life(seed, [] { return false; });
-  const uint64_t stops = 3 * from_outside("MILL_TEST_STEPS", 1);
+  const uint64_t stops = from_outside("MILL_TEST_STEPS", 1);
   for (uint64_t i = 0; i < stops; ++i) {
     auto book = open_on(url);
     ASSERT_TRUE(book.has_value()) << book.error().message;

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "net/event_loop.h"
-#include "net/http_client.h"
 
 namespace mill::app {
 namespace {
@@ -67,8 +66,8 @@ Result<AdminClient> AdminClient::of(const Settings& settings) {
   return AdminClient(std::move(server), url, key);
 }
 
-Result<json::object> AdminClient::send(const std::string& method, const std::string& target,
-                                       std::string body) const {
+Result<net::HttpAnswer> AdminClient::exchange(const std::string& method, const std::string& target,
+                                              std::string body) const {
   net::EventLoop loop;
   net::HttpClient client(server_, {});
   net::HttpClient::Call call{.method = method,
@@ -80,24 +79,42 @@ Result<json::object> AdminClient::send(const std::string& method, const std::str
   std::optional<Result<net::HttpAnswer>> answer;
   loop.start(ask(client, std::move(call), answer));
   loop.run();
-  if (!*answer) {
-    const Error& error = answer->error();
-    if (error.code == Code::kInvalid) return fail(error);
-    return fail(Code::kIo, fmt::format("no server answers at {}: {} (is `tokenmill serve` running "
-                                       "there? --url names another place)",
-                                       url_, error.message));
-  }
-  const net::HttpAnswer& http = **answer;
+  if (*answer) return std::move(**answer);
+  const Error& error = answer->error();
+  if (error.code == Code::kInvalid) return fail(error);
+  return fail(Code::kIo, fmt::format("no server answers at {}: {} (is `tokenmill serve` running "
+                                     "there? --url names another place)",
+                                     url_, error.message));
+}
+
+Error AdminClient::failure(const net::HttpAnswer& answer, const std::string& method,
+                           const std::string& target) const {
   boost::system::error_code wrong;
-  const json::value value = json::parse(http.body, wrong);
-  if (http.status == 200 && !wrong && value.is_object()) return value.get_object();
+  const json::value value = json::parse(answer.body, wrong);
   const std::string message = text_of_error(value, "message");
   const std::string param = text_of_error(value, "param");
   if (param == "organization_id")
-    return fail(Code::kInvalid, "there are several organizations: name one with --org", param);
-  if (!message.empty()) return fail(code_of(http.status), message, param);
-  return fail(Code::kIo, fmt::format("{} is no tokenmill server: it answered {} to {} {}", url_,
-                                     http.status, method, target.substr(0, target.find('?'))));
+    return {Code::kInvalid, "there are several organizations: name one with --org", param};
+  if (!message.empty()) return {code_of(answer.status), message, param};
+  return {Code::kIo,
+          fmt::format("{} is no tokenmill server: it answered {} to {} {}", url_, answer.status,
+                      method, target.substr(0, target.find('?'))),
+          ""};
+}
+
+Result<json::object> AdminClient::send(const std::string& method, const std::string& target,
+                                       std::string body) const {
+  MILL_TRY(const net::HttpAnswer http, exchange(method, target, std::move(body)));
+  boost::system::error_code wrong;
+  const json::value value = json::parse(http.body, wrong);
+  if (http.status == 200 && !wrong && value.is_object()) return value.get_object();
+  return fail(failure(http, method, target));
+}
+
+Result<std::string> AdminClient::text(const std::string& target) const {
+  MILL_TRY(net::HttpAnswer http, exchange("GET", target, ""));
+  if (http.status == 200) return std::move(http.body);
+  return fail(failure(http, "GET", target));
 }
 
 Result<json::object> AdminClient::get(const std::string& target) const {
@@ -125,6 +142,23 @@ Result<json::object> AdminClient::all(const std::string& target) const {
     after = std::string(last->get_string());
   }
   return json::object{{"object", "list"}, {"data", std::move(data)}, {"has_more", false}};
+}
+
+Result<json::object> AdminClient::all_pages(const std::string& target) const {
+  json::array data;
+  std::string next;
+  for (size_t page = 0; page < kMostPages; ++page) {
+    MILL_TRY(json::object part, get(with(target, "page", next)));
+    const json::value* items = part.if_contains("data");
+    if (!items || !items->is_array())
+      return fail(Code::kIo, fmt::format("{} answered no list to GET {}", url_, target));
+    for (const json::value& item : items->get_array()) data.push_back(item);
+    const json::value* more = part.if_contains("next_page");
+    if (!more || !more->is_string()) break;
+    next = std::string(more->get_string());
+  }
+  return json::object{
+      {"object", "page"}, {"data", std::move(data)}, {"has_more", false}, {"next_page", nullptr}};
 }
 
 }  // namespace mill::app

@@ -11,6 +11,7 @@
 
 #include "app/settings.h"
 #include "base/result.h"
+#include "net/http_client.h"
 #include "net/http_url.h"
 
 namespace mill::app {
@@ -27,12 +28,22 @@ class AdminClient {
 
   // A list with all its pages in one: {"object":"list","data":[…],"has_more":false}.
   Result<boost::json::object> all(const std::string& target) const;
+  // Buckets of time with all their pages in one: {"object":"page","data":[…],"has_more":false,
+  // "next_page":null}.
+  Result<boost::json::object> all_pages(const std::string& target) const;
+  // An answer that is no JSON: an invoice, an export.
+  Result<std::string> text(const std::string& target) const;
 
  private:
   AdminClient(net::HttpUrl server, std::string url, std::string key)
       : server_(std::move(server)), url_(std::move(url)), key_(std::move(key)) {}
   Result<boost::json::object> send(const std::string& method, const std::string& target,
                                    std::string body) const;
+  Result<net::HttpAnswer> exchange(const std::string& method, const std::string& target,
+                                   std::string body) const;
+  // What an answer that is no success says.
+  Error failure(const net::HttpAnswer& answer, const std::string& method,
+                const std::string& target) const;
 
   net::HttpUrl server_;
   std::string url_;  // as it was given, for sentences

@@ -14,6 +14,8 @@ void add_budget_command(CommandLine& line);     // budget
 void add_price_command(CommandLine& line);      // price
 void add_audit_command(CommandLine& line);      // audit
 void add_ledger_command(CommandLine& line);     // ledger
+void add_usage_commands(CommandLine& line);     // usage, costs
+void add_invoice_commands(CommandLine& line);   // invoice, export
 
 // All of them.
 inline void add_books_commands(CommandLine& line) {
@@ -26,6 +28,8 @@ inline void add_books_commands(CommandLine& line) {
   add_price_command(line);
   add_audit_command(line);
   add_ledger_command(line);
+  add_usage_commands(line);
+  add_invoice_commands(line);
 }
 
 }  // namespace mill::app

@@ -6,9 +6,13 @@
 
 #include "app/books/journal_lines.h"
 #include "app/books/price_file.h"
+#include "app/books/report.h"
 #include "app/books/table.h"
 #include "app/yaml.h"
+#include "base/clock.h"
 #include "gateway/desk/desk_for_test.h"
+#include "maas/catalog/civil_time.h"
+#include "maas/catalog/rates.h"
 
 namespace mill::app {
 namespace {
@@ -222,6 +226,171 @@ COMMANDS(TheAuditLogForPeople) {
   EXPECT_EQ(json_of("audit --count 2").at("data").as_array().size(), 2u);
   EXPECT_FALSE(has(must("audit --until 2020-01-01"), "project"));
   expect_failure(run("audit --since yesterday"), 2, "yesterday");
+}
+
+constexpr const char* kShop = R"(models:
+  - id: org/tiny
+    prices:
+      - currency: USD
+        rates: {input: 1, output: 4}
+  - id: base
+    prices:
+      - currency: USD
+        rates: {input: 1, output: 4}
+)";
+
+// Two keys of two projects, with three requests and one.
+class ReportCommandsTest : public CommandsTest {
+ protected:
+  ReportCommandsTest() {
+    must("org create Ada --currency USD --credit 10");
+    must("price set " + file("shop.yaml", kShop));
+    must("project create one");
+    must("project create two");
+    const std::string first = key("k --project one"), second = key("l --project two");
+    for (int i = 0; i < 3; ++i) ask(first, "org/tiny");
+    ask(second, "base");
+    const Status read = office->book().scan({.kinds = {ledger::Kind::kSettle}},
+                                            [&](const ledger::Entry& entry) -> Status {
+                                              charged += entry.amount;
+                                              input += entry.tokens.input_uncached;
+                                              output += entry.tokens.output_text;
+                                              return {};
+                                            });
+    EXPECT_TRUE(read.has_value());
+    EXPECT_GT(charged, 0);
+  }
+  std::string key(const std::string& words) {
+    const std::string text = must("key create " + words);
+    return text.substr(text.rfind("sk-"), 52);
+  }
+  void ask(const std::string& key, const std::string& model) {
+    EXPECT_EQ(send("POST", "/v1/completions",
+                   R"({"model":")" + model + R"(","prompt":"hello","max_tokens":9})", key)
+                  .status,
+              200);
+  }
+  // The words of each line but the first.
+  static std::vector<std::vector<std::string>> rows(const std::string& text) {
+    std::vector<std::vector<std::string>> all;
+    std::istringstream lines(text.substr(text.find('\n') + 1));
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream in(line);
+      all.emplace_back();
+      for (std::string word; in >> word;) all.back().push_back(word);
+    }
+    return all;
+  }
+  std::string money() const { return maas::print_femto(charged * maas::kFemtoPerNano); }
+  static std::string month() { return maas::format_date(unix_nanoseconds()).substr(0, 7); }
+
+  ledger::Nano charged = 0;
+  int64_t input = 0, output = 0;
+};
+#define REPORTS(name) TEST_F(ReportCommandsTest, name)
+using Words = std::vector<std::string>;
+
+REPORTS(UsageIsWhatTheJournalSays) {
+  const Words all{std::to_string(input), "0", std::to_string(output), "4", money(), "USD"};
+  EXPECT_EQ(rows(must("usage")), (std::vector<Words>{all}));
+  const auto by_model = rows(must("usage --by model"));
+  ASSERT_EQ(by_model.size(), 3u);
+  EXPECT_EQ(by_model[0][0], "base");
+  EXPECT_EQ(by_model[0][4], "1");
+  EXPECT_EQ(by_model[1][0], "org/tiny");
+  EXPECT_EQ(by_model[1][4], "3");
+  Words total = all;
+  total.insert(total.begin(), "total");
+  EXPECT_EQ(by_model[2], total);
+  const auto by_key = rows(must("usage --by tier,project,key,day"));
+  ASSERT_EQ(by_key.size(), 3u);
+  EXPECT_EQ(by_key[0][0], "default");
+  EXPECT_EQ(by_key[0][1], "one");
+  EXPECT_EQ(by_key[0][2], "k");
+  EXPECT_TRUE(by_key[0][3].starts_with(month())) << by_key[0][3];
+  EXPECT_EQ(by_key[1][1], "two");
+  EXPECT_EQ(by_key[1][2], "l");
+  EXPECT_EQ(rows(must("usage --to 2020-02-01 --from 2020-01-01")).size(), 0u);
+}
+
+REPORTS(AReportOfManyPagesIsWhole) {
+  const std::string from = maas::format_date(unix_nanoseconds() - 20 * maas::kNanosPerDay);
+  const json::object page = json_of("usage --by hour --from " + from);
+  EXPECT_GE(page.at("data").as_array().size(), 20u * 24);  // a page has 168 at most
+  EXPECT_EQ(page.at("has_more"), false);
+  const auto hours = rows(must("usage --by hour --from " + from));
+  ASSERT_GE(hours.size(), 1u);  // two where the hour struck meanwhile, and their total
+  EXPECT_EQ(hours.back()[4], "4");
+  EXPECT_TRUE(hours[0][0].ends_with(":00:00Z")) << hours[0][0];
+}
+
+REPORTS(CostsAddUpToTheCharges) {
+  const auto lines = rows(must("costs"));
+  ASSERT_GE(lines.size(), 4u);
+  EXPECT_EQ(lines.back(), (Words{"total", money(), "USD"}));
+  EXPECT_TRUE(has(must("costs"), "org/tiny, output"));
+  const auto projects = rows(must("costs --by project"));
+  ASSERT_EQ(projects.size(), 3u);
+  EXPECT_EQ(projects[0][0], "one");
+  EXPECT_EQ(projects[1][0], "two");
+  EXPECT_EQ(projects[2], (Words{"total", money(), "USD"}));
+  EXPECT_EQ(json_of("costs").at("object"), "page");
+}
+
+REPORTS(InvoicesAndExportsAreTheServersOwn) {
+  const std::string base = "/v1/organization/invoices/" + month();
+  EXPECT_EQ(must("invoice " + month()), get(base + "/html").text);
+  EXPECT_EQ(must("invoice --csv " + month()), get(base + "/csv").text);
+  const std::string out = (folder / "focus.csv").string();
+  EXPECT_EQ(must("export focus " + month() + " --out " + out), "");
+  std::ifstream in(out, std::ios::binary);
+  const std::string written(std::istreambuf_iterator<char>(in), {});
+  EXPECT_EQ(written, get("/v1/organization/exports/" + month() + "/focus").text);
+  EXPECT_TRUE(has(written, "BilledCost"));
+  const std::string one = must("invoice --csv --project two " + month());
+  EXPECT_TRUE(has(one, "base") && !has(one, "org/tiny")) << one;
+}
+
+REPORTS(WhatIsAskedWronglyIsOneSentence) {
+  expect_failure(run("usage --by moon"), 2, "moon");
+  expect_failure(run("usage --by hour,day"), 2, "not both");
+  expect_failure(run("costs --by model"), 2, "line, project, key, day");
+  expect_failure(run("usage --from yesterday"), 2, "--from");
+  expect_failure(run("usage --from 2026-01-02 --to 2026-01-01"), 2, "--to");
+  expect_failure(run("invoice 2026-13"), 2, "MONTH");
+  expect_failure(run("invoice 2026-11 --json"), 2, "JSON");
+  expect_failure(run("export focus 2026-11 --out /nowhere/x.csv"), 1, "/nowhere/x.csv");
+  must("org create Bob --currency USD");
+  expect_failure(run("usage"), 2, "--org");
+  EXPECT_EQ(rows(must("usage --org Ada")).size(), 1u);
+  EXPECT_EQ(rows(must("usage --org Bob")).size(), 0u);
+}
+
+TEST(ReportTest, MoneyIsAddedExactlyAndNamesOfSeveralStayIds) {
+  constexpr ReportGroup kGroups[] = {{"project", "PROJECT", "project_id"}};
+  const ReportShape shape{kGroups, {}, "amount"};
+  const auto groups = report_groups(shape, {"project", "project"});
+  ASSERT_EQ(groups->size(), 1u);
+  const auto page = [](const std::string& exact) {
+    return json::parse(
+               R"({"data":[{"start_time":0,"results":[
+        {"project_id":"p1","amount":{"exact":")" +
+               exact + R"(","currency":"usd"}},
+        {"project_id":"p2","amount":{"exact":"-0.1","currency":"usd"}},
+        {"project_id":"p1","amount":{"exact":"99999999999999999.000000000000002","currency":"usd"}}
+        ]}]})")
+        .as_object();
+  };
+  const auto text = report_table(shape, *groups, page("0.000000000000001"), {{"p2", "two"}});
+  ASSERT_TRUE(text.has_value()) << text.error().message;
+  EXPECT_EQ(*text,
+            "PROJECT                             AMOUNT  CURRENCY\n"
+            "p1       99999999999999999.000000000000003  USD\n"
+            "two                                  -0.10  USD\n"
+            "total    99999999999999998.900000000000003  USD\n");
+  for (const char* bad : {"", ".5", "1e3", "0.0000000000000001", "--1", "1.2.3", "NaN"})
+    EXPECT_FALSE(report_table(shape, *groups, page(bad), {}).has_value()) << bad;
+  EXPECT_FALSE(report_table(shape, *groups, {{"data", {1}}}, {}).has_value());
 }
 
 COMMANDS(AWrongServerOrKeyIsOneSentence) {

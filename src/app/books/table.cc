@@ -53,7 +53,7 @@ std::string cell(const json::object& item, std::string_view member) {
   return plain(*value);
 }
 
-std::string table(const json::array& items, std::initializer_list<Column> columns) {
+std::string table(const json::array& items, const std::vector<Column>& columns) {
   std::vector<std::vector<std::string>> rows(1);
   std::vector<size_t> widths;
   for (const Column& column : columns) {
@@ -71,7 +71,7 @@ std::string table(const json::array& items, std::initializer_list<Column> column
   for (const auto& row : rows) {
     std::string line;
     for (size_t i = 0; i < row.size(); ++i)
-      line += (i == 0 ? "" : "  ") + padded(row[i], widths[i], std::data(columns)[i].right);
+      line += (i == 0 ? "" : "  ") + padded(row[i], widths[i], columns[i].right);
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
   }

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "app/settings.h"
 
@@ -20,7 +21,7 @@ struct Column {
 // null.
 std::string cell(const boost::json::object& item, std::string_view member);
 
-std::string table(const boost::json::array& items, std::initializer_list<Column> columns);
+std::string table(const boost::json::array& items, const std::vector<Column>& columns);
 // "title   value" for each.
 std::string lines(const boost::json::object& item, std::initializer_list<Column> columns);
 
