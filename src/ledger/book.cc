@@ -310,7 +310,11 @@ bool Book::Core::commit(std::vector<Entry>& batch) {
       work.wait_for(lock, wait, [&] { return stopping; });
     }
     wait = std::min(2 * wait, options.retry_longest);
-    if (!journal->reopen()) continue;
+    if (const Status opened = journal->reopen(); !opened) {
+      const std::lock_guard lock(mutex);
+      message = opened.error().message;
+      continue;
+    }
     const Result<Head> head = journal->head();
     if (!head) continue;
     if (head->seq == batch.back().seq && head->hash == batch.back().hash) return true;

@@ -65,10 +65,9 @@ struct FaultyDisk::Calls {
       return SQLITE_IOERR_READ;
     }
     const std::string& bytes = handle.node->live;
-    const int64_t have =
-        std::clamp<int64_t>(static_cast<int64_t>(bytes.size()) - at, 0, static_cast<int64_t>(size));
-    if (have > 0)
-      bytes.copy(static_cast<char*>(to), static_cast<size_t>(have), static_cast<size_t>(at));
+    const auto from = std::min(static_cast<size_t>(at), bytes.size());
+    const auto have =
+        static_cast<int>(bytes.copy(static_cast<char*>(to), static_cast<size_t>(size), from));
     if (have == size) return SQLITE_OK;
     std::memset(static_cast<char*>(to) + have, 0, static_cast<size_t>(size - have));
     return SQLITE_IOERR_SHORT_READ;

@@ -52,11 +52,12 @@ void Life::acknowledge(int64_t upto) {
 void Life::settle_down(Book& book) {
   if (!waiting_) return;
   waiting_ = false;
-  for (int tries = 0; tries < 10'000; ++tries) {
+  for (int tries = 0; tries < 5'000; ++tries) {
     const Status done = book.durable_blocking(last_, now() + std::chrono::milliseconds(2));
     if (done) return acknowledge(last_.seq);
     if (done.error().code != Code::kDeadline || lost_()) return;
   }
+  stuck_ = book.health().message;
 }
 
 void Life::post(Book& book, Entry entry, std::optional<Fact> Request::*of, uint64_t number) {
@@ -138,6 +139,7 @@ std::string Life::compare(uint64_t number, Request& mine, const Request& there) 
 }
 
 std::string Life::check(Book& book) {
+  if (!stuck_.empty()) return "the books did not get over: " + stuck_;
   waiting_ = false;
   open_.clear();
   std::map<uint64_t, Request> there;

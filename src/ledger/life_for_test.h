@@ -67,6 +67,7 @@ class Life {
   uint64_t next_ = 1;
   Ticket last_;
   bool waiting_ = false;
+  std::string stuck_;  // what kept the books from writing for ten seconds, with nothing lost
   int64_t acknowledged_ = 0;
 };
 

@@ -112,6 +112,7 @@ TEST(SqliteFaults, NothingIsLostInRandomLives) {
     FaultyDisk disk(seed);
     Life life(seed, [&] { return disk.dead(); });
     for (int incarnation = 0; incarnation < 4; ++incarnation) {
+      disk.plan(Fault::kNone, 0);
       auto book = open_again(disk);
       ASSERT_TRUE(book.has_value()) << book.error().message;
       ASSERT_EQ(life.check(**book), "") << "incarnation " << incarnation;
