@@ -1,5 +1,5 @@
 // Where entries are kept: append, atomically and durably, and read again. Its body is
-// sqlite_journal.h.
+// sqlite_journal.h and postgres_journal.h.
 //
 // One process owns a journal at a time; a second is refused when it opens it. Any thread may call;
 // appends come from one thread at a time. Reads may run beside an append and see whole batches
