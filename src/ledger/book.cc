@@ -351,6 +351,7 @@ void Book::Core::save_due_checkpoint() {
 
 void Book::Core::write() {
   std::vector<Entry> batch;
+  size_t last = 0;  // entries of the last transaction
   for (;;) {
     {
       std::unique_lock lock(mutex);
@@ -359,7 +360,11 @@ void Book::Core::write() {
       work.wait_for(lock, options.linger, [&] {
         return stopping || wanted_seq > durable_seq || queue.size() >= options.max_batch;
       });
+      if (last > options.gather_from) {
+        work.wait_for(lock, options.gather, [&] { return stopping || queue.size() >= last; });
+      }
       const size_t count = std::min(queue.size(), options.max_batch);
+      last = count;
       batch.assign(std::make_move_iterator(queue.begin()),
                    std::make_move_iterator(queue.begin() + static_cast<std::ptrdiff_t>(count)));
       queue.erase(queue.begin(), queue.begin() + static_cast<std::ptrdiff_t>(count));
