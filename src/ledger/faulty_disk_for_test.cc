@@ -337,6 +337,11 @@ Fault FaultyDisk::point(bool write, bool sync) {
   failed_ = true;
   if (fault == Fault::kPowerLoss) dead_ = true;
   if (fault != Fault::kFull || --full_for_ <= 0) planned_ = Fault::kNone;
+  // Half of the disks that forget fail at the next write as well: the log is not tidied up then.
+  if (fault == Fault::kSyncForgets && random_() % 2 == 0) {
+    planned_ = Fault::kWriteError;
+    planned_at_ = points_;
+  }
   return fault;
 }
 

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "ledger/bytes.h"
 
@@ -199,9 +200,6 @@ class SqliteJournal final : public Journal {
     if (!options_.read_only) {
       MILL_TRY(const bool made, make_schema());
       if (made && options_.preallocate) MILL_TRY_DO(fill_log());
-      // A process that was killed may have written what it did not sync. As much as no reader is in
-      // the way of: a start does not wait for one.
-      MILL_TRY_DO(copy_log("PRAGMA wal_checkpoint(PASSIVE)"));
     }
     MILL_TRY_DO(check_version());
     MILL_TRY_DO(prepare_all());
@@ -344,7 +342,6 @@ class SqliteJournal final : public Journal {
     drop();
     MILL_TRY_DO(connect());
     MILL_TRY_DO(check_version());
-    if (!options_.read_only) MILL_TRY_DO(copy_log("PRAGMA wal_checkpoint(FULL)"));
     MILL_TRY_DO(prepare_all());
     return read_head();
   }
@@ -379,6 +376,7 @@ class SqliteJournal final : public Journal {
       // journal, which after a loss of power may not be there again.
       MILL_TRY_DO(run(writer_.get(), "PRAGMA synchronous = EXTRA", "opening"));
       MILL_TRY_DO(use_log());
+      MILL_TRY_DO(renew_log());
       const std::string pages = fmt::format("PRAGMA wal_autocheckpoint = {}", options_.wal_pages);
       MILL_TRY_DO(run(writer_.get(), pages.c_str(), "opening"));
     }
@@ -398,17 +396,26 @@ class SqliteJournal final : public Journal {
     return {};
   }
 
-  // A sync that failed may have left in the log what can be read and is not on the disk, nor ever
-  // will be by a later sync. So all of it goes into the file, which is synced, and is on the disk
-  // whatever the log was.
-  Status copy_log(const char* how) {
-    MILL_TRY(const Statement copy, prepare(writer_.get(), how));
-    const int code = sqlite3_step(copy.get());
-    if (code != SQLITE_ROW) return failed(writer_.get(), "copying the log", code);
-    if (sqlite3_column_int64(copy.get(), 0) != 0) {
-      return fail(Code::kIo, "a reader keeps the log from being copied into " + file_.string());
+  // What can be read in the log may not be on the disk: a process died before the sync, or a sync
+  // failed, and Linux then takes for written what it did not write, and no later sync brings it to
+  // the disk. So the log is written over with its own bytes, and synced, before anybody believes
+  // it.
+  Status renew_log() {
+    MILL_TRY_DO(run(writer_.get(), "SELECT count(*) FROM sqlite_schema", "opening"));
+    sqlite3_file* log = nullptr;
+    int code = sqlite3_file_control(writer_.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    sqlite3_int64 size = 0;
+    if (code == SQLITE_OK && log && log->pMethods) code = log->pMethods->xFileSize(log, &size);
+    std::vector<char> bytes(1 << 16);  // SQLite writes less than 128 KiB at a time
+    for (sqlite3_int64 at = 0; code == SQLITE_OK && at < size;) {
+      const int some = static_cast<int>(std::min<sqlite3_int64>(size - at, 1 << 16));
+      code = log->pMethods->xRead(log, bytes.data(), some, at);
+      if (code == SQLITE_OK) code = log->pMethods->xWrite(log, bytes.data(), some, at);
+      at += some;
     }
-    return {};
+    if (code == SQLITE_OK && size > 0) code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    if (code == SQLITE_OK) return {};
+    return fail(Code::kIo, fmt::format("syncing the log: {}", sqlite3_errstr(code)));
   }
 
   // Whether there was none.
