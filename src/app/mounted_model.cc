@@ -71,7 +71,9 @@ Result<std::unique_ptr<MountedModel>> MountedModel::mount(const std::string& mod
   MILL_TRY(ModelFile file, open_model_file(model, settings));
   if (!part.id.empty()) file.id = part.id;
   MILL_TRY(ModelText text, open_model_text(*file.file));
-  file.file->drop_pages();  // of the vocabulary, which has been copied
+  // What only the making of the vocabulary needed goes back before the weights come.
+  file.file->drop_pages();
+  ::malloc_trim(0);
   std::unique_ptr<MountedModel> mounted(new MountedModel(file.id, std::move(text)));
   MILL_TRY(std::unique_ptr<model::Decoder> decoder,
            load_decoder(file, mill, limits_of(settings), progress));

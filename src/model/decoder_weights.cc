@@ -110,14 +110,16 @@ void balance_keys(const Gguf& file, const DecoderConfig& config, DecoderWeights&
   for (int32_t i = 0; i < config.layers; ++i) {
     LayerWeights& layer = weights.layers[static_cast<size_t>(i)];
     const bool local = config.windowed[static_cast<size_t>(i)];
-    layer.query_factors =
-        query_factors({.weight = stored(file, fmt::format("blk.{}.attn_k.weight", i)),
-                       .input_norm = layer.attention_norm,
-                       .bias = layer.k_bias,
-                       .head_norm = layer.k_norm},
-                      config.heads, local ? config.local_rope : config.rope);
+    const tensor::Weight keys = stored(file, fmt::format("blk.{}.attn_k.weight", i));
+    layer.query_factors = query_factors({.weight = keys,
+                                         .input_norm = layer.attention_norm,
+                                         .bias = layer.k_bias,
+                                         .head_norm = layer.k_norm},
+                                        config.heads, local ? config.local_rope : config.rope);
     layer.key_factors.clear();
     for (const float factor : layer.query_factors) layer.key_factors.push_back(1.0F / factor);
+    const size_t bytes = static_cast<size_t>(keys.rows) * tensor::row_bytes(keys.dtype, keys.cols);
+    file.drop_pages(std::span(keys.data, bytes));
   }
 }
 

@@ -272,8 +272,10 @@ def admin_is_for_who_may():
             outside = "127.0.0.1"
     if not outside.startswith("127."):
         refused = subprocess.run(
-            [BINARY, "serve", "--open", "--host", "0.0.0.0", "--model", MODEL if "MODEL" in globals() else GEMMA],
-            capture_output=True, text=True, timeout=60
+            [BINARY, "serve", "--open", "--host", "0.0.0.0", "--model", SMOLLM2],
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         need(refused.returncode == 2 and "open" in refused.stderr, "an open server listens to everybody")
     else:
