@@ -30,9 +30,10 @@ struct Booking::State {
   maas::Bill bill;
 };
 
-void Booking::Drop::operator()(State* state) const {
-  delete state;
-}
+Booking::Booking() = default;
+Booking::Booking(Booking&&) noexcept = default;
+Booking& Booking::operator=(Booking&&) noexcept = default;
+Booking::~Booking() = default;
 
 Booking::Booking(Terms terms, maas::Permit permit, int64_t output_held)
     : state_(new State{
@@ -43,6 +44,8 @@ Booking::Booking(Terms terms, maas::Permit permit, int64_t output_held)
 std::string Booking::id() const {
   return state_ ? ledger::to_string(state_->permit.id()) : std::string();
 }
+// A level is worth ten seconds in the line (scheduler/step_planner.h): flex lets half a minute of
+// others go first, a batch five minutes.
 int32_t Booking::level() const {
   if (!state_) return 0;
   switch (state_->terms.caller.tier) {

@@ -33,10 +33,11 @@ class Booking {
   static constexpr Duration kPatience = std::chrono::seconds(10);      // for the disk
   static constexpr Duration kGlance = std::chrono::milliseconds(500);  // at the key, while silent
 
-  Booking() = default;
+  Booking();
   Booking(Terms terms, maas::Permit permit, int64_t output_held);
-  Booking(Booking&&) noexcept = default;
-  Booking& operator=(Booking&&) noexcept = default;
+  Booking(Booking&&) noexcept;
+  Booking& operator=(Booking&&) noexcept;
+  ~Booking();
 
   bool booked() const { return state_ != nullptr; }
   // How long the answer is to yield to those who have had less of the mill.
@@ -66,10 +67,7 @@ class Booking {
 
  private:
   struct State;
-  struct Drop {
-    void operator()(State* state) const;
-  };
-  std::unique_ptr<State, Drop> state_;
+  std::unique_ptr<State> state_;
 };
 
 // Asks the till. Fails with its Denial.

@@ -69,6 +69,7 @@ class Gateway {
   const CacheSalts cache_salts_;
   KeptAnswers kept_answers_;
   net::SideThreads side_threads_;
+  net::SideThreads desk_thread_{1};  // acts wait for the disk, reports read the journal
   std::atomic<bool> draining_{false};
 };
 

@@ -18,6 +18,7 @@ struct Stations {
   const Options& options;
   Metrics& metrics;
   net::SideThreads& side_threads;
+  net::SideThreads& desk_thread;
   const std::atomic<bool>& draining;
   const CacheSalts& cache_salts;
   KeptAnswers& kept_answers;

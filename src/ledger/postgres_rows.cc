@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <optional>
+
+#include "ledger/entry_row.h"
 
 namespace mill::ledger {
 namespace {
@@ -99,13 +101,6 @@ const std::string& schema() {
 }
 
 template <size_t N>
-bool copy_bytes(std::string_view from, std::array<uint8_t, N>& to) {
-  if (from.size() != N) return false;
-  std::memcpy(to.data(), from.data(), N);
-  return true;
-}
-
-template <size_t N>
 std::string_view view(const std::array<uint8_t, N>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), N};
 }
@@ -120,56 +115,18 @@ const std::string& postgres_columns() {
 }
 
 Result<Entry> entry_of(const PostgresRows& rows, int row) {
-  Entry e;
-  int at = 0;
-  const auto number = [&] { return rows.number(row, at++); };
-  const auto text = [&] { return rows.bytes(row, at++); };
-  const auto corrupt = [&](std::string_view what) {
-    return fail(Code::kCorrupt, fmt::format("entry {}: {}", e.seq, what));
+  struct Columns {
+    const PostgresRows& rows;
+    int row;
+    int at = 0;
+    int64_t number() { return rows.number(row, at++); }
+    std::optional<std::string_view> bytes() {
+      const int column = at++;
+      if (rows.is_null(row, column)) return std::nullopt;
+      return rows.bytes(row, column);
+    }
   };
-  e.seq = number();
-  e.at_ns = number();
-  const int64_t kind = number();
-  if (kind < 1 || kind > 11) return corrupt("its kind is unknown");
-  e.kind = static_cast<Kind>(kind);
-  if (!rows.is_null(row, at) && !copy_bytes(rows.bytes(row, at), e.hold)) {
-    return corrupt("its hold is no id");
-  }
-  ++at;
-  e.payer.org = static_cast<uint64_t>(number());
-  e.payer.project = static_cast<uint64_t>(number());
-  e.payer.key = static_cast<uint64_t>(number());
-  if (const std::string_view currency = text(); !currency.empty()) {
-    auto parsed = parse_currency(currency);
-    if (!parsed) return corrupt("its currency is none");
-    e.currency = *parsed;
-  }
-  e.amount = number();
-  e.held = number();
-  Buckets& t = e.tokens;
-  for (int64_t* n : {&t.input_uncached, &t.input_cache_read, &t.input_cache_write, &t.input_image,
-                     &t.output_text, &t.output_reasoning, &t.output_image}) {
-    *n = number();
-  }
-  e.model = text();
-  e.price_version = number();
-  const int64_t tier = number(), flags = number(), reason = number();
-  if (tier < 0 || tier > 255 || flags < 0 || flags > kFlagMask || reason < 0 ||
-      reason >= kReasonCount) {
-    return corrupt("its tier, flags or reason is out of range");
-  }
-  e.tier = static_cast<uint8_t>(tier);
-  e.flags = static_cast<uint32_t>(flags);
-  e.reason = static_cast<Reason>(reason);
-  e.delivered_bytes = number();
-  e.residue = number();
-  e.microjoules = number();
-  e.energy_cost = number();
-  e.co2_micrograms = number();
-  e.actor = text();
-  e.body = text();
-  if (!copy_bytes(rows.bytes(row, at), e.hash)) return corrupt("its hash is none");
-  return e;
+  return read_entry(Columns{rows, row});
 }
 
 std::string PostgresBatch::insert_statement() {

@@ -11,10 +11,12 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "ledger/bytes.h"
+#include "ledger/entry_row.h"
 
 namespace mill::ledger {
 namespace {
@@ -114,55 +116,19 @@ bool read_bytes(sqlite3_stmt* row, int column, std::array<uint8_t, N>& to) {
 }
 
 Result<Entry> entry_of(sqlite3_stmt* row) {
-  Entry e;
-  int at = 0;
-  const auto number = [&] { return sqlite3_column_int64(row, at++); };
-  e.seq = number();
-  const auto corrupt = [&](std::string_view what) {
-    return fail(Code::kCorrupt, fmt::format("entry {}: {}", e.seq, what));
+  struct Columns {
+    sqlite3_stmt* row;
+    int at = 0;
+    int64_t number() { return sqlite3_column_int64(row, at++); }
+    std::optional<std::string_view> bytes() {
+      const int column = at++;
+      if (sqlite3_column_type(row, column) == SQLITE_NULL) return std::nullopt;
+      const auto* bytes = static_cast<const char*>(sqlite3_column_blob(row, column));
+      const auto size = static_cast<size_t>(sqlite3_column_bytes(row, column));
+      return bytes ? std::string_view(bytes, size) : std::string_view();
+    }
   };
-  e.at_ns = number();
-  const int64_t kind = number();
-  if (kind < 1 || kind > 11) return corrupt("its kind is unknown");
-  e.kind = static_cast<Kind>(kind);
-  if (sqlite3_column_type(row, at) != SQLITE_NULL && !read_bytes(row, at, e.hold))
-    return corrupt("its hold is no id");
-  ++at;
-  e.payer = {static_cast<uint64_t>(number()), static_cast<uint64_t>(number()),
-             static_cast<uint64_t>(number())};
-  if (const std::string_view currency = text_of(row, at++); !currency.empty()) {
-    auto parsed = parse_currency(currency);
-    if (!parsed) return corrupt("its currency is none");
-    e.currency = *parsed;
-  }
-  e.amount = number();
-  e.held = number();
-  Buckets& t = e.tokens;
-  for (int64_t* n : {&t.input_uncached, &t.input_cache_read, &t.input_cache_write, &t.input_image,
-                     &t.output_text, &t.output_reasoning, &t.output_image}) {
-    *n = number();
-  }
-  e.model = text_of(row, at++);
-  e.price_version = number();
-  const int64_t tier = number(), flags = number(), reason = number();
-  if (tier < 0 || tier > 255 || flags < 0 || flags > kFlagMask || reason < 0 ||
-      reason >= kReasonCount) {
-    return corrupt("its tier, flags or reason is out of range");
-  }
-  e.tier = static_cast<uint8_t>(tier);
-  e.flags = static_cast<uint32_t>(flags);
-  e.reason = static_cast<Reason>(reason);
-  e.delivered_bytes = number();
-  e.residue = number();
-  e.microjoules = number();
-  e.energy_cost = number();
-  e.co2_micrograms = number();
-  e.actor = text_of(row, at++);
-  const auto* body = static_cast<const char*>(sqlite3_column_blob(row, at));
-  e.body.assign(body ? body : "", static_cast<size_t>(sqlite3_column_bytes(row, at)));
-  ++at;
-  if (!read_bytes(row, at, e.hash)) return corrupt("its hash is none");
-  return e;
+  return read_entry(Columns{row});
 }
 
 // The lock that keeps a second process out for as long as this one lives.

@@ -1,6 +1,7 @@
 // /v1/organization/admin_api_keys: of an organization, and the operator's own.
 #include "base/clock.h"
 #include "gateway/desk/desk.h"
+#include "gateway/desk/key_acts.h"
 #include "gateway/desk/members.h"
 #include "gateway/desk/rows.h"
 #include "gateway/desk/shapes.h"
@@ -14,18 +15,8 @@ using maas::Directory;
 constexpr int64_t kSecond = 1'000'000'000;
 constexpr int64_t kLongestLife = 100LL * 366 * 86'400;  // seconds
 
-json::object shown(const Desk& desk, uint64_t key) {
-  return desk.read([&](const Directory& d) { return show(d, *d.key(key)); });
-}
-
 Result<uint64_t> key_of(const Desk& desk) {
   return desk.read([&](const Directory& d) { return find_admin_key(desk, d); });
-}
-
-json::value shown_once(const Desk& desk, const maas::MintedKey& minted) {
-  json::object key = shown(desk, minted.done.serial);
-  key["value"] = minted.secret;
-  return key;
 }
 
 // Without the operator's last key nobody could administrate the server.
@@ -92,23 +83,13 @@ Result<json::value> get_admin_key(Desk& desk) {
 }
 
 Result<json::value> update_admin_key(Desk& desk) {
-  MILL_TRY(const uint64_t serial, key_of(desk));
-  const maas::Key before = desk.read([&](const Directory& d) { return *d.key(serial); });
-  const maas::UpdateKey same{serial, before.name, before.expires_ns, before.restrictions()};
-  maas::UpdateKey act = same;
-  MILL_TRY(act.name, text_or(desk.body, "name", before.name));
-  MILL_TRY_DO(read_expiry(desk.body, act.expires_ns));
-  MILL_TRY_DO(read_restrictions(desk.body, act.only));
-  MILL_TRY_DO(desk.may(act));
-  if (act != same) MILL_TRY_DO(desk.act(std::move(act)));  // what changes nothing is no act
-  return shown(desk, serial);
+  MILL_TRY(const uint64_t key, key_of(desk));
+  return update_key_number(desk, key);
 }
 
 Result<json::value> rotate_admin_key(Desk& desk) {
   MILL_TRY(const uint64_t key, key_of(desk));
-  MILL_TRY_DO(desk.may(maas::RotateKey{.key = key}));
-  MILL_TRY(const maas::MintedKey minted, desk.office.rotate_key(key, desk.actor(), desk.deadline));
-  return shown_once(desk, minted);
+  return rotate_key_number(desk, key);
 }
 
 Result<json::value> delete_admin_key(Desk& desk) {

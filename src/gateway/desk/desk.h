@@ -1,7 +1,7 @@
 // One request to the administrative API, as its handler sees it: who asks, what, and the office
 // that does it.
 //
-// Handlers run on a side thread, for acts wait for an fsync. What a caller may not see answers as
+// Handlers run on a thread of their own, for acts wait for an fsync. What a caller may not see answers as
 // what does not exist: an organization's admin key sees that organization alone, the operator's
 // sees all.
 #pragma once

@@ -1,5 +1,6 @@
 // /v1/organization/projects/{project}/api_keys
 #include "gateway/desk/desk.h"
+#include "gateway/desk/key_acts.h"
 #include "gateway/desk/members.h"
 #include "gateway/desk/rows.h"
 #include "gateway/desk/shapes.h"
@@ -10,19 +11,8 @@ namespace {
 
 using maas::Directory;
 
-json::object shown(const Desk& desk, uint64_t key) {
-  return desk.read([&](const Directory& d) { return show(d, *d.key(key)); });
-}
-
 Result<uint64_t> key_of(const Desk& desk) {
   return desk.read([&](const Directory& d) { return find_key(desk, d); });
-}
-
-// The one time that the secret is seen.
-json::value shown_once(const Desk& desk, const maas::MintedKey& minted) {
-  json::object key = shown(desk, minted.done.serial);
-  key["value"] = minted.secret;
-  return key;
 }
 
 }  // namespace
@@ -67,23 +57,13 @@ Result<json::value> get_key(Desk& desk) {
 }
 
 Result<json::value> update_key(Desk& desk) {
-  MILL_TRY(const uint64_t serial, key_of(desk));
-  const maas::Key before = desk.read([&](const Directory& d) { return *d.key(serial); });
-  const maas::UpdateKey same{serial, before.name, before.expires_ns, before.restrictions()};
-  maas::UpdateKey act = same;
-  MILL_TRY(act.name, text_or(desk.body, "name", before.name));
-  MILL_TRY_DO(read_expiry(desk.body, act.expires_ns));
-  MILL_TRY_DO(read_restrictions(desk.body, act.only));
-  MILL_TRY_DO(desk.may(act));
-  if (act != same) MILL_TRY_DO(desk.act(std::move(act)));  // what changes nothing is no act
-  return shown(desk, serial);
+  MILL_TRY(const uint64_t key, key_of(desk));
+  return update_key_number(desk, key);
 }
 
 Result<json::value> rotate_key(Desk& desk) {
   MILL_TRY(const uint64_t key, key_of(desk));
-  MILL_TRY_DO(desk.may(maas::RotateKey{.key = key}));
-  MILL_TRY(const maas::MintedKey minted, desk.office.rotate_key(key, desk.actor(), desk.deadline));
-  return shown_once(desk, minted);
+  return rotate_key_number(desk, key);
 }
 
 Result<json::value> delete_key(Desk& desk) {

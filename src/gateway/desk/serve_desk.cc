@@ -53,7 +53,7 @@ Result<json::object> read_body(const Row& row, std::string_view body, int depth)
   return object;
 }
 
-// What is done on the side thread.
+// What is done on the desk's thread.
 Result<std::string> answer(const Row& row, Desk& request) {
   MILL_TRY(const json::value answer, row.handle(request));
   if (!row.content_type.empty()) return std::string(answer.as_string());
@@ -112,7 +112,7 @@ Task<Status> serve_desk(Stations at, net::HttpExchange& http, RequestRecord&) {
                                                  .organization = std::move(organization),
                                                  .deadline = now() + kActTime});
   const std::function<Result<std::string>()> work = [&row, asked] { return answer(row, *asked); };
-  MILL_CO_TRY(std::string text, co_await at.side_threads.run(work));
+  MILL_CO_TRY(std::string text, co_await at.desk_thread.run(work));
   net::HttpReply reply;
   reply.content_type = std::string(row.content_type);
   reply.body = std::move(text);

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "maas/catalog/book_for_test.h"
 #include "maas/metering/invoice.h"
-#include "maas/metering/usage_meter.h"
+#include "maas/metering/usage.h"
 
 namespace mill::maas {
 namespace {
@@ -71,11 +71,6 @@ int run(size_t count) {
     entry.amount = charge(*pin, entry.tokens)->amount;
   }
   fmt::print("{} settles of one month, 10 organizations, 1000 keys, 2 models\n", count);
-  time("usage in memory", entries, [&] {
-    UsageMeter meter(month.begin_ns, {});
-    for (const ledger::Entry& entry : entries) meter.add(entry);
-    return meter.rows();
-  });
   time("usage by minute and model", entries, [&] {
     auto table = UsageTable::open({.from_ns = month.begin_ns,
                                    .to_ns = month.end_ns,

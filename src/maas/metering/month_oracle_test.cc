@@ -12,7 +12,6 @@
 #include "maas/metering/month_for_test.h"
 #include "maas/metering/text.h"
 #include "maas/metering/usage.h"
-#include "maas/metering/usage_meter.h"
 
 namespace mill::maas {
 namespace {
@@ -114,15 +113,8 @@ TEST(MonthOracle, UsageOfEveryHourAsPythonAddsIt) {
           .org = true, .project = true, .key = true, .model = true, .tier = true, .batch = true}};
   auto table = UsageTable::open(query);
   ASSERT_TRUE(table);
-  UsageMeter meter(kNovember.begin_ns, {.hours = 24 * 60});
-  for (const ledger::Entry& entry : month_for_test()) {
-    ASSERT_TRUE(table->add(entry));
-    meter.add(entry);
-  }
+  for (const ledger::Entry& entry : month_for_test()) ASSERT_TRUE(table->add(entry));
   expect_same(usage_lines(table->buckets()), expected({"usage"}));
-  const auto live = meter.query(query);
-  ASSERT_TRUE(live) << live.error().message;
-  expect_same(usage_lines(*live), expected({"usage"}));
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include "maas/metering/costs.h"
 #include "maas/metering/invoice.h"
 #include "maas/metering/month_for_test.h"
-#include "maas/metering/usage_meter.h"
+#include "maas/metering/usage.h"
 #include "maas/till/till.h"
 
 namespace mill::maas {
@@ -76,7 +76,6 @@ class TillInvoiceTest : public testing::Test {
   ledger::Folder folder_;
   std::atomic<int64_t> wall_{*parse_instant("2024-10-07T00:30:00Z", "at")};  // before a peak
   std::atomic<int64_t> ticks_{0};
-  UsageMeter meter_{kOctober.begin_ns, {}};  // outlives the book, whose writer feeds it
   std::unique_ptr<ledger::Book> book_;
   std::unique_ptr<Till> till_;
   PriceBook prices_;
@@ -86,11 +85,6 @@ TEST_F(TillInvoiceTest, EveryChargeOfTheTillIsExplainedToTheLastNano) {
   const uint64_t seed = seed_for_test();
   SCOPED_TRACE(testing::Message() << "MILL_TEST_SEED=" << seed);
   std::mt19937_64 random(seed);
-  ASSERT_TRUE(book_->subscribe(
-      [this](std::span<const ledger::Entry> entries) {
-        for (const ledger::Entry& entry : entries) meter_.add(entry);
-      },
-      1));
   for (int i = 0; i < 500; ++i) request(random);
   ledger::Entry last = ledger::credit(1);
   ASSERT_TRUE(book_->durable_blocking(*book_->post(last)));
@@ -100,8 +94,12 @@ TEST_F(TillInvoiceTest, EveryChargeOfTheTillIsExplainedToTheLastNano) {
                             .to_ns = kOctober.end_ns,
                             .kinds = {ledger::Kind::kSettle, ledger::Kind::kReversal,
                                       ledger::Kind::kCredit, ledger::Kind::kWriteOff}};
-  ASSERT_TRUE(
-      book_->scan(range, [&builder](const ledger::Entry& entry) { return builder.add(entry); }));
+  auto table = UsageTable::open({.from_ns = kOctober.begin_ns, .to_ns = kOctober.end_ns});
+  ASSERT_TRUE(table);
+  ASSERT_TRUE(book_->scan(range, [&](const ledger::Entry& entry) -> Status {
+    MILL_TRY_DO(table->add(entry));
+    return builder.add(entry);
+  }));
   const Invoice invoice = builder.finish(NamesForTest(), {}, wall_);
   const ledger::Nano charged = book_->balance(1, ledger::kUsd).charged;
   EXPECT_GT(charged, 0);
@@ -112,12 +110,8 @@ TEST_F(TillInvoiceTest, EveryChargeOfTheTillIsExplainedToTheLastNano) {
     EXPECT_NE(extra.kind, LineKind::kOther) << "the till charges by the price book";
   EXPECT_GT(invoice.reversals.size(), 0u);
 
-  till_.reset();
-  book_.reset();  // nobody feeds the meter any more
-  const auto days = meter_.query({.from_ns = kOctober.begin_ns, .to_ns = kOctober.end_ns});
-  ASSERT_TRUE(days);
   ledger::Wide used = 0;
-  for (const UsageBucket& day : *days)
+  for (const UsageBucket& day : table->buckets())
     for (const UsageRow& row : day.rows) used += row.sums.charge;
   EXPECT_TRUE(used == charged);
 }

@@ -105,8 +105,7 @@ struct UsageBucket {
   std::vector<UsageRow> rows;  // in the order of UsageKey; none where nothing was used
 };
 
-// Answers one query from the entries it is given: a scan of the journal over the query's time, for
-// minutes and for times that usage_meter.h no longer has.
+// Answers one query from the entries it is given: a scan of the journal over the query's time.
 class UsageTable {
  public:
   static constexpr size_t kMaxRows = 200'000;

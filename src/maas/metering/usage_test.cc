@@ -1,3 +1,4 @@
+
 #include "maas/metering/usage.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +9,6 @@
 
 #include "maas/catalog/civil_time.h"
 #include "maas/metering/month_for_test.h"
-#include "maas/metering/usage_meter.h"
 
 namespace mill::maas {
 namespace {
@@ -164,69 +164,6 @@ TEST(Usage, AnAnswerIsBounded) {
   EXPECT_TRUE(made->add(settle(kDay, 1, "b")));
   EXPECT_EQ(made->add(settle(kDay, 1, "c")).error().code, Code::kTooLarge);
   EXPECT_TRUE(made->add(settle(kDay, 1, "b")));
-}
-
-TEST(UsageMeter, WhatWasBeforeItsBeginningIsNotThere) {
-  UsageMeter meter(kDay + 1, {});
-  EXPECT_EQ(meter.complete_from(Width::kMinute), INT64_MAX);
-  EXPECT_EQ(meter.complete_from(Width::kHour), kDay + kNanosPerHour);
-  EXPECT_EQ(meter.complete_from(Width::kDay), kDay + kNanosPerDay);
-  meter.add(settle(kDay, 11, "flash"));
-  meter.add(settle(kDay + 2, 11, "flash"));
-  EXPECT_EQ(meter.rows(), 0u) << "half an hour is worse than none";
-  meter.add(settle(kDay + kNanosPerHour, 11, "flash"));
-  EXPECT_EQ(meter.rows(), 1u);
-  const UsageQuery early{.from_ns = kDay, .to_ns = kDay + kNanosPerHour, .width = Width::kHour};
-  EXPECT_EQ(meter.query(early).error().code, Code::kNotFound);
-  const UsageQuery minutes{
-      .from_ns = kDay + kNanosPerHour, .to_ns = kDay + kNanosPerHour + 1, .width = Width::kMinute};
-  EXPECT_EQ(meter.query(minutes).error().code, Code::kNotFound);
-}
-
-// Whatever it still answers is what a scan answers; what it does not, it says.
-TEST(UsageMeter, AgreesWithAScanWhileOldOnesGo) {
-  const uint64_t seed = seed_for_test();
-  SCOPED_TRACE(testing::Message() << "MILL_TEST_SEED=" << seed);
-  std::mt19937_64 random(seed);
-  for (int round = 0; round < 20; ++round) {
-    const size_t max_rows = 1 + random() % 200;
-    UsageMeter meter(kDay, {.hours = 1 + int64_t(random() % 48),
-                            .days = 1 + int64_t(random() % 5),
-                            .max_rows = max_rows});
-    std::vector<ledger::Entry> entries;
-    int64_t at = kDay;
-    for (int i = 0; i < 500; ++i) {
-      at += int64_t(random() % uint64_t(kNanosPerHour));
-      entries.push_back(settle(at, 1 + random() % 3, random() % 2 ? "flash" : "pro"));
-      if (random() % 10 == 0) entries.back().kind = ledger::Kind::kReversal;
-      entries.back().tier = uint8_t(random() % 2);
-      meter.add(entries.back());
-      ASSERT_LE(meter.rows(), max_rows);
-    }
-    int answered = 0;
-    for (const Width width : {Width::kHour, Width::kDay}) {
-      const UsageQuery query{.from_ns = std::max(kDay, meter.complete_from(width)),
-                             .to_ns = at + kNanosPerDay,
-                             .width = width,
-                             .groups = {.project = true, .model = random() % 2 == 0}};
-      const auto live = meter.query(query);
-      ASSERT_TRUE(live) << live.error().message;
-      const auto scanned = table(query, entries);
-      ASSERT_EQ(live->size(), scanned.size());
-      for (size_t i = 0; i < scanned.size(); ++i) {
-        ASSERT_EQ((*live)[i].rows.size(), scanned[i].rows.size());
-        for (size_t r = 0; r < scanned[i].rows.size(); ++r) {
-          const UsageRow& ours = (*live)[i].rows[r];
-          ASSERT_TRUE(ours.key == scanned[i].rows[r].key);
-          ASSERT_TRUE(ours.sums.charge == scanned[i].rows[r].sums.charge);
-          ASSERT_EQ(ours.sums.tokens, scanned[i].rows[r].sums.tokens);
-          ASSERT_EQ(ours.sums.requests, scanned[i].rows[r].sums.requests);
-          ++answered;
-        }
-      }
-    }
-    EXPECT_TRUE(answered > 0 || max_rows < 20) << max_rows;
-  }
 }
 
 }  // namespace
