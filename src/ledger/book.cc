@@ -103,7 +103,7 @@ struct Book::Core {
   void want(int64_t seq) {  // Requires: the lock
     if (seq <= wanted_seq) return;
     wanted_seq = seq;
-    work.notify_one();
+    if (std::exchange(lingers, false)) work.notify_one();
   }
   Status broken() const { return fail(Code::kIo, "the books are closed: " + message); }
 
@@ -120,6 +120,10 @@ struct Book::Core {
   std::string message;
   int64_t durable_seq = 0;
   int64_t wanted_seq = 0;  // the last entry that somebody waits for
+  // What the writer waits for, so that it is woken once and not by everybody: so many entries in
+  // the queue, or somebody who wants one of them.
+  size_t wake_at = SIZE_MAX;
+  bool lingers = false;
   int64_t commits = 0, failed_commits = 0;
   size_t in_flight = 0;
   bool stopping = false;
@@ -245,7 +249,10 @@ Result<Ticket> Book::Core::post(Entry entry) {
     pending = {entry.seq, accounts.snapshot()};
   }
   queue.push_back(std::move(entry));
-  if (queue.size() == 1 || queue.size() == options.max_batch) work.notify_one();
+  if (queue.size() >= wake_at) {
+    wake_at = SIZE_MAX;
+    work.notify_one();
+  }
   return Ticket{.seq = applied.seq, .charge = applied.charge};
 }
 
@@ -355,14 +362,20 @@ void Book::Core::write() {
   for (;;) {
     {
       std::unique_lock lock(mutex);
+      wake_at = 1;
       work.wait(lock, [&] { return stopping || !queue.empty(); });
       if (queue.empty()) return;
+      wake_at = options.max_batch;
+      lingers = true;
       work.wait_for(lock, options.linger, [&] {
         return stopping || wanted_seq > durable_seq || queue.size() >= options.max_batch;
       });
+      lingers = false;
       if (last > options.gather_from) {
+        wake_at = last;
         work.wait_for(lock, options.gather, [&] { return stopping || queue.size() >= last; });
       }
+      wake_at = SIZE_MAX;
       const size_t count = std::min(queue.size(), options.max_batch);
       last = count;
       batch.assign(std::make_move_iterator(queue.begin()),
