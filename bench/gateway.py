@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """What the gateway can do with keys, limits and durable books on: whole requests a second, and what it adds to a request.
 
-    gateway.py [--mill PROGRAM] [--seconds 10] [--rounds 3] [--connections 64] [--ledger ADDRESS] [--flag FLAG …]
+    gateway.py [--mill PROGRAM] [--seconds 10] [--rounds 3] [--connections 64] [--ledger ADDRESS] [--prompt-kib N --vocabulary GGUF] [--flag FLAG …]
 
 Serves sim:instant (a worker that computes nothing), makes a tenant over the admin API, and lets `wrk` ask for eight tokens
 at a time, open and with books, in turns. Server and load generator share the machine. Prints medians and every round.
+With --prompt-kib the prompts are that long, with books and with the tokenizer of a model file: fresh text, and text that
+repeats all but its last turn.
 """
 import argparse
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import statistics
@@ -21,7 +24,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BODY = {
-    "model": "sim:instant",
+    "model": "bench",
     "max_tokens": 8,
     "messages": [{"role": "user", "content": "Say hello to the mill, please."}],
 }
@@ -35,11 +38,12 @@ def call(url, key, method, path, body=None):
         return json.load(answer)
 
 
-def make_tenant(url, admin):
+def make_tenant(url, admin, name="bench"):
     rates = {"input": "0.15", "cache_read": "0.03", "output": "0.60"}
     prices = [{"currency": "USD", "rates": rates}]
-    call(url, admin, "POST", "/v1/price_books", {"models": [{"id": "sim:instant", "prices": prices}]})
-    org = call(url, admin, "POST", "/v1/organizations", {"name": "bench", "currency": "USD", "credit": "1000000"})
+    if name == "bench":
+        call(url, admin, "POST", "/v1/price_books", {"models": [{"id": "bench", "prices": prices}]})
+    org = call(url, admin, "POST", "/v1/organizations", {"name": name, "currency": "USD", "credit": "1000000"})
     project = call(url, admin, "POST", f"/v1/organization/projects?organization_id={org['id']}", {"name": "p"})
     limits = {"requests_per_minute": 100_000_000, "input_tokens_per_minute": 10**12, "output_tokens_per_minute": 10**12}
     call(url, admin, "POST", f"/v1/organization/projects/{project['id']}/rate_limits", limits)
@@ -50,7 +54,11 @@ class Mill:
     def __init__(self, args, folder, books):
         port_file = folder / "port"
         flags = ["--ledger", args.ledger or str(folder / "ledger.db")] if books else ["--open"]
-        command = [args.mill, "serve", "--model", "sim:instant", "--port", "0", "--port-file", str(port_file)]
+        profile = getattr(args, "profile", None) or "sim:instant"
+        profile += f",vocabulary={args.vocabulary}" if args.vocabulary else ""
+        listed = folder / "models.yaml"
+        listed.write_text(f"- model: {json.dumps(profile)}\n  id: bench\n")
+        command = [args.mill, "serve", "--models", str(listed), "--port", "0", "--port-file", str(port_file)]
         self.out = open(folder / "out", "w+")
         self.process = subprocess.Popen(
             command + ["--log-level", "warn"] + flags + args.flag, stdout=self.out, stderr=subprocess.DEVNULL
@@ -79,13 +87,41 @@ class Mill:
         self.out.close()
 
 
-def load(mill, seconds, connections, folder):
+def text(kib, seed):
+    """Made-up words, as different from each other as those of a language."""
+    draw = random.Random(seed)
+    letters = "etaoinshrdlucmfwypvbgkqjxz"
+    words = ["".join(draw.choices(letters, range(26, 0, -1), k=draw.randint(2, 9))) for _ in range(8000)]
+    made, size = [], 0
+    while size < kib * 1024:
+        made.append(draw.choice(words))
+        size += len(made[-1]) + 1
+    return " ".join(made)
+
+
+def bodies(kib, repeats, count=48):
+    """`count` requests in turns. Those that repeat have one long turn in common, and differ in their last."""
+    common = text(kib, 1)
+    made = []
+    for i in range(count):
+        turns = [common, f"and now the number {i}, please"] if repeats else [text(kib, 2 + i)]
+        made.append({**BODY, "messages": [{"role": "user", "content": turn} for turn in turns]})
+    return made
+
+
+def load(mill, seconds, connections, folder, requests=(BODY,)):
     script = folder / "post.lua"
+    lines = ",\n".join(f"[==[{json.dumps(body)}]==]" for body in requests)
     script.write_text(
-        f"""wrk.method = "POST"
-wrk.body = [[{json.dumps(BODY)}]]
+        f"""local bodies = {{ {lines} }}
+local turn = 0
+wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Authorization"] = "Bearer {mill.key}"
+function request()
+  turn = turn % #bodies + 1
+  return wrk.format(nil, nil, nil, bodies[turn])
+end
 """
     )
     before = mill.seconds_used()
@@ -115,17 +151,28 @@ def main():
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--ledger", help="a journal of its own, like postgres://…; a file in a temporary folder unless given")
     parser.add_argument("--flag", action="append", default=[], help="a further flag of serve; repeatable")
+    parser.add_argument("--prompt-kib", type=int, default=0)
+    parser.add_argument("--vocabulary", help="the model file whose tokenizer counts; one token a byte unless given")
     args = parser.parse_args()
     if not shutil.which("wrk"):
         sys.exit("wrk is not here: apt-get install wrk")
     results = {"open": [], "books": [], "books, one connection": []}
+    if args.prompt_kib:
+        results = {"fresh text": [], "all but the last turn": []}
+        prompts = {kind: bodies(args.prompt_kib, kind != "fresh text") for kind in results}
     with tempfile.TemporaryDirectory() as name:
         folders = {kind: pathlib.Path(name) / kind for kind in ("open", "books")}
         for folder in folders.values():
             folder.mkdir()
+        if args.prompt_kib:
+            del folders["open"]
         mills = {kind: Mill(args, folder, kind == "books") for kind, folder in folders.items()}
         try:
-            for _ in range(args.rounds):
+            for _ in range(args.rounds if args.prompt_kib else 0):
+                for kind in results:
+                    found = load(mills["books"], args.seconds, args.connections, folders["books"], prompts[kind])
+                    results[kind].append(found)
+            for _ in range(0 if args.prompt_kib else args.rounds):
                 for kind, mill in mills.items():
                     results[kind].append(load(mill, args.seconds, args.connections, folders[kind]))
                 results["books, one connection"].append(load(mills["books"], args.seconds, 1, folders["books"]))
