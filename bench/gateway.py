@@ -114,13 +114,16 @@ def load(mill, seconds, connections, folder, requests=(BODY,)):
     lines = ",\n".join(f"[==[{json.dumps(body)}]==]" for body in requests)
     script.write_text(
         f"""local bodies = {{ {lines} }}
-local turn = 0
+local ready, turn = {{}}, 0
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Authorization"] = "Bearer {mill.key}"
+function init()
+  for i, body in ipairs(bodies) do ready[i] = wrk.format(nil, nil, nil, body) end
+end
 function request()
-  turn = turn % #bodies + 1
-  return wrk.format(nil, nil, nil, bodies[turn])
+  turn = turn % #ready + 1
+  return ready[turn]
 end
 """
     )

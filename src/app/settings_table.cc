@@ -99,7 +99,7 @@ constexpr Setting kTable[] = {
     {"queue-limit", Kind::kInteger, kServe | kBench, "256",
      "requests that may wait for a place before new ones are turned away", 0, 100000},
     {"max-connections", Kind::kInteger, kServe, "1024", "open connections", 1, 1000000},
-    {"io-threads", Kind::kInteger, kServe, "1", "threads that read requests and write answers", 1,
+    {"io-threads", Kind::kInteger, kServe, "2", "threads that read requests and write answers", 1,
      256},
     {"side-threads", Kind::kInteger, kServe, "1",
      "threads that parse and tokenize requests over 16 KiB", 1, 256},

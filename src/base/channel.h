@@ -1,14 +1,12 @@
 // A bounded queue from any number of threads to one reader, which is a coroutine (next) or a thread (next_blocking).
 //
-// The writer never waits: a full or closed channel refuses. The reader's coroutine must run on one strand or a single-threaded
-// executor for the whole life of the channel. Close once; what was pushed before stays readable.
+// The writer never waits: a full or closed channel refuses. The reader's coroutine must run on one loop for the whole
+// life of the channel. Close once; what was pushed before stays readable.
 #pragma once
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -45,7 +43,7 @@ class Channel {
   Task<std::optional<T>> next(Instant deadline = kNever) {
     const auto executor = co_await boost::asio::this_coro::executor;
     for (;;) {
-      std::shared_ptr<boost::asio::steady_timer> timer;
+      std::shared_ptr<Timer> timer;
       {
         std::lock_guard lock(mutex_);
         timed_out_ = false;
@@ -55,16 +53,22 @@ class Channel {
           timed_out_ = true;
           co_return std::nullopt;
         }
-        timer = std::make_shared<boost::asio::steady_timer>(executor, deadline);
+        timer = std::make_shared<Timer>(executor, deadline);
         sleeper_ = timer;
       }
       const Asleep asleep{this};
       boost::system::error_code cancelled;
-      co_await timer->async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, cancelled));
+      co_await timer->async_wait(boost::asio::redirect_error(kAwait, cancelled));
     }
   }
 
-  // The same for a plain thread.
+  // The next item if it is there already.
+  std::optional<T> ready() {
+    std::lock_guard lock(mutex_);
+    return take();
+  }
+
+  // As next(), for a plain thread.
   std::optional<T> next_blocking(Instant deadline = kNever) {
     std::unique_lock lock(mutex_);
     timed_out_ = false;
@@ -97,7 +101,7 @@ class Channel {
     return item;
   }
 
-  // Requires: mutex_ is held. The cancel is posted to the reader's own strand, behind the wait that is being started there.
+  // Requires: mutex_ is held. The cancel is posted to the reader's own loop, behind the wait that is being started there.
   void wake() {
     readable_.notify_one();
     if (!sleeper_) return;
@@ -112,7 +116,7 @@ class Channel {
   std::deque<T> items_;
   bool closed_ = false;
   bool timed_out_ = false;
-  std::shared_ptr<boost::asio::steady_timer> sleeper_;  // set while the reader's coroutine waits
+  std::shared_ptr<Timer> sleeper_;  // set while the reader's coroutine waits
 };
 
 }  // namespace mill

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -43,6 +44,12 @@ size_t utf8_length(std::string_view text) {
   return 0;
 }
 
+// Stands for itself within a JSON string.
+bool is_plain(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte >= 0x20 && byte < 0x7F && c != '"' && c != '\\';
+}
+
 }  // namespace
 
 void set_log_level(LogLevel level) { g_level = level; }
@@ -50,6 +57,10 @@ void set_log_level(LogLevel level) { g_level = level; }
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   while (!text.empty()) {
+    const auto plain = std::find_if_not(text.begin(), text.end(), is_plain);
+    out.append(text.begin(), plain);
+    text.remove_prefix(static_cast<size_t>(plain - text.begin()));
+    if (text.empty()) break;
     const size_t length = utf8_length(text);
     const char c = text.front();
     if (length == 0) {
@@ -68,10 +79,8 @@ void append_json_string(std::string& out, std::string_view text) {
       out += "\\r";
     } else if (c == '\t') {
       out += "\\t";
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
     } else {
-      out += c;
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
     }
     text.remove_prefix(length);
   }

@@ -2,7 +2,7 @@
 // before the last.
 //
 // A default one books nothing: the server is open, and answers are free (`serve --open`). Belongs
-// to one request, on its strand. Dropped unsettled, it lets go of the hold.
+// to one request, on its thread. Dropped unsettled, it lets go of the hold.
 #pragma once
 
 #include <cstdint>

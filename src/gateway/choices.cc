@@ -77,6 +77,13 @@ Task<std::optional<ChoiceEvent>> Choices::next(Instant deadline) {
   co_return event;
 }
 
+std::optional<ChoiceEvent> Choices::ready() {
+  if (state_->streams.size() > 1) return state_->merged.ready();
+  std::optional<work::Event> event = state_->streams.front().ready();
+  if (!event) return std::nullopt;
+  return ChoiceEvent{0, std::move(*event)};
+}
+
 void Choices::cancel(size_t choice) {
   state_->streams[choice].cancel();
 }

@@ -18,7 +18,7 @@ struct ChoiceEvent {
   work::Event event;
 };
 
-// Belongs to one coroutine, on one strand; destroying it cancels what has not finished.
+// Belongs to one coroutine, on one loop; destroying it cancels what has not finished.
 class Choices {
  public:
   // Hands every order to the worker. Fails as Worker::submit does; then those that were taken are
@@ -33,6 +33,8 @@ class Choices {
   // The next event of any choice. Nothing: `deadline` has passed. Requires: fewer than count()
   // Finished have come.
   Task<std::optional<ChoiceEvent>> next(Instant deadline);
+  // The next event if it is there already: many come at a time. Requires: as next().
+  std::optional<ChoiceEvent> ready();
   // Finished still comes, within two steps of the worker.
   void cancel(size_t choice);
   void cancel_all();

@@ -211,8 +211,8 @@ Task<Status> deliver_whole(Delivery at, Choices& choices) {
   };
   for (size_t i = 0; i < tracks.count(); ++i) add(i, tracks[i].answer.begin());
   while (!tracks.all_finished()) {
-    const std::optional<ChoiceEvent> next =
-        co_await next_event(at.booking, tracks, choices, kNever);
+    std::optional<ChoiceEvent> next = choices.ready();
+    if (!next) next = co_await next_event(at.booking, tracks, choices, kNever);
     std::visit([&](const auto& event) { add(next->choice, tracks.take(next->choice, event)); },
                next->event);
   }
@@ -276,10 +276,10 @@ class EventWriter {
 };
 
 // Takes what has come and is not yet taken, up to one write's worth.
-Task<void> take_ready(EventWriter& writer, Choices& choices) {
+void take_ready(EventWriter& writer, Choices& choices) {
   while (!writer.tracks().all_finished() && writer.out().size() < kBatchBytes) {
-    const std::optional<ChoiceEvent> next = co_await choices.next(Instant::min());
-    if (!next) co_return;
+    const std::optional<ChoiceEvent> next = choices.ready();
+    if (!next) return;
     writer.take(*next);
   }
 }
@@ -303,7 +303,7 @@ Task<Status> deliver_streamed(Delivery at, Choices& choices) {
     if (!begun) writer.open();
     if (next) {
       writer.take(*next);
-      co_await take_ready(writer, choices);
+      take_ready(writer, choices);
     } else {
       writer.out() += ": keepalive\n\n";
     }

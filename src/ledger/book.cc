@@ -78,7 +78,7 @@ struct Book::Core {
     accounts = Accounts(options.remembered, [this](const HoldId& id) { return recall(id); });
   }
 
-  // A coroutine that waits: what is pushed wakes it on its own strand.
+  // A coroutine that waits: what is pushed wakes it on its own loop.
   struct Sleeper {
     int64_t seq;
     std::shared_ptr<Channel<bool>> bell;

@@ -165,14 +165,16 @@ int64_t ulid_ms(const HoldId& id) {
 // 128 bits in 26 characters of 5: the first carries 3 bits (ULID specification).
 std::string to_string(const HoldId& id) {
   std::string text(26, '0');
-  for (size_t i = 0; i < 26; ++i) {
-    unsigned value = 0;
-    for (size_t bit = 0; bit < 5; ++bit) {
-      const size_t at = i * 5 + bit;  // of 130; the first two are zero
-      value <<= 1;
-      if (at >= 2) value |= id[(at - 2) / 8] >> (7 - (at - 2) % 8) & 1u;
+  uint32_t bits = 0;
+  int have = 2;  // of 130 bits the first two are zero
+  auto next = id.begin();
+  for (char& c : text) {
+    if (have < 5) {
+      bits = bits << 8 | *next++;
+      have += 8;
     }
-    text[i] = kBase32[value];
+    have -= 5;
+    c = kBase32[bits >> have & 31];
   }
   return text;
 }

@@ -124,5 +124,22 @@ TEST(SqliteJournal, AFileThatIsNoDatabaseIsRefused) {
   EXPECT_EQ(open_sqlite_journal(folder / "text").error().code, Code::kCorrupt);
 }
 
+TEST(SqliteJournal, AnIndexOfBeforeGivesWayToTheOneOfToday) {
+  const Folder folder;
+  const auto open_and_read = [&] {
+    const auto journal = open_sqlite_journal(folder / "j");
+    ASSERT_TRUE(journal.has_value()) << journal.error().message;
+    if (all(**journal).empty()) EXPECT_TRUE((*journal)->append(chained(1, 3)));
+    EXPECT_EQ(all(**journal).size(), 3U);
+  };
+  open_and_read();
+  sqlite_change(folder / "j",
+                "DROP INDEX entry_found; CREATE INDEX entry_end ON entry (hold) "
+                "WHERE hold IS NOT NULL AND kind IN (2, 6, 7, 8, 9, 10);");
+  open_and_read();
+  // Each of the two fails unless the index of before is gone, and the one of today is there.
+  sqlite_change(folder / "j", "CREATE TABLE entry_end (x INTEGER); DROP INDEX entry_found;");
+}
+
 }  // namespace
 }  // namespace mill::ledger

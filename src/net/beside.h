@@ -1,4 +1,4 @@
-// Runs a task beside the one that calls, on the same strand: the two never run at the same time.
+// Runs a task beside the one that calls, on the same loop: the two never run at the same time.
 #pragma once
 
 #include "base/task.h"

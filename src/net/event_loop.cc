@@ -1,11 +1,8 @@
 #include "net/event_loop.h"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 namespace mill::net {
 
@@ -31,9 +28,9 @@ void EventLoop::run() {
 
 Task<void> sleep_until(Instant when) {
   const auto executor = co_await asio::this_coro::executor;
-  asio::steady_timer timer(executor, when);
+  Timer timer(executor, when);
   boost::system::error_code cancelled;
-  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+  co_await timer.async_wait(asio::redirect_error(kAwait, cancelled));
 }
 
 }  // namespace mill::net

@@ -30,7 +30,7 @@ class EventLoop {
   std::unique_ptr<Core> core_;
 };
 
-// Waits on the caller's own strand or loop.
+// Waits on the caller's own loop.
 Task<void> sleep_until(Instant when);
 
 }  // namespace mill::net

@@ -7,10 +7,9 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -23,6 +22,7 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
+using Stream = beast::basic_stream<tcp, Executor>;
 using Parser = http::response_parser<http::string_body>;
 
 Instant soonest(Instant deadline, Duration from_now) {
@@ -58,7 +58,7 @@ Error read_error(const error_code& error) {
 }  // namespace
 
 struct HttpClient::Connection {
-  explicit Connection(const asio::any_io_executor& executor) : stream(executor) {}
+  explicit Connection(const Executor& executor) : stream(executor) {}
 
   // Whether the server has closed it, or said something unasked, while it was idle.
   bool stale() {
@@ -67,7 +67,7 @@ struct HttpClient::Connection {
     return got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
   }
 
-  beast::tcp_stream stream;
+  Stream stream;
   beast::flat_buffer buffer;
   bool reusable = false;
   bool answered = false;  // some bytes of the last request's answer came
@@ -94,16 +94,16 @@ std::unique_ptr<HttpClient::Connection> HttpClient::take_idle() {
 }
 
 Task<Result<std::unique_ptr<HttpClient::Connection>>> HttpClient::connect(Instant deadline) {
-  const asio::any_io_executor executor = co_await asio::this_coro::executor;
+  const Executor executor = co_await asio::this_coro::executor;
   error_code error;
   std::vector<tcp::endpoint> places;
   if (const auto address = asio::ip::make_address(server_.host, error); !error) {
     places.emplace_back(address, server_.port);
   } else {
-    tcp::resolver resolver(executor);
+    asio::ip::basic_resolver<tcp, Executor> resolver(executor);
     const auto found =
         co_await resolver.async_resolve(server_.host, std::to_string(server_.port),
-                                        asio::redirect_error(asio::use_awaitable, error));
+                                        asio::redirect_error(kAwait, error));
     if (error) {
       co_return fail(Code::kIo, "no address for the host " + server_.host + ": " + error.message());
     }
@@ -112,7 +112,7 @@ Task<Result<std::unique_ptr<HttpClient::Connection>>> HttpClient::connect(Instan
   auto connection = std::make_unique<Connection>(executor);
   connection->stream.expires_at(soonest(deadline, limits_.connect_time));
   co_await connection->stream.async_connect(places,
-                                            asio::redirect_error(asio::use_awaitable, error));
+                                            asio::redirect_error(kAwait, error));
   if (error == beast::error::timeout) {
     co_return fail(Code::kDeadline, "no connection to " + server_.authority() + " in time");
   }
@@ -129,11 +129,11 @@ Task<Result<std::unique_ptr<HttpClient::Connection>>> HttpClient::connect(Instan
 Task<Result<HttpAnswer>> HttpClient::exchange(Connection& connection, const Call& call,
                                               const std::string& head) {
   error_code error, unsent;
-  beast::tcp_stream& stream = connection.stream;
+  Stream& stream = connection.stream;
   connection.reusable = connection.answered = false;
   stream.expires_at(soonest(call.deadline, limits_.stall_time));
   const std::array<asio::const_buffer, 2> request{asio::buffer(head), asio::buffer(call.body)};
-  co_await asio::async_write(stream, request, asio::redirect_error(asio::use_awaitable, unsent));
+  co_await asio::async_write(stream, request, asio::redirect_error(kAwait, unsent));
   if (unsent == beast::error::timeout) co_return fail(read_error(unsent));
 
   // A server may refuse a body and close before all of it was sent: its answer is worth reading.
@@ -145,7 +145,7 @@ Task<Result<HttpAnswer>> HttpClient::exchange(Connection& connection, const Call
     parser->body_limit(limits_.body_bytes);
     parser->skip(call.method == "HEAD");
     co_await http::async_read_header(stream, connection.buffer, *parser,
-                                     asio::redirect_error(asio::use_awaitable, error));
+                                     asio::redirect_error(kAwait, error));
     connection.answered = connection.answered || !error || connection.buffer.size() > 0;
   } while (!error && parser->get().result_int() / 100 == 1);  // an interim answer
   if (error) co_return fail(read_error(unsent ? unsent : error));
@@ -164,7 +164,7 @@ Task<Result<HttpAnswer>> HttpClient::exchange(Connection& connection, const Call
     if (parser->is_done()) break;
     stream.expires_at(soonest(call.deadline, limits_.stall_time));
     co_await http::async_read_some(stream, connection.buffer, *parser,
-                                   asio::redirect_error(asio::use_awaitable, error));
+                                   asio::redirect_error(kAwait, error));
     if (error) co_return fail(read_error(error));
   }
   answer.body = std::move(parser->get().body());

@@ -1,7 +1,7 @@
 // An HTTP/1.1 client for many requests at a time to one server: connections are kept and reused,
 // answers are read as they come, every wait has an end.
 //
-// Lives on one EventLoop (or strand), which outlives it: all its calls are made there. No TLS, no
+// Lives on one loop, which outlives it: all its calls are made there. No TLS, no
 // redirects, no retries: what went wrong is the caller's to count. A host's name is looked up by
 // the system, in the system's own time.
 #pragma once

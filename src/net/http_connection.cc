@@ -2,7 +2,6 @@
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
@@ -51,14 +50,16 @@ bool HttpRegistry::wait_until_empty(Instant deadline) {
   return emptied_.wait_until(lock, deadline, [&] { return open_.empty(); });
 }
 
-HttpConnection::HttpConnection(Socket socket, HttpShared& shared)
-    : socket_(std::move(socket)), shared_(shared), timer_(socket_.get_executor()) {
+HttpConnection::HttpConnection(Socket socket, HttpLoop& loop, HttpShared& shared)
+    : socket_(std::move(socket)), loop_(loop), shared_(shared), timer_(socket_.get_executor()) {
   shared_.probe->open_connections.fetch_add(1);
+  loop_.connections.fetch_add(1);
 }
 
 HttpConnection::~HttpConnection() {
   release_body();
   shared_.probe->open_connections.fetch_sub(1);
+  loop_.connections.fetch_sub(1);
   shared_.registry.remove(*this);
 }
 
@@ -188,7 +189,7 @@ Task<tl::expected<void, Refusal>> HttpConnection::read_more(size_t at_most, Inst
   error_code error;
   const auto room = buffer_.prepare(at_most);
   const size_t count =
-      co_await socket_.async_read_some(room, asio::redirect_error(asio::use_awaitable, error));
+      co_await socket_.async_read_some(room, asio::redirect_error(kAwait, error));
   disarm();
   if (timed_out_) co_return tl::unexpected<Refusal>(std::move(late));
   if (error) co_return tl::unexpected<Refusal>(Refusal());
@@ -286,7 +287,7 @@ Task<Status> HttpConnection::write(std::string bytes) {
     }
     arm(deadline);
     co_await socket_.async_wait(Socket::wait_write,
-                                asio::redirect_error(asio::use_awaitable, error));
+                                asio::redirect_error(kAwait, error));
     disarm();
     if (timed_out_) {
       shared_.probe->writes_stalled.fetch_add(1);
@@ -299,19 +300,26 @@ Task<Status> HttpConnection::write(std::string bytes) {
 
 void HttpConnection::arm(Instant deadline) {
   timed_out_ = false;
-  timer_.expires_at(deadline);
-  timer_.async_wait([self = weak_from_this(), id = ++armed_](error_code error) {
+  deadline_ = deadline;
+  if (deadline < timer_due_) set_timer(deadline);
+}
+
+void HttpConnection::set_timer(Instant when) {
+  timer_due_ = when;
+  timer_.expires_at(when);
+  timer_.async_wait([self = weak_from_this(), when](error_code dropped) {
     const auto alive = self.lock();
-    if (error || !alive || alive->armed_ != id) return;
-    alive->timed_out_ = true;
-    error_code ignored;
-    alive->socket_.cancel(ignored);
+    if (!dropped && alive && alive->timer_due_ == when) alive->on_timer();
   });
 }
 
-void HttpConnection::disarm() {
-  ++armed_;
-  timer_.cancel();
+void HttpConnection::on_timer() {
+  timer_due_ = kNever;
+  if (deadline_ == kNever) return;
+  if (now() < deadline_) return set_timer(deadline_);
+  timed_out_ = true;
+  error_code ignored;
+  socket_.cancel(ignored);
 }
 
 void HttpConnection::watch(std::function<void()> on_leave) {
@@ -320,10 +328,11 @@ void HttpConnection::watch(std::function<void()> on_leave) {
   on_leave_ = std::move(on_leave);
   if (watching) return;
   ++watch_;
-  watch_on();
+  loop_.late_watch.add(*this);
 }
 
-void HttpConnection::watch_on() {
+void HttpConnection::watch_now() {
+  watching_ = true;
   // Readiness only: the bytes are taken in on_readable, so that a watch can be dropped without
   // losing any.
   socket_.async_wait(Socket::wait_read,
@@ -333,7 +342,9 @@ void HttpConnection::watch_on() {
 }
 
 void HttpConnection::on_readable(uint64_t watch, bool failed) {
-  if (watch != watch_ || failed || left_) return;
+  if (watch != watch_) return;
+  watching_ = false;
+  if (failed || left_) return;
   // A client that sends ahead is heard up to one buffer; beyond it, its leaving shows when
   // something is written.
   if (buffer_.size() >= kReadBytes) return;
@@ -344,13 +355,14 @@ void HttpConnection::on_readable(uint64_t watch, bool failed) {
     return client_has_left();
   }
   buffer_.commit(count);
-  watch_on();
+  watch_now();
 }
 
 void HttpConnection::stop_watching() {
-  if (!on_leave_ && watch_ == 0) return;
   on_leave_ = nullptr;
   ++watch_;
+  if (is_linked()) unlink();
+  if (!std::exchange(watching_, false)) return;
   error_code ignored;
   socket_.cancel(ignored);
 }

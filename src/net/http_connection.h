@@ -3,8 +3,6 @@
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <condition_variable>
 #include <functional>
@@ -19,6 +17,7 @@
 #include "net/http_exchange.h"
 #include "net/http_head.h"
 #include "net/http_server.h"
+#include "net/late_watch.h"
 
 namespace mill::net {
 
@@ -36,6 +35,13 @@ class HttpRegistry {
   std::unordered_map<HttpConnection*, std::weak_ptr<HttpConnection>> open_;
 };
 
+// One thread's loop, and what its connections share. Outlives them.
+struct HttpLoop {
+  boost::asio::io_context io{1};
+  LateWatch late_watch{io.get_executor()};
+  std::atomic<int64_t> connections{0};
+};
+
 // What every connection of one server shares. Outlives them.
 struct HttpShared {
   HttpServerOptions options;
@@ -45,14 +51,16 @@ struct HttpShared {
   std::atomic<bool> draining{false};
 };
 
-class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
+class HttpConnection final : public std::enable_shared_from_this<HttpConnection>,
+                             private LateWatched {
  public:
-  using Socket = boost::asio::ip::tcp::socket;
+  using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, Executor>;
 
-  HttpConnection(Socket socket, HttpShared& shared);
+  // Requires: `socket` is of that loop.
+  HttpConnection(Socket socket, HttpLoop& loop, HttpShared& shared);
   ~HttpConnection();
 
-  // The life of the connection. Runs on the socket's strand, which must be the coroutine's.
+  // The life of the connection. Runs on the socket's loop.
   Task<void> run();
   // The life of a connection too many: 503, then the close.
   Task<void> turn_away();
@@ -62,7 +70,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   // From any thread: closes now; the running answer is told that its client left.
   void cut();
 
-  // For HttpExchange, on the strand.
+  // For HttpExchange, on the loop.
   Task<Status> write(std::string bytes);
   void watch(std::function<void()> on_leave);
   void release_body();
@@ -86,24 +94,31 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   bool reserve_body(size_t bytes);
   void arm(Instant deadline);
-  void disarm();
-  void watch_on();
+  void disarm() { deadline_ = kNever; }
+  void set_timer(Instant when);
+  void on_timer();
+  void watch_now() override;
   void on_readable(uint64_t watch, bool failed);
   void stop_watching();
   void client_has_left();
   void close();
 
   Socket socket_;
+  HttpLoop& loop_;
   HttpShared& shared_;
   boost::beast::flat_buffer
       buffer_;  // received and not yet consumed; begins at a request's first byte
-  boost::asio::steady_timer timer_;  // of the one read or write that goes on
-  uint64_t armed_ = 0;  // counts the deadlines, so that one that fires late hits nobody else
+  // The deadline of the one read or write that goes on. The timer is set no later and left alone
+  // when the deadline moves away: it looks again when it fires.
+  Timer timer_;
+  Instant deadline_ = kNever;
+  Instant timer_due_ = kNever;
   bool timed_out_ = false;
   bool waiting_for_first_byte_ = false;
   bool keep_alive_ = true;
   bool left_ = false;
-  uint64_t watch_ = 0;  // counts the watches, like armed_
+  uint64_t watch_ = 0;  // counts the watches, so that one that ends late is told from the next
+  bool watching_ = false;
   std::function<void()> on_leave_;
   size_t reserved_body_ = 0;
 };

@@ -1,6 +1,6 @@
 // One request and the way to answer it: handed to the handler, gone when the handler returns.
 //
-// Lives on the strand of its connection, as the handler does. Exactly one of reply() and
+// Lives on the io thread of its connection, as the handler does. Exactly one of reply() and
 // begin_stream() is to be called. A handler that returns without an answer leaves a 500; one that
 // began a stream and didn't end it leaves a connection that is cut, so that the client sees that
 // the answer is not whole.
@@ -47,7 +47,7 @@ class HttpExchange {
   Task<Status> send(std::string bytes);
   Task<Status> end_stream();
 
-  // `action` runs once, on this strand, when the client has closed or reset the connection (a
+  // `action` runs once, on this thread, when the client has closed or reset the connection (a
   // half-close counts as leaving), or when the server stops waiting for the answer. It may run at
   // once. Watching begins with this call and ends with the handler.
   void when_client_leaves(std::function<void()> action);

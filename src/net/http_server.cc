@@ -6,7 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <optional>
 #include <thread>
 
 #include "base/check.h"
@@ -44,18 +44,30 @@ Error bind_error(const HttpServerOptions& options, const error_code& error) {
 }  // namespace
 
 struct HttpServer::Core {
+  explicit Core(int count) {
+    for (int i = 0; i < count; ++i) loops.push_back(std::make_unique<HttpLoop>());
+    acceptor.emplace(loops.front()->io.get_executor());
+    for (const auto& loop : loops) work.emplace_back(loop->io.get_executor());
+  }
+
   HttpShared shared;
-  asio::io_context io;
-  asio::strand<asio::io_context::executor_type> accept_strand{asio::make_strand(io)};
-  tcp::acceptor acceptor{accept_strand};
-  asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
+  std::vector<std::unique_ptr<HttpLoop>> loops;  // a thread each; the first one accepts, too
+  std::optional<asio::basic_socket_acceptor<tcp, Executor>> acceptor;
+  std::vector<asio::executor_work_guard<Executor>> work;
   std::vector<std::thread> threads;
   uint16_t port = 0;
 
   Status bind();
   Task<void> accept_loop();
-  void welcome(tcp::socket socket);
+  HttpLoop& emptiest();
+  void welcome(HttpConnection::Socket socket, HttpLoop& loop);
 };
+
+HttpLoop& HttpServer::Core::emptiest() {
+  return **std::min_element(loops.begin(), loops.end(), [](const auto& a, const auto& b) {
+    return a->connections.load() < b->connections.load();
+  });
+}
 
 Status HttpServer::Core::bind() {
   const HttpServerOptions& options = shared.options;
@@ -65,7 +77,7 @@ Status HttpServer::Core::bind() {
   if (!error) {
     endpoint = tcp::endpoint(address, options.port);
   } else {
-    tcp::resolver resolver(io);
+    tcp::resolver resolver(loops.front()->io);
     const auto found = resolver.resolve(options.host, std::to_string(options.port), error);
     if (error || found.empty()) {
       return fail(
@@ -75,36 +87,37 @@ Status HttpServer::Core::bind() {
     }
     endpoint = *found.begin();
   }
-  acceptor.open(endpoint.protocol(), error);
-  if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error) acceptor.bind(endpoint, error);
-  if (!error) acceptor.listen(4096, error);
+  acceptor->open(endpoint.protocol(), error);
+  if (!error) acceptor->set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor->bind(endpoint, error);
+  if (!error) acceptor->listen(4096, error);
   if (error) return fail(bind_error(options, error));
-  port = acceptor.local_endpoint(error).port();
+  port = acceptor->local_endpoint(error).port();
   return {};
 }
 
 Task<void> HttpServer::Core::accept_loop() {
-  asio::steady_timer pause(accept_strand);
+  Timer pause(loops.front()->io.get_executor());
   while (!shared.draining) {
     error_code error;
-    tcp::socket socket(asio::make_strand(io));
-    co_await acceptor.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
+    HttpLoop& loop = emptiest();
+    HttpConnection::Socket socket(loop.io.get_executor());
+    co_await acceptor->async_accept(socket, asio::redirect_error(kAwait, error));
     if (shared.draining) co_return;
     if (!error) {
-      welcome(std::move(socket));
+      welcome(std::move(socket), loop);
     } else if (error == asio::error::no_descriptors || error == asio::error::no_buffer_space ||
                error == asio::error::no_memory ||
                error == boost::system::errc::too_many_files_open_in_system) {
       // Out of descriptors: those that are open have to end first.
       log_warn("accept_failed").add("reason", error.message());
       pause.expires_at(now() + std::chrono::milliseconds(100));
-      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
+      co_await pause.async_wait(asio::redirect_error(kAwait, error));
     }
   }
 }
 
-void HttpServer::Core::welcome(tcp::socket socket) {
+void HttpServer::Core::welcome(HttpConnection::Socket socket, HttpLoop& loop) {
   error_code ignored;
   shared.probe->accepted.fetch_add(1);
   socket.non_blocking(true, ignored);
@@ -117,7 +130,7 @@ void HttpServer::Core::welcome(tcp::socket socket) {
   const int64_t limit = shared.options.limits.connections;
   if (open >= limit + kTurnedAwayAtOnce) return;
   const auto executor = socket.get_executor();
-  auto connection = std::make_shared<HttpConnection>(std::move(socket), shared);
+  auto connection = std::make_shared<HttpConnection>(std::move(socket), loop, shared);
   shared.registry.add(*connection, connection);
   const bool too_many = open >= limit;
   asio::co_spawn(
@@ -141,7 +154,7 @@ void HttpServer::Core::welcome(tcp::socket socket) {
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(HttpServerOptions options,
                                                        HttpHandler handler) {
   MILL_CHECK(options.io_threads >= 1);
-  auto core = std::make_shared<Core>();
+  auto core = std::make_shared<Core>(options.io_threads);
   core->shared.probe = options.probe ? options.probe : std::make_shared<HttpProbe>();
   core->shared.options = std::move(options);
   core->shared.handler = std::move(handler);
@@ -152,7 +165,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::listen(HttpServerOptions options
 HttpServer::HttpServer(std::shared_ptr<Core> core) : core_(std::move(core)) {}
 
 HttpServer::~HttpServer() {
-  core_->io.stop();
+  for (const auto& loop : core_->loops) loop->io.stop();
   for (std::thread& thread : core_->threads) thread.join();
 }
 
@@ -166,17 +179,17 @@ const HttpProbe& HttpServer::probe() const {
 
 void HttpServer::start() {
   MILL_CHECK(core_->threads.empty());
-  asio::co_spawn(core_->accept_strand, core_->accept_loop(), asio::detached);
-  for (int i = 0; i < core_->shared.options.io_threads; ++i) {
-    core_->threads.emplace_back([core = core_.get()] { core->io.run(); });
+  asio::co_spawn(core_->loops.front()->io, core_->accept_loop(), asio::detached);
+  for (const auto& loop : core_->loops) {
+    core_->threads.emplace_back([raw = loop.get()] { raw->io.run(); });
   }
 }
 
 Status HttpServer::drain(Instant deadline, Duration grace) {
   core_->shared.draining = true;
-  asio::post(core_->accept_strand, [core = core_.get()] {
+  asio::post(core_->loops.front()->io, [core = core_.get()] {
     error_code ignored;
-    core->acceptor.close(ignored);
+    core->acceptor->close(ignored);
   });
   HttpRegistry& registry = core_->shared.registry;
   for (const auto& connection : registry.all()) connection->drain();

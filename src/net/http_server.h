@@ -1,7 +1,7 @@
 // An HTTP/1.1 server: reads requests strictly and under absolute deadlines, hands each to one
 // handler, and drains.
 //
-// Every connection is a coroutine on a strand of its own. The server never reads a second request
+// Every connection is a coroutine on one of the io threads, and stays there. The server never reads a second request
 // of a connection before the first is answered; bytes that come early wait. No TLS: that is a
 // proxy's job.
 #pragma once
@@ -48,7 +48,7 @@ struct HttpProbe {
   std::atomic<int64_t> body_bytes{0};  // held at present
 };
 
-// Answers one request. Must not throw; is called on the connection's strand.
+// Answers one request. Must not throw; is called on the connection's thread.
 using HttpHandler = std::function<Task<void>(HttpExchange&)>;
 
 struct HttpServerOptions {

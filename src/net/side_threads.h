@@ -20,7 +20,7 @@ class SideThreads {
   ~SideThreads();
 
   // Runs `work` on one of the threads, first come first served, and resumes the caller on its own
-  // strand with what came of it. `work` must own all that it needs: it goes on when the caller's
+  // loop with what came of it. `work` must own all that it needs: it goes on when the caller's
   // server is taken down. It must not throw.
   template <class T>
   Task<T> run(std::function<T()> work) {

@@ -37,6 +37,7 @@ class TokenStream {
 
   // The next event. After Finished nothing may be asked. Nothing: `deadline` passed (the stream goes on).
   Task<std::optional<Event>> next(Instant deadline = kNever) { return belt_->events.next(deadline); }
+  std::optional<Event> ready() { return belt_->events.ready(); }  // the next event if it is there already
   std::optional<Event> next_blocking(Instant deadline = kNever) { return belt_->events.next_blocking(deadline); }
 
   // The reader has left. Finished{kCancelled, usage} still comes for whoever goes on reading. Idempotent.
