@@ -197,18 +197,6 @@ TEST_F(EnergyReportsTest, TheOperatorSeesCostMarginAndOverhead) {
   EXPECT_EQ(bucket(shop.admin, "&every_organization=true").at("results"), day.at("results"));
 }
 
-TEST_F(EnergyReportsTest, CostsStayWhenNothingIsMeasuredAnyMore) {
-  maas::UsageQuery query;
-  query.to_ns = unix_nanoseconds() + 1;
-  query.from_ns = query.to_ns - maas::kNanosPerHour;
-  auto table = maas::UsageTable::open(query);
-  ASSERT_TRUE(table.has_value());
-  EXPECT_TRUE(table->tariff().empty());
-  for (const ledger::Entry& entry : shop.entries(ledger::Kind::kOverhead))
-    ASSERT_TRUE(table->add(entry));
-  EXPECT_EQ(table->tariff(), ledger::kUsd) << "the journal says what they are in";
-}
-
 TEST_F(EnergyReportsTest, ATenantSeesItsJoulesAndCo2Alone) {
   const json::value day = bucket(owner);
   EXPECT_FALSE(day.as_object().contains("overhead"));

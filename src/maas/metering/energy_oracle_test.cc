@@ -89,6 +89,7 @@ TEST(EnergyOracle, EveryRequestAndHourAsPythonAddsThem) {
                                  .groups = {}});
   ASSERT_TRUE(table);
   for (const ledger::Entry& entry : entries) ASSERT_TRUE(table->add(entry));
+  EXPECT_EQ(table->tariff(), "EUR"_currency) << "the journal says what costs are in";
   const std::vector<UsageBucket> buckets = table->buckets();
   ASSERT_EQ(buckets.size(), hours.size());
   for (size_t i = 0; i < hours.size(); ++i) {
