@@ -52,8 +52,8 @@ class EnergyMeter {
   void sample();
 
   // Where a request begins, and its energy when it has ended; `at_ns` is the instant for the
-  // tariff, since 1970. O(1); at most every kGlance one takes a reading, where none was taken since
-  // the request began. Nothing: not known (no reading yet, or a time that cannot be).
+  // tariff, since 1970. O(1); at most every kGlance one takes a reading, where those since its
+  // beginning cover less time than it was busy. Nothing: not known (too early, an impossible time).
   struct Mark {
     Instant at{};
     int64_t microjoules = 0;
