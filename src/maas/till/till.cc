@@ -216,8 +216,7 @@ tl::expected<void, Denial> Permit::extend(int64_t output_tokens) {
 void Permit::State::note_electricity(const Took& took, ledger::Entry& settle) const {
   EnergyMeter* const meter = till.options.meter.get();
   if (!meter || !took.usage) return;
-  const auto energy =
-      meter->end(energy_mark, std::max(took.usage->busy, Duration::zero()), till.options.unix_ns());
+  const auto energy = meter->end(energy_mark, took.usage->busy, till.options.unix_ns());
   if (energy) note_energy(*energy, settle);
 }
 
