@@ -15,6 +15,7 @@
 #include <optional>
 #include <vector>
 
+#include "app/house_energy.h"
 #include "app/model_shelf.h"
 #include "app/mount_loader.h"
 #include "app/open_files.h"
@@ -130,7 +131,9 @@ Status check_open(const Settings& settings) {
 }
 
 // Null: the server is open. The first key is shown here and nowhere else.
-Result<std::unique_ptr<maas::Office>> open_office(const Settings& settings) {
+Result<std::unique_ptr<maas::Office>> open_office(const Settings& settings,
+                                                  std::shared_ptr<work::BusyProbe> busy) {
+  MILL_TRY(HouseEnergy house, house_energy(settings, std::move(busy)));
   if (settings.on("open")) return std::unique_ptr<maas::Office>();
   const std::string where = settings.path("ledger").string();
   if (where.find("://") == std::string::npos) {
@@ -139,7 +142,10 @@ Result<std::unique_ptr<maas::Office>> open_office(const Settings& settings) {
   }
   MILL_TRY(auto journal, ledger::open_journal(where));
   log_info("ledger").add("journal", journal->where());
-  MILL_TRY(std::unique_ptr<maas::Office> office, maas::Office::open(std::move(journal), {}));
+  if (house.meter) log_info("energy").add("source", house.words);
+  MILL_TRY(std::unique_ptr<maas::Office> office,
+           maas::Office::open(std::move(journal),
+                              {.book = {}, .keyring = {}, .till = {.meter = house.meter}}));
   MILL_TRY(const auto key, office->first_key(now() + std::chrono::seconds(30)));
   if (key) {
     fmt::print("The operator's admin key, shown this once:\n\n  {}\n\n", key->secret);
@@ -215,12 +221,15 @@ Status serve(const Settings& settings) {
   MILL_TRY(std::vector<ModelPlan> plans, model_plans(settings));
   MILL_TRY(const Mill mill, make_mill(settings));
   const auto probe = std::make_shared<net::HttpProbe>();
-  MountLoader loader(settings, mill);
+  const auto busy = std::make_shared<work::BusyProbe>();
+  MountLoader loader(settings, mill, busy);
   ModelShelf shelf(std::move(plans), loader, shelf_options(settings));
-  MILL_TRY(const std::unique_ptr<maas::Office> office, open_office(settings));
+  MILL_TRY(const std::unique_ptr<maas::Office> office, open_office(settings, busy));
   gateway::Options options = gateway_options(settings, mill, probe);
   options.office = office.get();
   gateway::Gateway door(shelf, std::move(options));
+  std::optional<EnergyWatch> watch;
+  if (office) watch.emplace(office->till());
   // Made last, as its handlers use all that stands above it; and before the loading, so that a
   // taken port is told at once. While models are loaded it answers, and /ready says 503.
   MILL_TRY(const std::unique_ptr<net::HttpServer> server,

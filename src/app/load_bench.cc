@@ -124,7 +124,8 @@ class Energy {
       return;
     }
     Result<device::PowerMeter> meter = device::PowerMeter::open();
-    words_ = meter ? meter->source() : meter.error().message;
+    words_ =
+        meter ? meter->source() : meter.error().message + ": give the machine's power with --watts";
     if (meter) meter_ = *std::move(meter);
   }
 

@@ -24,7 +24,7 @@ Result<std::unique_ptr<LoadedModel>> MountLoader::load(const ModelPlan& plan, in
                                                        const model::OnProgress& progress) {
   if (sim::is_sim(plan.model)) {
     MILL_TRY(std::unique_ptr<SimModel> simulated,
-             SimModel::mount(plan.model, plan.id, plan.context, settings_));
+             SimModel::mount(plan.model, plan.id, plan.context, settings_, busy_));
     return std::unique_ptr<LoadedModel>(std::move(simulated));
   }
   // The load takes turns with the models that answer meanwhile, one matrix at a time.
@@ -32,7 +32,8 @@ Result<std::unique_ptr<LoadedModel>> MountLoader::load(const ModelPlan& plan, in
   const MountedModel::Part part{.id = plan.id,
                                 .context = plan.context,
                                 .kv_bytes = kv_bytes,
-                                .turns = turnstile_.open(plan.share)};
+                                .turns = turnstile_.open(plan.share),
+                                .busy = busy_};
   MILL_TRY(std::unique_ptr<MountedModel> mounted,
            MountedModel::mount(plan.model, mill_, settings_, part, [&](double share) {
              if (!progress(share)) return false;

@@ -35,7 +35,8 @@ engine::EngineOptions options_of(const Settings& settings, const MountedModel::P
           .ttft_target = settings.duration("ttft-target"),
           .prefix_cache = settings.on("prefix-cache"),
           .drafters = drafters_of(settings),
-          .turns = part.turns};
+          .turns = part.turns,
+          .busy = part.busy};
 }
 
 }  // namespace

@@ -38,6 +38,7 @@ class MountedModel final : public LoadedModel {
     int64_t context = 0;                      // tokens; 0: what the model was made for
     int64_t kv_bytes = 0;                     // 0: half of what is free
     std::shared_ptr<engine::TurnLane> turns;  // null: no other model uses the cores
+    std::shared_ptr<work::BusyProbe> busy;    // as in EngineOptions
   };
 
   ~MountedModel() override;

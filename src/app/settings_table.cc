@@ -115,6 +115,15 @@ constexpr Setting kTable[] = {
      "longest prompt of a request, in tokens; 0 means what the context has room for", 0, 16777216},
     {"cors-origin", Kind::kText, kServe, "",
      "the web origin whose pages may use the API, like https://chat.example or *; none by default"},
+    {"energy", Kind::kChoice, kServe, "off",
+     "where the joules of a request are from: off, they are not recorded; rapl, the machine's "
+     "counters; model, the two settings below; auto, the counters where they can be read, else the "
+     "model",
+     0, 0, "off|auto|rapl|model"},
+    {"power-idle-watts", Kind::kText, kServe, "", "what the machine draws when it does nothing"},
+    {"power-active-watts", Kind::kText, kServe, "", "what the machine draws when it works"},
+    {"tariff", Kind::kPath, kServe, "",
+     "a YAML file that says what electricity costs, by the hour, and the CO2 that it stands for"},
     {"header-deadline", Kind::kDuration, kServe, "10s", "a request's header must have come by then",
      0.1, kDay},
     {"body-deadline", Kind::kDuration, kServe, "60s", "a request's body must have come by then",

@@ -46,15 +46,17 @@ sim::SimOptions options_of(sim::Profile profile, const text::Tokenizer& tokenize
 }  // namespace
 
 Result<std::unique_ptr<SimModel>> SimModel::mount(const std::string& model, const std::string& id,
-                                                  int64_t context, const Settings& settings) {
+                                                  int64_t context, const Settings& settings,
+                                                  std::shared_ptr<work::BusyProbe> busy) {
   const std::string_view text = std::string_view(model).substr(sim::kPrefix.size());
   MILL_TRY(sim::Profile profile, sim::parse_profile(text));
   if (context > 0) profile.context = std::min(profile.context, context);
   MILL_TRY(ModelText side, text_side(profile, settings));
   std::unique_ptr<SimModel> mounted(new SimModel(std::move(side)));
   const ModelText& opened = *mounted->text_;
-  MILL_TRY(std::unique_ptr<sim::SimWorker> worker,
-           sim::SimWorker::start(options_of(std::move(profile), opened.tokenizer, settings)));
+  sim::SimOptions options = options_of(std::move(profile), opened.tokenizer, settings);
+  options.busy = std::move(busy);
+  MILL_TRY(std::unique_ptr<sim::SimWorker> worker, sim::SimWorker::start(std::move(options)));
   const auto tokens = static_cast<int32_t>(worker->context_tokens());
   mounted->door_.begin(std::move(worker));
   mounted->served_ = {.id = id,

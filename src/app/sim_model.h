@@ -19,9 +19,10 @@ class SimModel final : public LoadedModel {
  public:
   // `model`: "sim:" and a profile (sim/profile.h). Of the settings, those of the batch, the queue
   // and the prefix cache count. `context`: 0 is the profile's. Fails: kInvalid for the profile, and
-  // as opening a model file does for one that it takes the vocabulary of.
+  // as opening a model file does for one that it takes the vocabulary of. `busy`: as in SimOptions.
   static Result<std::unique_ptr<SimModel>> mount(const std::string& model, const std::string& id,
-                                                 int64_t context, const Settings& settings);
+                                                 int64_t context, const Settings& settings,
+                                                 std::shared_ptr<work::BusyProbe> busy = {});
 
   const gateway::ServedModel& served() const override { return served_; }
   int64_t memory_bytes() const override { return 0; }

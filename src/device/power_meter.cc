@@ -23,13 +23,12 @@ Result<PowerMeter> PowerMeter::open(const std::filesystem::path& root) {
   }
   if (!seen) {
     return fail(Code::kNotFound,
-                "this machine shows no energy counters (guests and containers often have none): "
-                "give its power with --watts");
+                "this machine shows no energy counters (guests and containers often have none)");
   }
   if (meter.counters_.empty()) {
     return fail(Code::kPermission,
                 "the energy counters may not be read by this user: allow it (chmod a+r "
-                "/sys/class/powercap/intel-rapl:*/energy_uj), or give the power with --watts");
+                "/sys/class/powercap/intel-rapl:*/energy_uj)");
   }
   return meter;
 }

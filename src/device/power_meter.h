@@ -17,8 +17,7 @@ namespace mill::device {
 class PowerMeter {
  public:
   // Opens the counters below `root` (tests: another than /) and begins to count at 0. Fails with
-  // kNotFound (this machine or guest shows none) or kPermission (they may not be read), each with
-  // what to do.
+  // kNotFound (this machine or guest shows none) or kPermission (they may not be read).
   static Result<PowerMeter> open(const std::filesystem::path& root = "/");
 
   // Joules since it was opened. To be called at least once while a counter goes once around (some

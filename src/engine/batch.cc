@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "work/busy_time.h"
 
 namespace mill::engine {
 
@@ -75,6 +76,7 @@ void Batch::take(work::Order order, work::TokenSink sink, Instant now) {
 }
 
 bool Batch::step(Instant now) {
+  drop_shares();
   end_those_who_left(now);
   propose_drafts();
   const StepPlan& plan = planner_.plan(now);
@@ -83,6 +85,7 @@ bool Batch::step(Instant now) {
   kv_.scrub_windowed(plan.scrub_windowed);
   const tensor::ConstMatrix logits = forward_.forward(slices_of(plan), kv_.memory());
   MILL_CHECK(logits.rows == plan.logit_rows);
+  note_shares(plan);
   planner_.commit();
   ++totals_.steps;
   ask(plan, logits);
@@ -134,6 +137,7 @@ void Batch::end(SequenceId id, FinishReason reason, std::optional<Error> fault) 
   owed_ -= ended.usage.prompt_tokens + ended.order.max_tokens;
   ++ended_;
   planner_.finish(id);
+  if (ended.share) shares_[*ended.share].ending = endings_.size();
   endings_.emplace_back(
       std::move(ended.sink),
       work::Finished{.reason = reason, .usage = ended.usage, .fault = std::move(fault)});
@@ -146,7 +150,39 @@ void Batch::end_all(FinishReason reason) {
   for (const SequenceId id : left_) end(id, reason);
 }
 
+// What is computed again after its blocks were taken away is not the answer's.
+void Batch::note_shares(const StepPlan& plan) {
+  step_tokens_ = plan.tokens;
+  for (const Slice& slice : plan.slices) {
+    Answer& of = answer(slice.sequence);
+    const int64_t end = slice.first + slice.count;
+    const int64_t again = std::clamp<int64_t>(of.reached - slice.first, 0, slice.count);
+    of.reached = std::max(of.reached, end - slice.drafts);
+    of.share = shares_.size();
+    shares_.push_back({.id = slice.sequence, .tokens = slice.count - again, .ending = {}});
+  }
+}
+
+void Batch::drop_shares() {
+  for (const Share& share : shares_)
+    if (!share.ending) answer(share.id).share.reset();
+  shares_.clear();
+}
+
+Duration Batch::measured(Duration took) {
+  planner_.measured(took);
+  work::TimeShares parts(std::max(took, Duration::zero()), step_tokens_);
+  for (const Share& share : shares_) {
+    work::Usage& usage =
+        share.ending ? endings_[*share.ending].second.usage : answer(share.id).usage;
+    usage.busy += parts.next(share.tokens);
+  }
+  drop_shares();
+  return parts.left();
+}
+
 void Batch::deliver_endings() {
+  drop_shares();
   for (auto& [sink, finished] : endings_) sink.finish(std::move(finished));
   endings_.clear();
 }
@@ -250,6 +286,7 @@ void Batch::settle_drafts(Answer& of) {
   of.usage.rejected_drafts += wrong;
   totals_.accepted_drafts += of.right;
   totals_.rejected_drafts += wrong;
+  of.reached += of.right;
   if (of.drafter) of.drafter->learn(of.drafts, of.right);
   of.drafts = of.right = 0;
 }

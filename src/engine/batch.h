@@ -39,8 +39,10 @@ class Batch {
   // Pieces are delivered at once, endings by deliver_endings(). False: there was nothing to
   // compute.
   bool step(Instant now);
-  // How long the last step took, for the planner to learn from.
-  void measured(Duration took) { planner_.measured(took); }
+  // How long the last step took, from its plan to the next, for the planner to learn from and for
+  // Usage::busy of its answers (work/busy_time.h). To be called before deliver_endings(), else
+  // nobody is told. Returns what nobody was busy with: tokens that were computed again.
+  Duration measured(Duration took);
 
   // Ends all answers with this reason.
   void end_all(work::FinishReason reason);
@@ -64,6 +66,14 @@ class Batch {
     int64_t scored = 0;                // tokens of the prompt that were delivered
     int64_t drafts = 0;                // of the step in progress: computed,
     int64_t right = 0;                 // and found to be right so far
+    int64_t reached = 0;               // tokens computed so far, also if they were lost since
+    std::optional<size_t> share;       // its place in shares_
+  };
+  // Of the step that is not yet measured.
+  struct Share {
+    scheduler::SequenceId id;
+    int64_t tokens;                // computed for it, for the first time
+    std::optional<size_t> ending;  // it has ended: its place in endings_
   };
 
   Answer& answer(scheduler::SequenceId id);
@@ -78,6 +88,8 @@ class Batch {
   bool publish_scored(scheduler::SequenceId id, Draw& draw);
   bool publish_generated(scheduler::SequenceId id, Draw& draw);
   void settle_drafts(Answer& of);
+  void note_shares(const scheduler::StepPlan& plan);
+  void drop_shares();
   void fault(scheduler::SequenceId id);
 
   Forward& forward_;
@@ -90,6 +102,8 @@ class Batch {
   const DrafterFactory drafters_;
   int64_t ended_ = 0;
   int64_t owed_ = 0;
+  std::vector<Share> shares_;
+  int64_t step_tokens_ = 0;  // of the same step, those that were computed again included
 
   // Of one step, kept for their memory.
   std::vector<scheduler::SequenceId> left_;

@@ -88,6 +88,7 @@ Engine::Engine(std::unique_ptr<Forward> forward, KvStore kv, tensor::ThreadPool&
                const scheduler::PlannerLimits& limits, int64_t context,
                const EngineOptions& options)
     : turns_(options.turns),
+      busy_(options.busy),
       forward_(std::move(forward)),
       vocabulary_(forward_->vocabulary()),
       context_(context),
@@ -179,7 +180,11 @@ void Engine::serve() {
     const Instant start = now();
     for (auto& [order, sink] : taken_) batch_.take(std::move(order), std::move(sink), start);
     taken_.clear();
-    if (batch_.step(start)) batch_.measured(now() - start);
+    if (batch_.step(start)) {
+      const Duration took = now() - start;
+      batch_.measured(took);
+      if (busy_) busy_->add(took);
+    }
     settle();
     if (turns_ && batch_.size() == 0) turns_->rest();
   }

@@ -21,6 +21,7 @@
 #include "engine/turnstile.h"
 #include "scheduler/drain_rate.h"
 #include "tensor/thread_pool.h"
+#include "work/busy_time.h"
 #include "work/worker.h"
 
 namespace mill::engine {
@@ -40,6 +41,7 @@ struct EngineOptions {
   bool prefix_cache = true;  // prompts that begin alike are computed once
   DrafterFactory drafters;   // for speculation; empty: none
   std::shared_ptr<TurnLane> turns;  // of this engine alone, for each step; null: it has the cores
+  std::shared_ptr<work::BusyProbe> busy;  // is told of each step's time; null: nobody asks
 };
 
 class Engine final : public work::Worker {
@@ -81,6 +83,7 @@ class Engine final : public work::Worker {
   using Accepted = std::pair<work::Order, work::TokenSink>;
 
   const std::shared_ptr<TurnLane> turns_;  // the step thread's alone
+  const std::shared_ptr<work::BusyProbe> busy_;
   const std::unique_ptr<Forward> forward_;
   const int64_t vocabulary_;
   const int64_t context_;

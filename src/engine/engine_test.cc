@@ -93,6 +93,25 @@ TEST(Engine, SixteenStreamsFromFourThreads) {
   EXPECT_EQ(engine->load().generated_tokens, 4 * 5 * 4 * 40);
 }
 
+TEST(Engine, TheTimeOfItsStepsIsThatOfItsAnswers) {
+  tensor::ThreadPool pool(2);
+  const auto probe = std::make_shared<work::BusyProbe>();
+  const auto engine = start(pool, {.busy = probe});
+  Duration sum{};
+  for (uint64_t i = 0; i < 3; ++i) {
+    std::vector<work::TokenStream> streams;
+    for (uint64_t k = 0; k < 4; ++k)
+      streams.push_back(std::move(*engine->submit(greedy(prompt_of(50, 4 * i + k), 20))));
+    for (work::TokenStream& stream : streams) {
+      const Duration busy = read_all(stream).finished->usage.busy;
+      EXPECT_GT(busy, Duration::zero());
+      sum += busy;
+    }
+    // Whoever has the last Finished finds the probe up to date.
+    EXPECT_EQ(probe->step_ns, std::chrono::nanoseconds(sum).count());
+  }
+}
+
 TEST(Engine, ReadersThatLeaveAtAnyTimeFreeTheirPlaces) {
   tensor::ThreadPool pool(2);
   EngineOptions options;

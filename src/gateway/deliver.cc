@@ -144,6 +144,7 @@ class Tracks {
     total.completion_tokens += usage.completion_tokens;
     total.accepted_drafts += usage.accepted_drafts;
     total.rejected_drafts += usage.rejected_drafts;
+    total.busy += usage.busy;
     if (choice % static_cast<size_t>(at_.call.choices) != 0) return;
     total.prompt_tokens += usage.prompt_tokens;
     total.cached_tokens += usage.cached_tokens;

@@ -33,6 +33,7 @@ void log_request(const net::HttpExchange& http, const RequestRecord& record, con
         .add("completion_tokens", record.usage.completion_tokens)
         .add("accepted_drafts", record.usage.accepted_drafts)
         .add("rejected_drafts", record.usage.rejected_drafts)
+        .add("busy_ms", milliseconds(record.usage.busy))
         .add("finish_reason", record.finish_reason);
   }
   if (record.first_token) {

@@ -48,4 +48,20 @@ void append_ledger_metrics(std::string& out, const ledger::Book& book) {
   }
 }
 
+void append_energy_metrics(std::string& out, const maas::EnergyMeter& meter) {
+  const maas::EnergyMeter::Totals totals = meter.totals();
+  const auto both = [&](std::string_view name, std::string_view help, int64_t requests,
+                        int64_t overhead) {
+    describe(out, name, "counter", help);
+    for (const auto& [part, micro] : {std::pair{"requests", requests}, {"overhead", overhead}}) {
+      fmt::format_to(std::back_inserter(out), "{}{{source=\"{}\",part=\"{}\"}} {}\n", name,
+                     maas::name(meter.source()), part, static_cast<double>(micro) / 1e6);
+    }
+  };
+  both("tokenmill_energy_joules_total", "Energy that was booked, since the start",
+       totals.requests_microjoules, totals.overhead_microjoules);
+  both("tokenmill_co2_grams_total", "The CO2 that it stands for, by the tariff's factor",
+       totals.requests_co2_micrograms, totals.overhead_co2_micrograms);
+}
+
 }  // namespace mill::gateway

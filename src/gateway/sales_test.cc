@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "gateway/house_for_test.h"
 #include "gateway/shop_for_test.h"
 
 namespace mill::gateway {
@@ -68,6 +69,43 @@ TEST(Sales, AnAnswerIsHeldAndSettled) {
   EXPECT_EQ(shop.balance(),
             (Balance{.credit = 1'000'000 - settle.amount, .charged = settle.amount}));
   EXPECT_EQ(settle.payer, (ledger::Payer{shop.org, shop.project, shop.key_serial}));
+}
+
+TEST(Sales, TheEntrySaysWhatElectricityAllChoicesTook) {
+  ShopForTest shop(says_in("a fine answer", std::chrono::milliseconds(250)), 1'000'000, {},
+                   shop_prices(), house_for_test());
+  ASSERT_EQ(shop.ask(kHello).status, 200);
+  ASSERT_EQ(shop.ask(kStream).status, 200);
+  const std::string two = R"({"model":"org/tiny","max_tokens":20,"n":2,"messages":[)"
+                          R"({"role":"user","content":"hi"}]})";
+  ASSERT_EQ(shop.ask(two).status, 200);
+  const auto settles = shop.durable(Kind::kSettle);
+  ASSERT_EQ(settles.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    const int64_t answers = i == 2 ? 2 : 1;
+    EXPECT_EQ(settles[i].microjoules, answers * 25'000'000) << i;
+    EXPECT_EQ(settles[i].energy_cost, answers * 2'500) << i;
+    EXPECT_EQ(settles[i].co2_micrograms, answers * 1'250) << i;
+    EXPECT_TRUE(settles[i].flags & ledger::kEnergyModel) << i;
+    EXPECT_TRUE(settles[i].flags & ledger::kEnergyPriced) << i;
+  }
+  ASSERT_TRUE(shop.office->till().book_overhead());
+  const std::string metrics = shop.mill.get("/metrics").body;
+  for (const char* line :
+       {"tokenmill_energy_joules_total{source=\"model\",part=\"requests\"} 100\n",
+        "tokenmill_energy_joules_total{source=\"model\",part=\"overhead\"} 100\n",
+        "tokenmill_co2_grams_total{source=\"model\",part=\"requests\"} 0.005\n"})
+    EXPECT_NE(metrics.find(line), std::string::npos) << line << metrics;
+}
+
+TEST(Sales, AnEntryOfAMillThatMeasuresNothingDoesNotSay) {
+  ShopForTest shop(says_in("a fine answer", std::chrono::milliseconds(250)));
+  ASSERT_EQ(shop.ask(kHello).status, 200);
+  const auto settles = shop.durable(Kind::kSettle);
+  ASSERT_EQ(settles.size(), 1u);
+  EXPECT_EQ(settles[0].microjoules, 0);
+  EXPECT_EQ(settles[0].flags & (ledger::kEnergyModel | ledger::kEnergyRapl), 0u);
+  EXPECT_EQ(shop.mill.get("/metrics").body.find("tokenmill_energy"), std::string::npos);
 }
 
 TEST(Sales, AStreamIsSettledBeforeItsLastByte) {

@@ -26,13 +26,13 @@ text::ChatTemplate tiny_template();
 
 // What to say to an order.
 struct Script {
-  std::string say;                   // cut into tokens, the longest pieces first
-  std::vector<TokenId> tokens;       // said instead of `say` where not empty
-  bool forever = false;              // says it again and again, up to max_tokens
-  std::optional<Error> refuse;       // submit fails
-  work::Usage usage;                 // its cached_tokens and drafts are reported as they stand here
-  std::optional<size_t> fault_at;    // the model fails before this token
-  std::optional<size_t> hold_at;     // waits before this token until release() or a cancel
+  std::string say;                 // cut into tokens, the longest pieces first
+  std::vector<TokenId> tokens;     // said instead of `say` where not empty
+  bool forever = false;            // says it again and again, up to max_tokens
+  std::optional<Error> refuse;     // submit fails
+  work::Usage usage;               // its cached_tokens, drafts and busy are reported as they stand
+  std::optional<size_t> fault_at;  // the model fails before this token
+  std::optional<size_t> hold_at;   // waits before this token until release() or a cancel
   Duration pace = Duration::zero();  // between tokens
 };
 

@@ -34,8 +34,9 @@ inline maas::BookDraft shop_prices() {
 
 struct ShopForTest {
   explicit ShopForTest(ScriptedWorker::Choose choose, ledger::Nano credit = 1'000'000,
-                       MillForTest::Setup setup = {}, maas::BookDraft prices = shop_prices())
-      : office(open()), mill(std::move(choose), with_office(std::move(setup))) {
+                       MillForTest::Setup setup = {}, maas::BookDraft prices = shop_prices(),
+                       std::shared_ptr<maas::EnergyMeter> meter = nullptr)
+      : office(open(std::move(meter))), mill(std::move(choose), with_office(std::move(setup))) {
     must(maas::SetPriceBook{maas::encode(prices)});
     org = must(maas::CreateOrganization{.name = "Ada", .currency = ledger::kUsd});
     project = must(maas::CreateProject{.org = org, .name = "one"});
@@ -99,10 +100,11 @@ struct ShopForTest {
   std::string key, admin;
 
  private:
-  std::unique_ptr<maas::Office> open() {
+  std::unique_ptr<maas::Office> open(std::shared_ptr<maas::EnergyMeter> meter) {
     auto journal = ledger::open_sqlite_journal(folder / "ledger.db");
     EXPECT_TRUE(journal.has_value());
-    auto opened = maas::Office::open(std::move(*journal), {});
+    auto opened = maas::Office::open(
+        std::move(*journal), {.book = {}, .keyring = {}, .till = {.meter = std::move(meter)}});
     EXPECT_TRUE(opened.has_value());
     return std::move(*opened);
   }

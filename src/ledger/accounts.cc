@@ -93,7 +93,8 @@ Result<Applied> Accounts::apply(const Entry& entry) {
 
 Result<Applied> Accounts::apply_kind(const Entry& entry) {
   switch (entry.kind) {
-    case Kind::kAct: {
+    case Kind::kAct:
+    case Kind::kOverhead: {
       MILL_TRY_DO(validate(entry));
       return Applied{.seq = entry.seq};
     }

@@ -8,9 +8,9 @@
 namespace mill::ledger {
 namespace {
 
-constexpr std::string_view kKindNames[] = {"",       "act",      "credit",    "hold",
-                                           "extend", "progress", "settle",    "void",
-                                           "expire", "reversal", "write_off", "limit"};
+constexpr std::string_view kKindNames[] = {"",          "act",    "credit",  "hold",   "extend",
+                                           "progress",  "settle", "void",    "expire", "reversal",
+                                           "write_off", "limit",  "overhead"};
 constexpr std::string_view kReasonNames[] = {"none",
                                              "stop",
                                              "length",
@@ -86,6 +86,8 @@ Status validate_numbers(const Entry& e) {
   if (e.energy_cost < 0) return bad("energy_cost", "may not be negative");
   if (e.co2_micrograms < 0) return bad("co2_micrograms", "may not be negative");
   if ((e.flags & ~kFlagMask) != 0) return bad("flags", "has unknown bits");
+  constexpr uint32_t kSources = kEnergyModel | kEnergyRapl;
+  if ((e.flags & kSources) == kSources) return bad("flags", "has two sources of energy");
   if (static_cast<uint8_t>(e.reason) >= kReasonCount) return bad("reason", "is unknown");
   if (e.residue < -kMaxResidue || e.residue > kMaxResidue) return bad("residue", "is out of range");
   if (e.residue != 0 && e.kind != Kind::kSettle) return bad("residue", "belongs to settles");
@@ -114,6 +116,7 @@ Status validate_amount(const Entry& e) {
     case Kind::kAct:
     case Kind::kVoid:
     case Kind::kExpire:
+    case Kind::kOverhead:
       return e.amount != 0 ? bad("amount", "must be zero") : Status{};
     default:
       return e.amount < 0 ? bad("amount", "may not be negative") : Status{};
@@ -204,7 +207,7 @@ std::string to_hex(const Hash256& hash) {
 }
 
 Status validate(const Entry& e) {
-  if (e.kind < Kind::kAct || e.kind > Kind::kLimit) return bad("kind", "is unknown");
+  if (e.kind < Kind::kAct || e.kind > Kind::kOverhead) return bad("kind", "is unknown");
   MILL_TRY_DO(validate_numbers(e));
   MILL_TRY_DO(validate_texts(e));
   MILL_TRY_DO(validate_amount(e));
@@ -214,6 +217,10 @@ Status validate(const Entry& e) {
   if (!may_have_id && !is_none(e.hold)) return bad("hold", "belongs to requests");
   if (e.kind == Kind::kAct) {
     if (!e.currency.empty()) return bad("currency", "belongs to money");
+  } else if (e.kind == Kind::kOverhead) {
+    if (!e.currency.empty() && !is_valid(e.currency))
+      return bad("currency", "must be 3 to 8 upper-case letters");
+    if (e.payer != Payer{}) return bad("payer", "of an overhead is nobody");
   } else {
     if (!is_valid(e.currency)) return bad("currency", "must be 3 to 8 upper-case letters");
     if (e.payer.org == 0) return bad("payer", "has no organization");
@@ -257,6 +264,7 @@ std::vector<Posting> postings(const Entry& e) {
     case Kind::kAct:
     case Kind::kProgress:
     case Kind::kLimit:
+    case Kind::kOverhead:
       break;
   }
   return lines;

@@ -32,6 +32,7 @@ enum class Kind : uint8_t {
   kReversal = 9,   // `amount` of an earlier settle's charge goes back to the credit
   kWriteOff = 10,  // `amount` that an organization owes is given up
   kLimit = 11,     // an organization may owe up to `amount` (post-paid)
+  kOverhead = 12,  // electricity that no request answers for; no money of a tenant moves
 };
 std::string_view name(Kind kind);
 
@@ -89,8 +90,12 @@ enum Flag : uint32_t {
   kBatch = 2,
   kFlagRecovered = 4,  // settled by recovery, not by the request
   kCachedReplay = 8,   // answered from what an Idempotency-Key had stored
+  // Where `microjoules` come from; neither: they are not known, and 0 says nothing.
+  kEnergyModel = 16,   // the watts of a configured model
+  kEnergyRapl = 32,    // the machine's own counters
+  kEnergyPriced = 64,  // a tariff says `energy_cost` and `co2_micrograms`; else these say nothing
 };
-inline constexpr uint32_t kFlagMask = 15;
+inline constexpr uint32_t kFlagMask = 127;
 
 // Requires (checked by validate): counts, `held` and energy are not negative; texts are UTF-8
 // without control characters, at most kMaxText bytes; `body` at most kMaxBody. Which fields a kind
@@ -113,7 +118,7 @@ struct Entry {
   int64_t delivered_bytes = 0;
   int64_t residue = 0;  // 1e-15 of a unit: the exact charge minus the rounded one, within ±500,000
   int64_t microjoules = 0;
-  Nano energy_cost = 0;
+  Nano energy_cost = 0;  // in the currency of the tariff; of an overhead that is `currency`
   int64_t co2_micrograms = 0;
   std::string actor;           // who did it: "user-…", "key_…", "cli", "system"
   std::string body;            // bytes of an act, or a note

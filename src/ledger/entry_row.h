@@ -32,7 +32,8 @@ Result<Entry> read_entry(Row row) {
   e.seq = row.number();
   e.at_ns = row.number();
   const int64_t kind = row.number();
-  if (kind < 1 || kind > static_cast<int64_t>(Kind::kLimit)) return corrupt("its kind is unknown");
+  if (kind < 1 || kind > static_cast<int64_t>(Kind::kOverhead))
+    return corrupt("its kind is unknown");
   e.kind = static_cast<Kind>(kind);
   if (const auto hold = row.bytes(); hold && !exactly(*hold, e.hold))
     return corrupt("its hold is no id");

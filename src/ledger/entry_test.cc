@@ -43,6 +43,38 @@ TEST(Entry, ReadsAsItWasWritten) {
   EXPECT_EQ(*read, entry);
 }
 
+TEST(Entry, AnOverheadIsNobodysEnergy) {
+  Entry entry;
+  entry.kind = Kind::kOverhead;
+  entry.flags = kEnergyRapl | kEnergyPriced;
+  entry.microjoules = 5;
+  entry.energy_cost = 6;
+  entry.currency = kUsd;
+  ASSERT_TRUE(validate(entry).has_value()) << validate(entry).error().message;
+  EXPECT_TRUE(postings(entry).empty());
+  EXPECT_EQ(*decode(bytes_of(entry)), entry);
+  const auto refused = [](Entry other, const char* field) {
+    const Status valid = validate(other);
+    ASSERT_FALSE(valid.has_value()) << field;
+    EXPECT_EQ(valid.error().param, field);
+  };
+  Entry other = entry;
+  other.payer.org = 1;
+  refused(other, "payer");
+  other = entry;
+  other.amount = 1;
+  refused(other, "amount");
+  other = entry;
+  other.hold[0] = 1;
+  refused(other, "hold");
+  other = entry;
+  other.flags |= kEnergyModel;
+  refused(other, "flags");
+  other = entry;
+  other.currency = {};
+  EXPECT_TRUE(validate(other).has_value()) << "no tariff";
+}
+
 TEST(Entry, EveryShorterOrLongerTextIsRefused) {
   const std::string bytes = bytes_of(full());
   for (size_t size = 0; size < bytes.size(); ++size) {

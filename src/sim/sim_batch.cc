@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "sim/tokens.h"
+#include "work/busy_time.h"
 
 namespace mill::sim {
 namespace {
@@ -122,12 +123,20 @@ std::optional<Duration> SimBatch::begin_step(Instant now) {
   plan();
   if (step_prompt_tokens_ + step_generating_ == 0) return std::nullopt;
   const double seconds = profile_.seconds_of(step_prompt_tokens_, step_generating_);
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+  step_time_ = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+  return step_time_;
+}
+
+void SimBatch::share_out() {
+  work::TimeShares parts(step_time_, step_prompt_tokens_ + step_generating_);
+  for (Answer& answer : running_)
+    answer.usage.busy += parts.next(answer.generates ? 1 : answer.planned);
 }
 
 void SimBatch::end_step() {
   ++totals_.steps;
   totals_.prompt_tokens += step_prompt_tokens_;
+  share_out();
   const auto done = [&](Answer& answer) { return !advance(answer); };
   running_.erase(std::remove_if(running_.begin(), running_.end(), done), running_.end());
 }

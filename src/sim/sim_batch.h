@@ -53,7 +53,8 @@ class SimBatch {
   // step takes; end_step() must follow. Nothing: there is nothing to compute (those that hang, if
   // any, wait for their reader).
   std::optional<Duration> begin_step(Instant now);
-  // What was planned has been computed: tokens are delivered, endings are put by.
+  // What was planned has been computed: tokens are delivered, endings are put by. The step's time
+  // is its answers' Usage::busy, all of it (work/busy_time.h).
   void end_step();
 
   void end_all(work::FinishReason reason);
@@ -91,6 +92,7 @@ class SimBatch {
   void end_those_who_left(Line& line, Instant now);
   void admit();
   void plan();
+  void share_out();
   bool advance(Answer& answer);
   void score_prompt(Answer& answer);
   bool generate(Answer& answer);
@@ -109,6 +111,7 @@ class SimBatch {
   int64_t ended_ = 0;
   int64_t step_prompt_tokens_ = 0;
   int64_t step_generating_ = 0;
+  Duration step_time_{};
 };
 
 }  // namespace mill::sim

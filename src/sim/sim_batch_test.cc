@@ -75,6 +75,19 @@ TEST(SimBatch, ManyShareAStep) {
   EXPECT_EQ(trial.batch.load().generated_tokens, 88);
 }
 
+TEST(SimBatch, AStepsTimeIsItsAnswersByTheirTokens) {
+  Trial trial("prefill=1000,step=10ms");
+  auto large = trial.submit(order_of(numbers(300), 3));
+  auto small = trial.submit(order_of(numbers(100, 300), 1));
+  trial.run();
+  ReadAnswer one, two;
+  read(large, one);
+  read(small, two);
+  // 400 prompt tokens take 0.4 s; two more tokens of the large one 10 ms each.
+  EXPECT_EQ(two.finished->usage.busy, milliseconds(100));
+  EXPECT_EQ(one.finished->usage.busy, milliseconds(320));
+}
+
 TEST(SimBatch, PromptsAreComputedInChunksBesideThoseWhoGenerate) {
   Trial trial("prefill=1000,step=10ms",
               {.max_running = 4, .step_tokens = 512, .prefill_tokens = 64});

@@ -161,6 +161,7 @@ void SimWorker::serve() {
       step_end_ = (follows ? step_end_ : start) + *time;
       const bool goes_on = sleep_until(step_end_);
       if (goes_on) batch_.end_step();
+      if (goes_on && options_.busy) options_.busy->add(*time);
     } else if (batch_.size() > 0) {
       sleep_until(start + kGlance);
     }

@@ -19,6 +19,7 @@
 #include "base/result.h"
 #include "sim/profile.h"
 #include "sim/sim_batch.h"
+#include "work/busy_time.h"
 #include "work/worker.h"
 
 namespace mill::sim {
@@ -29,6 +30,7 @@ struct SimOptions {
   int64_t queue = 256;  // orders that may wait behind those that run
   int64_t vocabulary = 0;
   std::vector<TokenId> alphabet;  // what answers are made of: not empty, within the vocabulary
+  std::shared_ptr<work::BusyProbe> busy;  // is told of each step's time; null: nobody asks
 };
 
 class SimWorker final : public work::Worker {

@@ -65,6 +65,19 @@ TEST_P(SimWorkerOf, SixteenStreamsFromFourThreads) {
   EXPECT_EQ(worker->load().generated_tokens, 4 * 5 * 4 * 40);
 }
 
+TEST(SimWorker, TheTimeOfItsStepsIsThatOfItsAnswers) {
+  SimOptions options = options_of("step=2ms,prefill=1000000");
+  options.busy = std::make_shared<work::BusyProbe>();
+  const auto probe = options.busy;
+  const auto worker = start(std::move(options));
+  auto first = worker->submit(order_of(numbers(20), 3));
+  auto second = worker->submit(order_of(numbers(20), 5));
+  const Duration sum =
+      read_all(*first).finished->usage.busy + read_all(*second).finished->usage.busy;
+  EXPECT_GT(sum, milliseconds(8)) << "four steps of two milliseconds at least";
+  EXPECT_EQ(probe->step_ns, std::chrono::nanoseconds(sum).count());
+}
+
 TEST_P(SimWorkerOf, ReadersThatLeaveAtAnyTimeFreeTheirPlaces) {
   SimOptions options = options_of(GetParam());
   options.limits.max_running = 4;

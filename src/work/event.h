@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/ids.h"
 #include "base/result.h"
 
@@ -34,6 +35,7 @@ struct Usage {
   int64_t completion_tokens = 0;  // every token that was sampled, the stop token included
   int64_t accepted_drafts = 0;    // of the completion, guessed before they were sampled
   int64_t rejected_drafts = 0;    // guessed and computed in vain; not in completion_tokens
+  Duration busy{};                // its part of the wall time of its steps: see busy_time.h
 };
 
 struct Finished {

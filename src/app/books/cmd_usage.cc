@@ -21,6 +21,7 @@ namespace json = boost::json;
 struct UsageArguments {
   std::vector<std::string> by;
   std::string from, to;
+  bool every = false;  // organization
 };
 
 constexpr ReportGroup kUsageGroups[] = {
@@ -34,7 +35,7 @@ constexpr ReportSum kUsageSums[] = {
     {"OUTPUT", "output_tokens"},
     {"REQUESTS", "num_model_requests"},
 };
-constexpr ReportShape kUsage = {kUsageGroups, kUsageSums, "charged"};
+constexpr ReportShape kUsage = {kUsageGroups, kUsageSums, "charged", true};
 
 constexpr ReportGroup kCostGroups[] = {
     {"line", "LINE", "line_item"},
@@ -63,6 +64,17 @@ Result<std::string> with_time(std::string target, const UsageArguments& given) {
   return with(std::move(target), "end_time", std::to_string(end));
 }
 
+// Names of projects and keys are an organization's.
+Status check_every(const Settings& settings, const std::vector<ReportGroup>& groups) {
+  if (!settings.text("org").empty())
+    return fail(Code::kInvalid, "--every-org and --org are two questions", "every-org");
+  for (const ReportGroup& group : groups)
+    if (group.name == "project" || group.name == "key")
+      return fail(Code::kInvalid,
+                  fmt::format("--by {} is of one organization: say --org", group.name), "by");
+  return {};
+}
+
 Status report(const Settings& settings, const UsageArguments& given, const ReportShape& shape,
               const std::string& path, const std::vector<std::string>& by) {
   MILL_TRY(const std::vector<ReportGroup> groups, report_groups(shape, by));
@@ -75,7 +87,13 @@ Status report(const Settings& settings, const UsageArguments& given, const Repor
   target = with(std::move(target), "bucket_width", hourly ? "1h" : "1d");
   target = with(std::move(target), "limit", hourly ? "168" : "31");  // the most of one page
   MILL_TRY(const AdminClient client, AdminClient::of(settings));
-  MILL_TRY(const std::string org, find_organization(client, settings.text("org")));
+  std::string org;
+  if (given.every) {
+    MILL_TRY_DO(check_every(settings, groups));
+    target = with(std::move(target), "every_organization", "true");
+  } else {
+    MILL_TRY(org, find_organization(client, settings.text("org")));
+  }
   MILL_TRY(const json::object page, client.all_pages(in_organization(target, org)));
   std::string text;
   if (!settings.on("json")) {
@@ -98,8 +116,8 @@ Status costs(const Settings& settings, const UsageArguments& given) {
 
 using Action = Status (*)(const Settings&, const UsageArguments&);
 
-void add(CommandLine& line, const char* name, const char* help, const char* by, Action action) {
-  const auto given = std::make_shared<UsageArguments>();
+CLI::App& add(CommandLine& line, const char* name, const char* help, const char* by,
+              const std::shared_ptr<UsageArguments>& given, Action action) {
   CLI::App& command =
       line.add(nullptr, name, help, kDesk,
                [given, action](const Settings& settings) { return action(settings, *given); });
@@ -108,15 +126,21 @@ void add(CommandLine& line, const char* name, const char* help, const char* by, 
                      "an instant or a day, in UTC; this month unless given. Times grow to whole "
                      "days, or hours with --by hour");
   command.add_option("--to", given->to, "an instant or a day, in UTC; itself not counted; now");
+  return command;
 }
 
 }  // namespace
 
 void add_usage_commands(CommandLine& line) {
-  add(line, "usage", "Show tokens, requests and what was charged for them",
-      "model, project, key, tier and hour or day, with commas", usage);
+  const auto usage_given = std::make_shared<UsageArguments>();
+  CLI::App& command =
+      add(line, "usage", "Show tokens, requests, what was charged for them, and electricity",
+          "model, project, key, tier and hour or day, with commas", usage_given, usage);
+  command.add_flag("--every-org", usage_given->every,
+                   "of all organizations together, for the operator");
   add(line, "costs", "Show what was charged, by line of the price list",
-      "line, project, key and day, with commas; line unless given", costs);
+      "line, project, key and day, with commas; line unless given",
+      std::make_shared<UsageArguments>(), costs);
 }
 
 }  // namespace mill::app

@@ -11,6 +11,7 @@
 #include "app/yaml.h"
 #include "base/clock.h"
 #include "gateway/desk/desk_for_test.h"
+#include "gateway/house_for_test.h"
 #include "maas/catalog/civil_time.h"
 #include "maas/catalog/rates.h"
 
@@ -291,7 +292,8 @@ class ReportCommandsTest : public CommandsTest {
 using Words = std::vector<std::string>;
 
 REPORTS(UsageIsWhatTheJournalSays) {
-  const Words all{std::to_string(input), "0", std::to_string(output), "4", money(), "USD"};
+  const Words all{
+      std::to_string(input), "0", std::to_string(output), "4", money(), "USD", "not", "measured"};
   EXPECT_EQ(rows(must("usage")), (std::vector<Words>{all}));
   const auto by_model = rows(must("usage --by model"));
   ASSERT_EQ(by_model.size(), 3u);
@@ -364,6 +366,75 @@ REPORTS(WhatIsAskedWronglyIsOneSentence) {
   expect_failure(run("usage"), 2, "--org");
   EXPECT_EQ(rows(must("usage --org Ada")).size(), 1u);
   EXPECT_EQ(rows(must("usage --org Bob")).size(), 0u);
+}
+
+// 25 J for each request, at 100 nano-dollars and 50 micrograms of CO2 per joule.
+class EnergyCommandsTest : public ReportCommandsTest {
+ protected:
+  EnergyCommandsTest() {
+    answers = gateway::says_in("a", std::chrono::milliseconds(250));
+    meter = gateway::house_for_test();
+    restart();
+  }
+  void book_overhead() {
+    ASSERT_TRUE(office->till().book_overhead());
+    ledger::Book& book = office->book();
+    ASSERT_TRUE(book.durable_blocking({.seq = book.health().booked_seq}));
+  }
+};
+
+TEST_F(EnergyCommandsTest, UsageShowsWhatTheElectricityOfEachModelCost) {
+  must("org create Eve --currency USD --credit 10");
+  must("project create only --org Eve");
+  const std::string secret = key("m --org Eve --project only");
+  for (int i = 0; i < 2; ++i) ask(secret, "org/tiny");
+  ask(secret, "base");
+  book_overhead();
+  const auto table = rows(must("usage --org Eve --by model,hour"));
+  // Each request: 5 tokens in and 2 out, at 1 and 4 dollars a million: 0.000013. A joule is
+  // 1 / 3.6e6 of a kWh: 25 J are 0.000006944…, and 7 tokens of it are 1008000 a kWh.
+  ASSERT_EQ(table.size(), 4u) << must("usage --org Eve --by model,hour");
+  EXPECT_EQ(Words(table[0].begin() + 2, table[0].end()),
+            (Words{"5", "0", "2", "1", "0.000013", "USD", "0.000006944", "model", "1008000",
+                   "0.00125", "0.0000025", "0.0000105"}));
+  EXPECT_EQ(Words(table[1].begin() + 2, table[1].end()),
+            (Words{"10", "0", "4", "2", "0.000026", "USD", "0.000013888", "model", "1008000",
+                   "0.0025", "0.000005", "0.000021"}));
+  EXPECT_EQ(table[2], (Words{"total", "15", "0", "6", "3", "0.000039", "USD", "0.000020833",
+                             "model", "1008000", "0.00375", "0.0000075", "0.0000315"}));
+  // 20 W for ten seconds, less the 75 J above.
+  EXPECT_EQ(table[3], (Words{"overhead", "USD", "0.000034722", "model", "-", "0.00625", "0.0000125",
+                             "-0.0000125"}));
+  const std::string head = must("usage --org Eve --by model,hour");
+  EXPECT_TRUE(has(head.substr(0, head.find('\n')), "COST USD")) << head;
+  EXPECT_EQ(json_of("usage --org Eve").at("data").as_array().back().at("overhead").at("joules"),
+            125.0);
+  // Of all: Ada's four were before anybody measured.
+  const auto every = rows(must("usage --every-org"));
+  EXPECT_EQ(every[0][3], "7");
+  EXPECT_TRUE(has(must("usage --every-org"), "0.000020833 (3 of 7)"));
+  EXPECT_EQ(every[0].back(), "-") << "what four of them cost is not known, so nor is the margin";
+  EXPECT_TRUE(has(must("usage --org Ada --by model"), "not measured"));
+  expect_failure(run("usage --every-org --org Ada"), 2, "--org");
+  expect_failure(run("usage --every-org --by key"), 2, "--org");
+  meter = nullptr;
+  restart();
+  EXPECT_EQ(must("usage --org Eve --by model,hour"), head) << "it is all in the journal";
+}
+
+TEST_F(EnergyCommandsTest, ATenantSeesNeitherCostNorMargin) {
+  const Tenant t = tenant("Eve");
+  EXPECT_EQ(
+      send("POST", "/v1/completions", R"({"model":"base","prompt":"hello","max_tokens":9})", t.key)
+          .status,
+      200);
+  book_overhead();
+  const Outcome own = run_with(t.admin, "usage --by model");
+  EXPECT_EQ(own.exit, 0) << own.errors;
+  EXPECT_TRUE(has(own.output, "0.000006944") && has(own.output, "0.00125")) << own.output;
+  EXPECT_FALSE(has(own.output, "COST") || has(own.output, "MARGIN") || has(own.output, "overhead"))
+      << own.output;
+  EXPECT_EQ(run_with(t.admin, "usage --every-org").exit, 1);
 }
 
 TEST(ReportTest, MoneyIsAddedExactlyAndNamesOfSeveralStayIds) {

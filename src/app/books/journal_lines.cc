@@ -57,7 +57,10 @@ std::string flags_of(uint32_t flags) {
   constexpr std::pair<uint32_t, const char*> kNames[] = {{ledger::kStream, "stream"},
                                                          {ledger::kBatch, "batch"},
                                                          {ledger::kFlagRecovered, "recovered"},
-                                                         {ledger::kCachedReplay, "cached_replay"}};
+                                                         {ledger::kCachedReplay, "cached_replay"},
+                                                         {ledger::kEnergyModel, "energy_model"},
+                                                         {ledger::kEnergyRapl, "energy_rapl"},
+                                                         {ledger::kEnergyPriced, "energy_priced"}};
   std::string text;
   for (const auto& [bit, name] : kNames) {
     if ((flags & bit) != 0) text += (text.empty() ? "" : " ") + std::string(name);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "app/books/energy_sums.h"
 #include "app/books/find.h"
 #include "app/books/table.h"
 #include "maas/catalog/civil_time.h"
@@ -18,11 +19,13 @@ namespace json = boost::json;
 struct Sums {
   std::vector<int64_t> counts;
   maas::Femto money = 0;
+  EnergySums energy;
 
   void add(const Sums& more) {
     counts.resize(std::max(counts.size(), more.counts.size()));
     for (size_t i = 0; i < more.counts.size(); ++i) counts[i] += more.counts[i];
     money += more.money;
+    energy.add(more.energy);
   }
 };
 
@@ -36,37 +39,6 @@ const json::value* member(const json::value& item, std::string_view name) {
 
 Error unreadable(std::string_view what) {
   return {Code::kCorrupt, fmt::format("the server's answer has no readable '{}'", what), ""};
-}
-
-// "-12.5" in 1e-15 of a unit.
-Result<maas::Femto> exact_money(const json::value* amount) {
-  const json::value* exact = amount ? member(*amount, "exact") : nullptr;
-  if (!exact || !exact->is_string()) return fail(unreadable("exact"));
-  std::string_view text = exact->get_string();
-  const bool negative = text.starts_with('-');
-  if (negative) text.remove_prefix(1);
-  const size_t dot = std::min(text.find('.'), text.size());
-  const std::string_view decimals = text.substr(std::min(dot + 1, text.size()));
-  constexpr size_t kDecimals = 15, kMostDigits = 36;  // what an int128 surely has room for
-  if (decimals.size() > kDecimals || text.size() > kMostDigits || dot == 0)
-    return fail(unreadable("exact"));
-  std::string digits = std::string(text.substr(0, dot)) + std::string(decimals);
-  digits.append(kDecimals - decimals.size(), '0');
-  maas::Femto money = 0;
-  for (const char digit : digits) {
-    if (digit < '0' || digit > '9') return fail(unreadable("exact"));
-    money = money * 10 + (digit - '0');
-  }
-  return negative ? -money : money;
-}
-
-Result<std::string> currency_of(const json::value* amount) {
-  const json::value* currency = amount ? member(*amount, "currency") : nullptr;
-  if (!currency || !currency->is_string()) return fail(unreadable("currency"));
-  std::string text(currency->get_string());
-  for (char& c : text)
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  return text;
 }
 
 // "2026-11-28", or with its hour.
@@ -113,20 +85,50 @@ Result<Rows> rows_of(const ReportShape& shape, const std::vector<ReportGroup>& g
         if (!count || !count->is_int64()) return fail(unreadable(sum.member));
         sums.counts.push_back(count->get_int64());
       }
+      if (shape.energy) {
+        const json::value* requests = member(result, "num_model_requests");
+        if (!requests || !requests->is_int64()) return fail(unreadable("num_model_requests"));
+        MILL_TRY(sums.energy, energy_sums(member(result, "energy"), requests->get_int64()));
+      }
       rows[std::move(cells)].add(sums);
     }
   }
   return rows;
 }
 
+// Of all buckets; nothing where the server does not say.
+Result<EnergySums> overhead_of(const json::object& page) {
+  EnergySums sums;
+  for (const json::value& bucket : page.at("data").as_array()) {
+    const json::value* overhead = member(bucket, "overhead");
+    if (!overhead) continue;
+    MILL_TRY(const EnergySums one, energy_sums(overhead, 0));
+    sums.add(one);
+  }
+  return sums;
+}
+
 json::object shown(const ReportShape& shape, const std::vector<ReportGroup>& groups,
-                   const std::vector<std::string>& cells, const Sums& sums) {
+                   const std::vector<std::string>& cells, const Sums& sums,
+                   const EnergySums& whole) {
   json::object row;
   for (size_t i = 0; i < groups.size(); ++i) row[std::string(groups[i].title)] = cells[i];
   for (size_t i = 0; i < shape.sums.size(); ++i)
     row[std::string(shape.sums[i].title)] = sums.counts[i];
   row["AMOUNT"] = maas::print_femto(sums.money);
   row["CURRENCY"] = cells.back();
+  if (shape.energy) show_energy(sums.energy, whole, sums.money, cells.back(), row);
+  return row;
+}
+
+// The machine's own, beside what the rows show; it takes in nothing.
+json::object shown(const std::vector<Column>& columns, const EnergySums& overhead,
+                   const EnergySums& whole) {
+  json::object row;
+  for (const Column& column : columns) row[std::string(column.title)] = "";
+  show_energy(overhead, whole, 0, whole.currency, row);
+  row[std::string(columns.front().title)] = "overhead";
+  row["CURRENCY"] = whole.currency;
   return row;
 }
 
@@ -196,18 +198,24 @@ Result<ReportNames> report_names(const AdminClient& client, const std::string& o
 Result<std::string> report_table(const ReportShape& shape, const std::vector<ReportGroup>& groups,
                                  const json::object& page, const ReportNames& names) {
   MILL_TRY(const Rows rows, rows_of(shape, groups, page, names));
-  json::array items;
   std::map<std::string, Sums> totals;  // by currency
+  EnergySums whole, overhead;
   for (const auto& [cells, sums] : rows) {
-    items.push_back(shown(shape, groups, cells, sums));
     totals[cells.back()].add(sums);
+    whole.add(sums.energy);
   }
+  if (shape.energy) {
+    MILL_TRY(overhead, overhead_of(page));
+    whole.add(overhead);
+  }
+  json::array items;
+  for (const auto& [cells, sums] : rows) items.push_back(shown(shape, groups, cells, sums, whole));
   if (rows.size() > totals.size()) {
     for (const auto& [currency, sums] : totals) {
       std::vector<std::string> cells(groups.size() + 1);
       cells.front() = "total";
       cells.back() = currency;
-      items.push_back(shown(shape, groups, cells, sums));
+      items.push_back(shown(shape, groups, cells, sums, whole));
     }
   }
   std::vector<Column> columns;
@@ -215,6 +223,10 @@ Result<std::string> report_table(const ReportShape& shape, const std::vector<Rep
   for (const ReportSum& sum : shape.sums) columns.push_back({sum.title, sum.title, true});
   columns.push_back({"AMOUNT", "AMOUNT", true});
   columns.push_back({"CURRENCY", "CURRENCY"});
+  const std::vector<std::string> titles =
+      shape.energy ? energy_titles(whole) : std::vector<std::string>();
+  for (const std::string& title : titles) columns.push_back({title, title, title != "SOURCE"});
+  if (overhead.sums.metered > 0) items.push_back(shown(columns, overhead, whole));
   return table(items, columns);
 }
 

@@ -31,6 +31,7 @@ struct ReportShape {
   std::span<const ReportGroup> groups;
   std::span<const ReportSum> sums;
   std::string_view money;  // the member with the amount: {"exact":…,"currency":…}
+  bool energy = false;     // results say what electricity they took
 };
 
 // The groups of --by, in its order. kInvalid, param "by", for a name that is none.
@@ -44,7 +45,8 @@ Result<ReportNames> report_names(const AdminClient& client, const std::string& o
                                  const std::vector<ReportGroup>& groups);
 
 // A row for each combination of groups and currency, in their order; then, where there are several,
-// one for the total of each currency. Money is added exactly. kCorrupt where `page` is not what the
+// one for the total of each currency, and one for the electricity that no request answers for, if
+// the server says that. Money is added exactly. kCorrupt where `page` is not what the
 // API answers.
 Result<std::string> report_table(const ReportShape& shape, const std::vector<ReportGroup>& groups,
                                  const boost::json::object& page, const ReportNames& names);

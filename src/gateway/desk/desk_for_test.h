@@ -52,7 +52,8 @@ class DeskTest : public testing::Test {
   void open() {
     auto journal = ledger::open_sqlite_journal(folder / "ledger.db");
     MILL_CHECK(journal.has_value());
-    auto opened = maas::Office::open(std::move(*journal), {});
+    auto opened = maas::Office::open(std::move(*journal),
+                                     {.book = {}, .keyring = {}, .till = {.meter = meter}});
     MILL_CHECK(opened.has_value());
     office = std::move(*opened);
     const auto first = office->first_key(kNever);
@@ -60,7 +61,7 @@ class DeskTest : public testing::Test {
     if (*first) root = (*first)->secret;
     MillForTest::Setup setup;
     setup.options.office = office.get();
-    mill = std::make_unique<MillForTest>(says("a"), std::move(setup));
+    mill = std::make_unique<MillForTest>(answers, std::move(setup));
   }
   void close() {
     mill.reset();
@@ -118,6 +119,10 @@ class DeskTest : public testing::Test {
   static std::string in(const Tenant& t, const std::string& rest = "") {
     return "/v1/organization/projects/" + t.project + rest;
   }
+
+  // In effect with the next open().
+  ScriptedWorker::Choose answers = says("a");
+  std::shared_ptr<maas::EnergyMeter> meter;
 
   ledger::Folder folder;
   std::unique_ptr<maas::Office> office;

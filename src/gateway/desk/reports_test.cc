@@ -5,7 +5,9 @@
 #include <string>
 #include <tuple>
 
+#include "gateway/house_for_test.h"
 #include "gateway/shop_for_test.h"
+#include "maas/catalog/rates.h"
 
 namespace mill::gateway::desk {
 namespace {
@@ -135,6 +137,89 @@ TEST_F(ReportsTest, WhatIsNotAskedWellIsNamed) {
   EXPECT_EQ(status("?start_time=1&page=page_x"), 400);
   EXPECT_EQ(status("?start_time=1&project_ids=proj_nobody"), 404);
   EXPECT_EQ(get("/v1/organization/costs?start_time=1", shop.key).status, 403);
+}
+
+// Two requests of 25 J each, of an organization; then 20 W for ten seconds of nobody's.
+class EnergyReportsTest : public testing::Test {
+ protected:
+  EnergyReportsTest()
+      : shop(says_in("a fine answer", std::chrono::milliseconds(250)), 1'000'000, {}, shop_prices(),
+             house_for_test()) {
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(shop.ask(kHello).status, 200);
+    }
+    for (const ledger::Entry& settle : shop.entries(ledger::Kind::kSettle)) {
+      charged += settle.amount;
+      tokens += settle.tokens.input_uncached + settle.tokens.output_text;
+    }
+    EXPECT_TRUE(shop.office->till().book_overhead());
+    EXPECT_EQ(shop.entries(ledger::Kind::kOverhead).size(), 1u);
+    const auto made =
+        shop.office->create_admin_key({.org = shop.org, .name = "owner"}, "test", kNever);
+    EXPECT_TRUE(made.has_value());
+    owner = made->secret;
+  }
+  json::value bucket(const std::string& key, const std::string& query = "") const {
+    net::RawClient connection = shop.mill.client();
+    connection.send(MillForTest::request("GET",
+                                         "/v1/organization/usage/completions?start_time=" +
+                                             std::to_string(unix_seconds() - 60) + query,
+                                         "", ShopForTest::auth(key)));
+    const auto response = connection.response();
+    EXPECT_EQ(response.status, 200) << response.body;
+    return json::parse(response.body).at("data").as_array().back();
+  }
+  static constexpr const char* kHello =
+      R"({"model":"org/tiny","max_tokens":20,"messages":[{"role":"user","content":"hi"}]})";
+
+  ShopForTest shop;
+  std::string owner;
+  int64_t charged = 0, tokens = 0;
+};
+
+TEST_F(EnergyReportsTest, TheOperatorSeesCostMarginAndOverhead) {
+  const json::value day = bucket(shop.admin);
+  const json::value& result = day.at("results").at(0);
+  const json::value& energy = result.at("energy");
+  EXPECT_EQ(energy.at("source"), "model");
+  EXPECT_EQ(energy.at("microjoules"), 50'000'000);
+  EXPECT_EQ(energy.at("joules"), 50.0);
+  EXPECT_EQ(energy.at("requests"), 2);
+  EXPECT_EQ(energy.at("tokens"), tokens);
+  EXPECT_EQ(energy.at("tokens_per_kwh"), tokens * 72'000);
+  EXPECT_EQ(energy.at("co2_grams"), 0.0025);
+  EXPECT_EQ(energy.at("cost").at("exact"), "0.000005");
+  EXPECT_EQ(energy.at("cost").at("currency"), "usd");
+  EXPECT_EQ(result.at("margin").at("exact").as_string(),
+            maas::print_femto((charged - 5'000) * maas::kFemtoPerNano));
+  EXPECT_EQ(day.at("overhead").at("microjoules"), 150'000'000) << "200 J less what requests took";
+  EXPECT_EQ(day.at("overhead").at("cost").at("exact"), "0.000015");
+  EXPECT_EQ(bucket(shop.admin, "&every_organization=true").at("results"), day.at("results"));
+}
+
+TEST_F(EnergyReportsTest, ATenantSeesItsJoulesAndCo2Alone) {
+  const json::value day = bucket(owner);
+  EXPECT_FALSE(day.as_object().contains("overhead"));
+  const json::object& result = day.at("results").at(0).as_object();
+  EXPECT_FALSE(result.contains("margin"));
+  const json::object& energy = result.at("energy").as_object();
+  EXPECT_EQ(energy.at("microjoules"), 50'000'000);
+  EXPECT_EQ(energy.at("co2_micrograms"), 2'500);
+  EXPECT_FALSE(energy.contains("cost"));
+  net::RawClient connection = shop.mill.client();
+  connection.send(MillForTest::request(
+      "GET", "/v1/organization/usage/completions?start_time=0&every_organization=true", "",
+      ShopForTest::auth(owner)));
+  EXPECT_EQ(connection.response().status, 403);
+}
+
+TEST_F(ReportsTest, WhatWasNotMeasuredIsNull) {
+  const auto all =
+      must("/v1/organization/usage/completions?start_time=" + std::to_string(unix_seconds() - 60));
+  const auto& day = all.at("data").as_array().back();
+  EXPECT_TRUE(day.at("results").at(0).at("energy").is_null());
+  EXPECT_TRUE(day.at("results").at(0).at("margin").is_null());
+  EXPECT_TRUE(day.at("overhead").is_null());
 }
 
 }  // namespace

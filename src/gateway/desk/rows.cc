@@ -105,7 +105,7 @@ constexpr Row kRows[] = {
     {"GET", "/v1/organization/usage/completions",
      ORG
      " start_time end_time bucket_width project_ids project_ids[] api_key_ids api_key_ids[] models "
-     "models[] batch group_by group_by[] limit page",
+     "models[] batch group_by group_by[] limit page every_organization",
      "", usage_completions},
     {"GET", "/v1/organization/costs",
      ORG " start_time end_time bucket_width project_ids project_ids[] api_key_ids api_key_ids[] "

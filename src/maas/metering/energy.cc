@@ -2,11 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <limits>
-#include <numeric>
-
-#include "base/check.h"
 
 namespace mill::maas {
 namespace {
@@ -26,13 +22,18 @@ Result<int64_t> parse_watts(const std::string& text, const std::string& field) {
   return *nano / 1000;
 }
 
-Result<int64_t> microjoules(ledger::Wide microwatt_nanoseconds) {
-  ledger::Wide whole = microwatt_nanoseconds / kNano;
-  const ledger::Wide twice = microwatt_nanoseconds % kNano * 2;
-  if (twice > kNano || (twice == kNano && whole % 2 != 0)) ++whole;
+// a / b, half to even.  Requires: a >= 0, b > 0.
+Result<int64_t> divided(ledger::Wide a, ledger::Wide b) {
+  ledger::Wide whole = a / b;
+  const ledger::Wide twice = a % b * 2;
+  if (twice > b || (twice == b && whole % 2 != 0)) ++whole;
   if (whole > std::numeric_limits<int64_t>::max())
     return fail(Code::kTooLarge, "the energy does not fit", "microjoules");
   return int64_t(whole);
+}
+
+Result<int64_t> microjoules(ledger::Wide microwatt_nanoseconds) {
+  return divided(microwatt_nanoseconds, kNano);
 }
 
 }  // namespace
@@ -65,43 +66,33 @@ Result<int64_t> PowerModel::span_microjoules(int64_t span_ns, int64_t busy_ns) c
   return microjoules(ledger::Wide(busy_ns) * active_ + ledger::Wide(span_ns - busy_ns) * idle_);
 }
 
-std::vector<int64_t> split(int64_t microjoules, std::span<const int64_t> weights) {
-  std::vector<int64_t> parts(weights.size(), 0);
-  ledger::Wide total = 0;
-  for (const int64_t weight : weights) {
-    MILL_CHECK(weight >= 0);
-    total += weight;
-  }
-  if (total == 0 || microjoules <= 0) return parts;
-  std::vector<ledger::Wide> rest(weights.size());
-  int64_t left = microjoules;
-  for (size_t i = 0; i < weights.size(); ++i) {
-    const ledger::Wide exact = ledger::Wide(microjoules) * weights[i];
-    parts[i] = int64_t(exact / total);
-    rest[i] = exact % total;
-    left -= parts[i];
-  }
-  std::vector<size_t> order(weights.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&rest](size_t a, size_t b) { return rest[a] > rest[b]; });
-  for (size_t i = 0; left > 0; ++i, --left) ++parts[order[i]];
-  return parts;
+Result<int64_t> part_of_span(int64_t span_microjoules, int64_t span_ns, int64_t busy_ns) {
+  if (span_microjoules < 0 || span_ns <= 0 || busy_ns < 0)
+    return fail(Code::kInvalid, "a span of time takes some, and energy is not negative", "busy_ns");
+  return divided(ledger::Wide(span_microjoules) * busy_ns, span_ns);
 }
 
 Result<Energy> account_energy(EnergySource source, int64_t microjoules, const Tariff& tariff,
                               int64_t at_ns) {
   const ElectricityPrice& price = tariff.at(at_ns);
-  Energy energy{.source = source, .microjoules = microjoules, .band = price.band};
+  Energy energy{.source = source, .microjoules = microjoules, .priced = true, .band = price.band};
   MILL_TRY(energy.cost, per_kwh(microjoules, price.per_kwh));
   MILL_TRY(energy.co2_micrograms, per_kwh(microjoules, price.co2_micrograms_per_kwh));
   return energy;
 }
 
-void note_energy(const Energy& energy, ledger::Entry& settle) {
-  settle.microjoules = energy.microjoules;
-  settle.energy_cost = energy.cost;
-  settle.co2_micrograms = energy.co2_micrograms;
+void note_energy(const Energy& energy, ledger::Entry& entry) {
+  entry.microjoules = energy.microjoules;
+  entry.energy_cost = energy.cost;
+  entry.co2_micrograms = energy.co2_micrograms;
+  entry.flags |= energy.source == EnergySource::kRapl ? ledger::kEnergyRapl : ledger::kEnergyModel;
+  if (energy.priced) entry.flags |= ledger::kEnergyPriced;
+}
+
+std::optional<EnergySource> source_of(const ledger::Entry& entry) {
+  if ((entry.flags & ledger::kEnergyRapl) != 0) return EnergySource::kRapl;
+  if ((entry.flags & ledger::kEnergyModel) != 0) return EnergySource::kModel;
+  return std::nullopt;
 }
 
 }  // namespace mill::maas

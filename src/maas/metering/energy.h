@@ -1,17 +1,16 @@
 // The energy of one request: measured, or by a model of the machine's power; its cost and its CO2.
 //
-// Measured: the counter of the package (RAPL) says how much a span of time took, and split() gives
-// each request its part by the work it had done in it. Modelled: the machine draws `idle_watts`
-// always and `active_watts` when it works; a request answers for the time that was its own at the
-// active draw, and nobody for the rest, which the factory's account shows as overhead (factory.h).
-// Both say which they are. Pure.
+// A request answers for the time in which the machine was busy with it (work::Usage::busy).
+// Measured: at the mean draw of the span in which it ran, by the counter of the package (RAPL).
+// Modelled: at `active_watts`; the machine draws `idle_watts` when it does not work. Nobody answers
+// for the rest, which is booked as overhead (energy_meter.h). Entries say which of the two it was.
+// Pure.
 #pragma once
 
 #include <cstdint>
-#include <span>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/result.h"
 #include "ledger/entry.h"
@@ -44,15 +43,15 @@ class PowerModel {
   int64_t idle_ = 0, active_ = 0;  // microwatts
 };
 
-// `microjoules` in parts by weight, that add up to it exactly (largest remainder; of equal
-// remainders the first). All weights zero: parts of zero, since nobody took it.  Requires: no
-// weight is negative.
-std::vector<int64_t> split(int64_t microjoules, std::span<const int64_t> weights);
+// `span_microjoules` x busy_ns / span_ns, half to even: what fell to a request that the machine was
+// busy with for so long of a span. kInvalid for what is negative or an empty span, kTooLarge.
+Result<int64_t> part_of_span(int64_t span_microjoules, int64_t span_ns, int64_t busy_ns);
 
-// A request's energy as a settle entry has it.
+// Energy as an entry has it.
 struct Energy {
   EnergySource source{};
   int64_t microjoules = 0;
+  bool priced = false;    // there was a tariff; else the cost and the CO2 are not known
   ledger::Nano cost = 0;  // in the tariff's currency
   int64_t co2_micrograms = 0;
   std::string band;  // of the tariff
@@ -62,7 +61,9 @@ struct Energy {
 Result<Energy> account_energy(EnergySource source, int64_t microjoules, const Tariff& tariff,
                               int64_t at_ns);
 
-// Writes it into the entry of a settle before it is posted.
-void note_energy(const Energy& energy, ledger::Entry& settle);
+// Writes it into an entry before it is posted, with the flags that say where it is from.
+void note_energy(const Energy& energy, ledger::Entry& entry);
+// Where the joules of an entry are from. Nothing: they are not known.
+std::optional<EnergySource> source_of(const ledger::Entry& entry);
 
 }  // namespace mill::maas

@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <numeric>
-#include <random>
+#include <cstdint>
 
 #include "maas/catalog/civil_time.h"
 #include "maas/metering/factory.h"
@@ -98,7 +97,10 @@ TEST(Energy, OfARequestWithItsSource) {
   EXPECT_EQ(energy->band, "night");
   EXPECT_EQ(name(energy->source), "rapl");
   ledger::Entry entry;
+  EXPECT_FALSE(source_of(entry));
   note_energy(*energy, entry);
+  EXPECT_EQ(source_of(entry), EnergySource::kRapl);
+  EXPECT_EQ(entry.flags, ledger::kEnergyRapl | ledger::kEnergyPriced);
   EXPECT_EQ(entry.microjoules, 50'000'000);
   EXPECT_EQ(entry.energy_cost, 2917);
   EXPECT_EQ(entry.co2_micrograms, 5049);
@@ -126,77 +128,40 @@ TEST(Energy, ThePowerModel) {
   EXPECT_EQ(param({.idle_watts = "-1", .active_watts = "1"}), "power.idle_watts");
 }
 
-TEST(Energy, PartsAddUpToWhatWasMeasured) {
-  EXPECT_EQ(split(10, std::vector<int64_t>{1, 1, 1}), (std::vector<int64_t>{4, 3, 3}));
-  EXPECT_EQ(split(5, std::vector<int64_t>{0, 0}), (std::vector<int64_t>{0, 0}));
-  EXPECT_TRUE(split(5, {}).empty());
-  EXPECT_EQ(split(INT64_MAX, std::vector<int64_t>{INT64_MAX, INT64_MAX}),
-            (std::vector<int64_t>{INT64_MAX / 2 + 1, INT64_MAX / 2}));
-  const uint64_t seed = seed_for_test();
-  SCOPED_TRACE(testing::Message() << "MILL_TEST_SEED=" << seed);
-  std::mt19937_64 random(seed);
-  for (int round = 0; round < 2000; ++round) {
-    std::vector<int64_t> weights(1 + random() % 20);
-    for (int64_t& weight : weights) weight = int64_t(random() % 1000);
-    weights[0] = 1;
-    const int64_t total = int64_t(random() >> (1 + random() % 62));
-    const auto parts = split(total, weights);
-    ASSERT_EQ(std::accumulate(parts.begin(), parts.end(), int64_t{0}), total);
-    const int64_t all = std::accumulate(weights.begin(), weights.end(), int64_t{0});
-    for (size_t i = 0; i < parts.size(); ++i) {
-      const auto fair = int64_t(ledger::Wide(total) * weights[i] / all);
-      ASSERT_TRUE(parts[i] == fair || parts[i] == fair + 1) << i;
-    }
-  }
-}
-
-UsageBucket hour(int64_t from_ns, const std::string& model, const char* currency,
-                 const UsageSums& sums) {
-  UsageKey key{.model = model, .currency = *ledger::parse_currency(currency)};
-  return {.from_ns = from_ns, .to_ns = from_ns + kNanosPerHour, .rows = {{key, sums}}};
+TEST(Energy, APartOfASpan) {
+  EXPECT_EQ(*part_of_span(10'000'000, 1000, 250), 2'500'000);
+  EXPECT_EQ(*part_of_span(3, 2, 1), 2) << "half to the even one";
+  EXPECT_EQ(*part_of_span(5, 2, 1), 2);
+  EXPECT_EQ(*part_of_span(100, 10, 15), 150) << "busy since before the first reading";
+  EXPECT_EQ(*part_of_span(INT64_MAX, INT64_MAX, INT64_MAX), INT64_MAX);
+  EXPECT_EQ(part_of_span(1, 0, 0).error().code, Code::kInvalid);
+  EXPECT_EQ(part_of_span(1, 1, -1).error().code, Code::kInvalid);
+  EXPECT_EQ(part_of_span(INT64_MAX, 1, 2).error().code, Code::kTooLarge);
 }
 
 TEST(Factory, MoneyInLessElectricity) {
-  const UsageSums sums{.tokens = {.input_uncached = 900, .output_text = 100},
-                       .requests = 2,
-                       .charge = 5000,
-                       .microjoules = kMicrojoulesPerKwh / 4,
-                       .energy_cost = 6000,
-                       .co2_micrograms = 9};
-  const std::vector<UsageBucket> usage = {hour(0, "flash", "EUR", sums),
-                                          hour(0, "flash", "CREDITS", sums),
-                                          hour(kNanosPerHour, "flash", "EUR", sums),
-                                          hour(kNanosPerHour, "pro", "EUR", {.requests = 1})};
-  const FactoryAccount account = factory_account(usage, EnergySource::kModel, "EUR"_currency);
-  ASSERT_EQ(account.rows.size(), 4u);
-  const FactoryRow& euro =
-      account.rows[0].currency == "EUR"_currency ? account.rows[0] : account.rows[1];
-  const FactoryRow& credits = &euro == &account.rows[0] ? account.rows[1] : account.rows[0];
-  ASSERT_TRUE(euro.margin);
-  EXPECT_TRUE(*euro.margin == -1000) << "the electricity cost more";
-  EXPECT_FALSE(credits.margin) << "credits and euros do not subtract";
-  EXPECT_EQ(euro.output_tokens_per_kwh, 400);
-  EXPECT_EQ(euro.tokens_per_kwh, 4000);
-  EXPECT_FALSE(account.rows[3].tokens_per_kwh) << "no energy is known";
-  ASSERT_EQ(account.totals.size(), 2u);
-  for (const FactoryRow& total : account.totals) {
-    if (total.currency != "EUR"_currency) continue;
-    EXPECT_EQ(total.requests, 5);
-    EXPECT_TRUE(total.money_in == 10'000 && *total.margin == -2000);
-  }
+  UsageSums sums{.requests = 2, .charge = 5000, .energy_cost = 6000, .metered = 2, .priced = 2};
+  EXPECT_TRUE(*margin(sums, "EUR"_currency, "EUR"_currency) == -1000) << "electricity cost more";
+  EXPECT_FALSE(margin(sums, "CREDITS"_currency, "EUR"_currency)) << "these do not subtract";
+  EXPECT_FALSE(margin(sums, ledger::Currency{}, ledger::Currency{})) << "no tariff";
+  sums.requests = 3;
+  EXPECT_FALSE(margin(sums, "EUR"_currency, "EUR"_currency))
+      << "nobody knows what one of them cost";
+  EXPECT_TRUE(*margin({.charge = -5}, "EUR"_currency, "EUR"_currency) == -5) << "given back";
 }
 
-TEST(Factory, WhatNoRequestAnswersForIsOverhead) {
-  const std::vector<UsageBucket> usage = {
-      hour(0, "flash", "EUR", {.microjoules = 300, .energy_cost = 30}),
-      hour(0, "pro", "EUR", {.microjoules = 200, .energy_cost = 20})};
-  const std::vector<HouseEnergy> house = {
-      {.from_ns = 0, .microjoules = 900, .cost = 90},
-      {.from_ns = kNanosPerHour, .microjoules = 400, .cost = 40}};
-  const auto account = factory_account(usage, EnergySource::kRapl, "EUR"_currency, house);
-  ASSERT_EQ(account.overhead.size(), 2u);
-  EXPECT_TRUE(account.overhead[0].microjoules == 400 && account.overhead[0].cost == 40);
-  EXPECT_TRUE(account.overhead[1].microjoules == 400) << "an hour without requests";
+TEST(Factory, TokensOfAKilowattHour) {
+  EXPECT_EQ(tokens_per_kwh(1000, kMicrojoulesPerKwh / 4), 4000);
+  EXPECT_EQ(tokens_per_kwh(2, kMicrojoulesPerKwh * 3), 0);
+  EXPECT_EQ(tokens_per_kwh(INT64_MAX, 1), INT64_MAX);
+  EXPECT_FALSE(tokens_per_kwh(1000, 0)) << "no energy is known";
+}
+
+TEST(Factory, TheSourceIsThatOfAll) {
+  EXPECT_EQ(energy_source({.requests = 5}), "");
+  EXPECT_EQ(energy_source({.metered = 5}), "model");
+  EXPECT_EQ(energy_source({.metered = 5, .measured = 5}), "rapl");
+  EXPECT_EQ(energy_source({.metered = 5, .measured = 1}), "mixed");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "maas/catalog/civil_time.h"
+#include "maas/metering/energy.h"
 #include "maas/metering/explain.h"
 
 namespace mill::maas {
@@ -63,6 +64,10 @@ void UsageSums::add(const UsageSums& other) {
   add_to(microjoules, other.microjoules);
   energy_cost += other.energy_cost;
   add_to(co2_micrograms, other.co2_micrograms);
+  add_to(metered, other.metered);
+  add_to(measured, other.measured);
+  add_to(priced, other.priced);
+  add_to(metered_tokens, other.metered_tokens);
 }
 
 int64_t UsageSums::input_tokens() const {
@@ -94,13 +99,26 @@ std::optional<UsageOf> usage_of(const ledger::Entry& entry) {
     usage.sums.charge = -ledger::Wide(entry.amount);
     return usage;
   }
-  usage.sums = {.tokens = entry.tokens,
-                .requests = 1,
-                .charge = entry.amount,
-                .microjoules = entry.microjoules,
-                .energy_cost = entry.energy_cost,
-                .co2_micrograms = entry.co2_micrograms};
+  usage.sums = energy_of(entry);
+  usage.sums.tokens = entry.tokens;
+  usage.sums.requests = 1;
+  usage.sums.charge = entry.amount;
+  if (usage.sums.metered > 0) {
+    usage.sums.metered_tokens = usage.sums.input_tokens();
+    add_to(usage.sums.metered_tokens, usage.sums.output_tokens());
+  }
   return usage;
+}
+
+UsageSums energy_of(const ledger::Entry& entry) {
+  const auto source = source_of(entry);
+  const bool priced = source && (entry.flags & ledger::kEnergyPriced) != 0;
+  return {.microjoules = entry.microjoules,
+          .energy_cost = entry.energy_cost,
+          .co2_micrograms = entry.co2_micrograms,
+          .metered = source ? 1 : 0,
+          .measured = source == EnergySource::kRapl ? 1 : 0,
+          .priced = priced ? 1 : 0};
 }
 
 bool UsageFilter::passes(const UsageKey& key) const {
@@ -150,6 +168,11 @@ Result<UsageTable> UsageTable::open(const UsageQuery& query, size_t max_rows) {
 }
 
 Status UsageTable::add(const ledger::Entry& entry) {
+  if (entry.kind == ledger::Kind::kOverhead && entry.at_ns >= query_.from_ns &&
+      entry.at_ns < query_.to_ns) {
+    overhead_[floor_to(entry.at_ns, nanos(query_.width))].add(energy_of(entry));
+    if (!entry.currency.empty()) tariff_ = entry.currency;
+  }
   if (const auto usage = usage_of(entry)) return add(entry.at_ns, usage->key, usage->sums);
   return {};
 }
@@ -178,7 +201,9 @@ std::vector<UsageBucket> UsageTable::buckets() const {
   const int64_t width = nanos(query_.width);
   auto at = sums_.begin();
   for (int64_t from = query_.from_ns; from < query_.to_ns; from += width) {
-    UsageBucket bucket{.from_ns = from, .to_ns = from + width, .rows = {}};
+    UsageBucket bucket{.from_ns = from, .to_ns = from + width, .rows = {}, .overhead = {}};
+    if (const auto found = overhead_.find(from); found != overhead_.end())
+      bucket.overhead = found->second;
     if (at != sums_.end() && at->first == from) {
       for (const auto& [key, sums] : at->second) bucket.rows.push_back({key, sums});
       ++at;

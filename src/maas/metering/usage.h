@@ -2,8 +2,9 @@
 //
 // A settle counts in the bucket it was booked in; voided and expired holds used nothing that is
 // charged and do not count. A reversal takes its amount off the charge of the bucket it is booked
-// in, and no tokens. Buckets of tokens are disjoint, as in the ledger: the door makes each wire's
-// own convention of them. Not locked; plain data comes out.
+// in, and no tokens. Electricity that no request answers for is shown apart. Buckets of tokens are
+// disjoint, as in the ledger: the door makes each wire's own convention of them. Not locked; plain
+// data comes out.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +34,10 @@ struct UsageSums {
   int64_t microjoules = 0;
   ledger::Wide energy_cost = 0;  // nano-units of the tariff's currency
   int64_t co2_micrograms = 0;
+  // Of the requests (of overhead: of its entries), those whose joules are known; of these, those
+  // measured by the machine's counters and not by a model, and those that a tariff priced.
+  int64_t metered = 0, measured = 0, priced = 0;
+  int64_t metered_tokens = 0;  // input and output of the metered ones
 
   void add(const UsageSums& other);
   int64_t input_tokens() const;   // all four
@@ -55,6 +60,8 @@ struct UsageOf {
   UsageSums sums;
 };
 std::optional<UsageOf> usage_of(const ledger::Entry& entry);
+// The energy of an entry, with nothing else.
+UsageSums energy_of(const ledger::Entry& entry);
 
 struct UsageGroups {
   bool org = false, project = false, key = false, model = false, tier = false, batch = false;
@@ -103,6 +110,7 @@ struct UsageBucket {
   int64_t from_ns = 0;
   int64_t to_ns = 0;
   std::vector<UsageRow> rows;  // in the order of UsageKey; none where nothing was used
+  UsageSums overhead;          // of the whole machine, whatever the query's filter
 };
 
 // Answers one query from the entries it is given: a scan of the journal over the query's time.
@@ -119,6 +127,8 @@ class UsageTable {
 
   // Every bucket of the query, in order of time.
   std::vector<UsageBucket> buckets() const;
+  // What the last overhead that it was given cost is in; none: there was none with a price.
+  ledger::Currency tariff() const { return tariff_; }
   // With whole buckets: what to scan.
   const UsageQuery& query() const { return query_; }
 
@@ -129,6 +139,8 @@ class UsageTable {
   size_t max_rows_;
   size_t rows_ = 0;
   std::map<int64_t, std::map<UsageKey, UsageSums>> sums_;  // by the bucket's first instant
+  std::map<int64_t, UsageSums> overhead_;                  // likewise
+  ledger::Currency tariff_;
 };
 
 }  // namespace mill::maas

@@ -98,6 +98,7 @@ struct Permit::State {
   Instant rank{};
   int64_t work = 0;  // announced to the fair share
   RateViews rates;
+  EnergyMeter::Mark energy_mark;
   Instant last_progress{};
   int64_t last_tokens = 0;
   bool open = true;
@@ -115,6 +116,7 @@ struct Permit::State {
     return made;
   }
   void let_go();
+  void note_electricity(const Took& took, ledger::Entry& settle) const;
   Result<Bill> book_end(const Counted& counted, const Took& took, ledger::Reason reason,
                         bool charged);
 };
@@ -210,6 +212,14 @@ tl::expected<void, Denial> Permit::extend(int64_t output_tokens) {
   return {};
 }
 
+// What is not charged is not written either: it is the mill's own, as overhead.
+void Permit::State::note_electricity(const Took& took, ledger::Entry& settle) const {
+  EnergyMeter* const meter = till.options.meter.get();
+  if (!meter || !took.usage) return;
+  const auto energy = meter->end(energy_mark, took.usage->busy, till.options.unix_ns());
+  if (energy) note_energy(*energy, settle);
+}
+
 Result<Bill> Permit::State::book_end(const Counted& counted, const Took& took,
                                      ledger::Reason reason, bool charged) {
   Bill bill{.reason = reason, .corrected = !counted.note.empty()};
@@ -224,6 +234,7 @@ Result<Bill> Permit::State::book_end(const Counted& counted, const Took& took,
     made.tokens = counted.tokens;
     bill.charge = made.amount;
     bill.tokens = counted.tokens;
+    note_electricity(took, made);
   }
   MILL_TRY(bill.ticket, till.book.post(std::move(made)));
   return bill;
@@ -337,6 +348,7 @@ tl::expected<Permit, Denial> Till::admit(const Patron& patron, const Ask& ask) {
   state->rank = core.fair.begin(patron.payer.org, patron.weight, state->work, at.steady);
   state->rates = core.admission.view(patron.payer, model, at);
   state->last_progress = at.steady;
+  if (core.options.meter) state->energy_mark = core.options.meter->begin();
   return Permit(std::move(state));
 }
 
@@ -399,6 +411,22 @@ RateViews Till::rates(const Patron& patron, const std::string& model) {
 Admission::Money Till::money(const Scope& scope, ledger::Currency currency) {
   const std::lock_guard lock(core_->mutex);
   return core_->admission.money(scope, currency, core_->options.unix_ns());
+}
+
+EnergyMeter* Till::meter() const {
+  return core_->options.meter.get();
+}
+
+Status Till::book_overhead() {
+  EnergyMeter* const meter = core_->options.meter.get();
+  if (!meter) return {};
+  ledger::Entry entry;
+  entry.kind = ledger::Kind::kOverhead;
+  entry.currency = meter->currency();
+  entry.actor = "system";
+  note_energy(meter->overhead(core_->options.unix_ns()), entry);
+  MILL_TRY_DO(core_->book.post(std::move(entry)));
+  return {};
 }
 
 }  // namespace mill::maas

@@ -23,6 +23,7 @@
 #include "maas/admission/admission.h"
 #include "maas/admission/fair_share.h"
 #include "maas/catalog/price_book.h"
+#include "maas/metering/energy_meter.h"
 #include "work/event.h"
 
 namespace mill::maas {
@@ -137,6 +138,8 @@ class Till {
     std::function<int64_t()> unix_ns;    // empty: the system's clock
     std::function<Instant()> monotonic;  // empty: now()
     FairShare::Options fair_share;
+    // Tells what electricity a request took; null: nobody measures, and entries do not say.
+    std::shared_ptr<EnergyMeter> meter;
   };
   // `book` must outlive the till; the till must outlive its permits.
   Till(ledger::Book& book, Options options);
@@ -162,6 +165,12 @@ class Till {
              int64_t at_ns);
   RateViews rates(const Patron& patron, const std::string& model);
   Admission::Money money(const Scope& scope, ledger::Currency currency);
+
+  // Null: nobody measures.
+  EnergyMeter* meter() const;
+  // Books the electricity that no request answers for, since the last time; now and then, as what
+  // is not booked is lost with the process. Nothing to do without a meter.
+  Status book_overhead();
 
  private:
   friend class Permit;

@@ -29,11 +29,7 @@ class TillTest : public testing::Test {
     auto opened = open_book(folder / "j", {.unix_ns = [this] { return wall.load(); }});
     MILL_CHECK(opened.has_value());
     book = std::move(*opened);
-    till = std::make_unique<Till>(
-        *book, Till::Options{
-                   .progress_every = Duration{},
-                   .unix_ns = [this] { return wall.load(); },
-                   .monotonic = [this] { return Instant{} + std::chrono::nanoseconds(++ticks); }});
+    till = std::make_unique<Till>(*book, options);
     BookDraft draft = book_for_test();
     draft.effective_from = "2024-01-01";
     MILL_CHECK(
@@ -59,6 +55,10 @@ class TillTest : public testing::Test {
   Folder folder;
   std::atomic<int64_t> wall{kSaturday};
   std::atomic<int64_t> ticks{0};
+  Till::Options options{
+      .progress_every = Duration{},
+      .unix_ns = [this] { return wall.load(); },
+      .monotonic = [this] { return Instant{} + std::chrono::nanoseconds(++ticks); }};
   std::unique_ptr<Book> book;
   std::unique_ptr<Till> till;
   Patron patron{.payer = kPayer, .currency = kUsd};
@@ -157,6 +157,96 @@ TILL(CountsThatCannotBeTrueAreCorrected) {
     EXPECT_EQ(bill->charge, each.charge);
     EXPECT_TRUE(bill->corrected);
   }
+}
+
+// A house of 100 W when it works, 20 W when not, where a joule costs 100 nano-dollars and is 50
+// micrograms of CO2.
+class MeteredTillTest : public TillTest {
+ protected:
+  MeteredTillTest() {
+    TariffDraft tariff;
+    tariff.currency = "USD";
+    tariff.price_per_kwh = "0.36";
+    tariff.grams_co2_per_kwh = "180";
+    EnergyMeter::Options house;
+    house.model = *PowerModel::check({.idle_watts = "20", .active_watts = "100"}, "power");
+    house.tariff = *Tariff::check(tariff, "tariff");
+    house.read = [this] { return HouseReading{.step_ns = steps.count(), .microjoules = {}}; };
+    house.clock = [this] { return clock; };
+    options.meter = std::make_shared<EnergyMeter>(std::move(house));
+    open();
+    pay(100 * kHold);
+  }
+  static Took busy(std::chrono::nanoseconds time, int64_t delivered = 30) {
+    Took took_ = took(30);
+    took_.usage->busy = time;
+    took_.delivered_tokens = delivered;
+    return took_;
+  }
+  std::vector<Entry> entries(Kind kind) {
+    std::vector<Entry> found;
+    MILL_CHECK(book->durable_blocking({.seq = book->health().booked_seq}).has_value());
+    MILL_CHECK(book->scan({.kinds = {kind}},
+                          [&](const Entry& entry) -> Status {
+                            found.push_back(entry);
+                            return {};
+                          })
+                   .has_value());
+    return found;
+  }
+  std::chrono::nanoseconds steps{};
+  Instant clock{};
+};
+
+TEST_F(MeteredTillTest, ASettleSaysWhatElectricityItTook) {
+  ASSERT_TRUE(admitted().settle(busy(std::chrono::milliseconds(250)), Outcome::kDone));
+  const auto settles = entries(Kind::kSettle);
+  ASSERT_EQ(settles.size(), 1u);
+  EXPECT_EQ(settles[0].microjoules, 25'000'000);
+  EXPECT_EQ(settles[0].energy_cost, 2'500);
+  EXPECT_EQ(settles[0].co2_micrograms, 1'250);
+  EXPECT_EQ(settles[0].flags, kEnergyModel | kEnergyPriced);
+  EXPECT_EQ(settles[0].amount, 150'000 + 18'000) << "the customer pays for tokens";
+}
+
+TEST_F(MeteredTillTest, WhatNobodyPaysForIsOverhead) {
+  clock += std::chrono::seconds(10);
+  steps = std::chrono::seconds(3);
+  ASSERT_TRUE(admitted().settle(busy(std::chrono::seconds(1)), Outcome::kDone));
+  ASSERT_TRUE(admitted().settle(busy(std::chrono::seconds(2), 0), Outcome::kFault));
+  for (const Entry& voided : entries(Kind::kVoid)) EXPECT_EQ(voided.microjoules, 0);
+  ASSERT_TRUE(till->book_overhead());
+  const auto overhead = entries(Kind::kOverhead);
+  ASSERT_EQ(overhead.size(), 1u);
+  EXPECT_EQ(overhead[0].microjoules, (2 * 100 + 7 * 20) * 1'000'000);
+  EXPECT_EQ(overhead[0].energy_cost, 34'000);
+  EXPECT_EQ(overhead[0].currency, kUsd);
+  EXPECT_EQ(overhead[0].flags, kEnergyModel | kEnergyPriced);
+  open();  // the journal with it is read as any other
+  EXPECT_EQ(entries(Kind::kOverhead).size(), 1u);
+}
+
+TEST_F(MeteredTillTest, ATimeThatCannotBeIsNotBelieved) {
+  ASSERT_TRUE(admitted().settle(busy(std::chrono::seconds(-1)), Outcome::kDone));
+  Took lost = took(30);
+  lost.usage.reset();
+  ASSERT_TRUE(admitted().settle(lost, Outcome::kDone));
+  const auto settles = entries(Kind::kSettle);
+  ASSERT_EQ(settles.size(), 2u);
+  EXPECT_FALSE(source_of(settles[0])) << "nobody knows";
+  EXPECT_FALSE(source_of(settles[1])) << "the worker lost count";
+}
+
+TILL(WithoutAMeterEntriesDoNotSay) {
+  pay(kHold);
+  ASSERT_TRUE(admitted().settle(took(30), Outcome::kDone));
+  ASSERT_TRUE(till->book_overhead());
+  ASSERT_TRUE(
+      book->scan({.kinds = {Kind::kSettle, Kind::kOverhead}}, [](const Entry& entry) -> Status {
+        EXPECT_EQ(entry.kind, Kind::kSettle);
+        EXPECT_FALSE(source_of(entry));
+        return {};
+      }));
 }
 
 TILL(ADroppedPermitLetsGoOfItsHold) {
