@@ -71,7 +71,7 @@ TEST(Idempotency, WhoLeavesFindsTheWholeAnswerAndPaysForItOnce) {
   for (const char* body : {kWhole, kStream}) {
     ShopForTest shop([](const work::Order&) {
       Script script;
-      script.say = "an answer of several words";
+      script.say = "a few words";
       script.hold_at = 2;
       return script;
     });

@@ -123,19 +123,20 @@ class Month:
                     made = self.post(f"/v1/organization/projects/{project}/api_keys", {"name": key}, org)
                     self.tenants.append({"org": org, "project": project, "tier": tier, "currency": terms["currency"], "secret": made["value"]})
 
-    def ask(self, pause_ns=0, model=None, way=None):
-        """One request; its clock goes on by `pause_ns` in the middle of a stream."""
-        rng, tenant = self.rng, self.rng.choice(self.tenants)
-        model = model or rng.choice(("flash", "flash", "pro", "frail"))
-        way = way or rng.choice(("whole", "stream", "stream", "leave", "twice"))
+    def ask(self, pause_ns=0, long=False):
+        """One request; its clock goes on by `pause_ns` in the middle of a stream. `long`: of one that takes its time."""
+        rng = self.rng
+        tenant = rng.choice([t for t in self.tenants if not long or t["tier"] != "flex"])  # to which "pro" is not sold
+        model = "pro" if long else rng.choice(("flash", "flash", "pro", "frail"))
+        way = "stream" if long else rng.choice(("whole", "stream", "stream", "leave", "twice"))
         text = rng.choice(("A text that many ask. " * 30, "")) + "".join(rng.choice("abc ") for _ in range(rng.randrange(1, 90)))
         body = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": rng.randrange(1, 60),
                 "stream": way in ("stream", "leave")}
         headers = {"Authorization": f"Bearer {tenant['secret']}", "Content-Type": "application/json"}
         if body["stream"]:
             body["stream_options"] = {"include_usage": True}
-        if way == "leave":
-            body |= {"max_tokens": 500, "ignore_eos": True}
+        if way == "leave" or long:
+            body |= {"max_tokens": 500 if way == "leave" else 200 + rng.randrange(50), "ignore_eos": True}
         if way == "twice":
             headers["Idempotency-Key"] = f"k{len(self.seen)}"
         seen = {"tenant": tenant, "model": model, "way": way, "accepted_ns": self.clocked.at_ns, "usage": None, "pieces": 0, "most": body["max_tokens"]}
@@ -208,8 +209,7 @@ def live(month):
             die_in_an_answer(month)
         # Accepted before an edge, booked behind it.
         edge = min((e - at_ns for e in (BEGIN, oracle.ns("2026-10-14T07:30:00Z"), END) if 0 < e - at_ns < 5 * SECOND), default=0)
-        month.ask(pause_ns=edge + SECOND if edge and rng.random() < 0.7 else rng.choice((0, 0, 61 * SECOND)),
-                  way="stream" if edge else None)
+        month.ask(pause_ns=edge + SECOND if edge else rng.choice((0, 0, 61 * SECOND)), long=edge > 0)
         if month.seen[-1]["way"] == "leave":
             wait_for_rest(month)
         charged = [s for s in month.seen[-60:] if s["usage"]]

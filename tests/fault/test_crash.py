@@ -216,7 +216,7 @@ class Stand:
         stream = way in ("stream", "leave", "long") or way == "keyed" and rng.random() < 0.5
         text = rng.choice(("Tell me of mills. " * 8, "")) + "".join(rng.choice("abcdefgh ") for _ in range(rng.randrange(1, 60)))
         body = {"model": self.model, "messages": [{"role": "user", "content": text}], "stream": stream,
-                "max_tokens": rng.randrange(1, 60) if way != "long" else 3000}
+                "max_tokens": rng.randrange(1, 60) if way != "long" else 1600}
         if way in ("leave", "long"):
             body["ignore_eos"] = True
         if way == "leave":
@@ -321,7 +321,7 @@ def live_and_die(stand, number):
     found = stand.verify()
     assert found["open_holds"] == 0, f"{found['open_holds']} holds are open after recovery"
     clients = Clients(stand, server, f"{SEED}/{number}", 10)
-    time.sleep(stand.rng.uniform(0.02, 0.5) if stand.rng.random() < 0.7 else stand.rng.uniform(1.0, 1.6))
+    time.sleep(stand.rng.uniform(0.02, 0.5) if stand.rng.random() < 0.7 else stand.rng.uniform(1.1, 1.5))
     stand.kill()
     clients.over.set()
     stand.asked += clients.join()
@@ -387,7 +387,7 @@ def drive(where, ledger, lives):
               f"{recovered} ended by recovery, {keyed} Idempotency-Keys, {sum(one.replayed for one in stand.asked)} answers sent again; "
               f"undisturbed {sums['requests']} requests, {sums['generated']} tokens: off by 0")
         # A run that disturbed nothing proves nothing.
-        assert whole > 100 and recovered > lives / 2 and keyed > 10, "too little happened"
+        assert whole > 10 * lives and recovered > lives / 2 and keyed > lives, "too little happened"
 
 
 def main():
@@ -396,7 +396,7 @@ def main():
         return 77
     print(f"MILL_TEST_SEED={SEED}")
     passed = failed = 0
-    for where, lives in (("SQLite", 9 * STEPS), ("PostgreSQL", 4 * STEPS)):
+    for where, lives in (("SQLite", 8 * STEPS), ("PostgreSQL", 3 * STEPS)):
         try:
             if where == "SQLite":
                 drive(where, None, lives)

@@ -46,7 +46,9 @@ class Prices:
         named = {band["band"]: band for band in price.get("bands", [])}
         band = next((b["name"] for b in body.get("bands", []) if b["name"] in named and holds(b, at_ns)), "base")
         here = named.get(band, {})
-        per_million = {item: Fraction(rate) * Fraction(here.get("factor", "1")) for item, rate in here.get("rates", price["rates"]).items()}
+        base = here.get("rates", price["rates"])
+        base = {"cache_read": base["input"], **base}  # what has no price of its own
+        per_million = {item: Fraction(rate) * Fraction(here.get("factor", "1")) for item, rate in base.items()}
         rates = {item: rate * tiers[tier] / (1 if item == "request" else 10**6) for item, rate in per_million.items()}
         return rates, band
 
