@@ -125,30 +125,21 @@ def wait_until_ready(process, port_file, limit):
     raise Failed(f"tokenmill serve was not ready within {limit} s")
 
 
+def launch(binary, model, folder, *flags, sink, open=True):
+    """Starts a server on a free port: (process, the file that will say which). Whoever starts it ends it."""
+    port_file = pathlib.Path(folder) / "port"
+    port_file.unlink(missing_ok=True)
+    words = [binary, "serve", "--model", model, "--host", "127.0.0.1", "--port", "0", "--port-file", port_file]
+    process = subprocess.Popen([*words, *(["--open"] if open else []), *flags], stdout=sink, stderr=sink)
+    return process, port_file
+
+
 @contextlib.contextmanager
 def serve(binary, model, *flags, log=None, limit=60, open=True):
     """A server of its own on a free port, without keys unless it is not `open`; ended by SIGTERM, after which it must exit 0."""
     with tempfile.TemporaryDirectory() as folder:
-        port_file = pathlib.Path(folder) / "port"
         with builtins.open(log or pathlib.Path(folder) / "log", "wb") as sink:
-            process = subprocess.Popen(
-                [
-                    binary,
-                    "serve",
-                    "--model",
-                    model,
-                    "--host",
-                    "127.0.0.1",
-                    "--port",
-                    "0",
-                    "--port-file",
-                    port_file,
-                    *(["--open"] if open else []),
-                    *flags,
-                ],
-                stdout=sink,
-                stderr=sink,
-            )
+            process, port_file = launch(binary, model, folder, *flags, sink=sink, open=open)
         try:
             yield wait_until_ready(process, port_file, limit)
             process.send_signal(signal.SIGTERM)

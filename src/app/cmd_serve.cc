@@ -68,6 +68,8 @@ gateway::Options gateway_options(const Settings& settings, const Mill& mill,
                                  std::shared_ptr<const net::HttpProbe> probe) {
   gateway::Options options{.version = "tokenmill " + version_number(), .probe = std::move(probe)};
   options.admin_key = settings.text("admin-key");
+  options.kept_answers = {.bytes = static_cast<size_t>(settings.bytes("kept-answers")),
+                          .keep = settings.duration("kept-answers-time")};
   options.revoked_streams_end = settings.text("revoked-streams") == "end";
   options.limits.json_depth = static_cast<int>(settings.integer("json-depth"));
   options.limits.prompt_tokens = static_cast<int32_t>(settings.integer("max-prompt-tokens"));
@@ -230,6 +232,7 @@ Status serve(const Settings& settings) {
   gateway::Gateway door(shelf, std::move(options));
   std::optional<EnergyWatch> watch;
   if (office) watch.emplace(office->till());
+  MILL_TRY_DO(door.load_kept_answers());
   // Made last, as its handlers use all that stands above it; and before the loading, so that a
   // taken port is told at once. While models are loaded it answers, and /ready says 503.
   MILL_TRY(const std::unique_ptr<net::HttpServer> server,

@@ -136,6 +136,12 @@ constexpr Setting kTable[] = {
      "a stream that is silent for this long gets a comment, so that no proxy closes it", 0.1, kDay},
     {"answer-deadline", Kind::kDuration, kServe, "0s",
      "an answer that takes longer ends with 504; 0s means as long as it takes", 0, kDay},
+    {"kept-answers", Kind::kBytes, kServe, "64MiB",
+     "answers that are kept for requests sent again with the same Idempotency-Key, in memory and "
+     "in "
+     "the journal's database; the oldest go first",
+     0, 64 * kGiB},
+    {"kept-answers-time", Kind::kDuration, kServe, "24h", "how long they are kept", 0, 30 * kDay},
     {"drain-deadline", Kind::kDuration, kServe, "30s",
      "running answers have this long to end after SIGTERM", 0, kDay},
 };

@@ -66,6 +66,9 @@ Duration Booking::yield() const {
 ledger::Nano Booking::charge() const {
   return state_ ? state_->bill.charge : 0;
 }
+int64_t Booking::seq() const {
+  return state_ ? state_->bill.ticket.seq : 0;
+}
 
 std::vector<net::Header> Booking::headers() const {
   std::vector<net::Header> headers;

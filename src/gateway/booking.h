@@ -45,6 +45,7 @@ class Booking {
   int32_t level() const;        // of its tier: work::Order::priority
   std::string id() const;       // the request's ULID in the books; "" when nothing is booked
   ledger::Nano charge() const;  // after settle()
+  int64_t seq() const;          // of the charge in the journal, after settle()
   // x-ratelimit-* and the request's id in the books.
   std::vector<net::Header> headers() const;
   // When to look at the key again, if nothing comes before `deadline`.

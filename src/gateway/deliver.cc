@@ -1,5 +1,7 @@
 #include "gateway/deliver.h"
 
+#include <algorithm>
+
 #include "gateway/http_status.h"
 #include "gateway/reply_headers.h"
 
@@ -63,7 +65,8 @@ class Tracks {
           break;
         }
         track.finish_reason = "cancelled";
-        if (!at_.http.client_left()) fail_with({Code::kInternal, "the answer was given up", ""});
+        if (at_.kept || !at_.http.client_left())
+          fail_with({Code::kInternal, "the answer was given up", ""});
         return {};
       case work::FinishReason::kDeadline:
         track.finish_reason = "deadline";
@@ -85,17 +88,25 @@ class Tracks {
   }
   int64_t milled() const { return milled_; }
 
+  // Every choice came to its own end.
+  bool whole() const {
+    return !fault_ && std::none_of(tracks_.begin(), tracks_.end(), [](const Track& track) {
+      return track.finish_reason == "cancelled";
+    });
+  }
+
   // How it ended, for the books. `sent`: tokens that have left for the client.
   maas::Outcome outcome() const {
-    if (at_.http.client_left()) return maas::Outcome::kClientGone;
+    if (!at_.kept && at_.http.client_left()) return maas::Outcome::kClientGone;
     if (!fault_) return maas::Outcome::kDone;
     if (fault_->code == Code::kDeadline) return maas::Outcome::kDeadline;
     if (fault_->code == Code::kPermission) return maas::Outcome::kKeyRevoked;
     return at_.draining ? maas::Outcome::kDrained : maas::Outcome::kFault;
   }
+  // What is asked for again is charged again: what came of it before a fault is free.
   maas::Took took(int64_t sent, int64_t bytes) const {
     return {.usage = at_.record.usage,
-            .delivered_tokens = sent,
+            .delivered_tokens = at_.kept && fault_ ? 0 : sent,
             .delivered_bytes = bytes,
             .length = at_.record.finish_reason.find("length") != std::string::npos};
   }
@@ -182,19 +193,23 @@ Task<std::optional<ChoiceEvent>> next_event(const Booking& booking, Tracks& trac
 // Books the end, and where somebody waits for it, waits for the disk.
 Task<Status> close_books(Delivery at, const Tracks& tracks, int64_t sent, int64_t bytes) {
   if (!at.booking.booked()) co_return Status();
-  Status status = at.booking.settle(tracks.took(sent, bytes), tracks.outcome());
+  maas::Took took = tracks.took(sent, bytes);
+  const bool kept = at.kept && tracks.whole();
+  if (kept) took.keepsake = at.kept->seal(at.booking.id());
+  Status status = at.booking.settle(took, tracks.outcome());
   at.record.charge = at.booking.charge();
+  if (status && kept) at.kept->keep(at.booking.seq(), now());
   if (status && !at.http.client_left()) status = co_await at.booking.settled();
   co_return status;
 }
 
-// What was sent may be asked for again. One that is too long is not kept, and need not be copied.
+// What is sent may be asked for again.
 void note_sent(Delivery at, const std::string& events) {
-  if (at.kept && at.kept->body.size() <= KeptAnswers::kLongestAnswer) at.kept->body += events;
+  if (at.kept) at.kept->append(events);
 }
 
 net::HttpReply head_of(Delivery at, std::string content_type) {
-  if (at.kept) at.kept->content_type = content_type;
+  if (at.kept) at.kept->is_of_type(content_type);
   net::HttpReply reply;
   reply.content_type = std::move(content_type);
   reply.headers = api_headers(at.http, at.options.cors_origin);
@@ -218,15 +233,15 @@ Task<Status> deliver_whole(Delivery at, Choices& choices) {
                next->event);
   }
   tracks.note_reasons();
+  for (size_t i = 0; i < answers.size(); ++i) answers[i].finish_reason = tracks[i].finish_reason;
+  net::HttpReply reply = head_of(at, "application/json");
+  if (!tracks.fault()) reply.body = at.format.whole(answers, at.record.usage);
+  note_sent(at, reply.body);
   // A fault lets nothing of a whole answer out; else all of it is about to leave.
   const Status booked = co_await close_books(at, tracks, tracks.fault() ? 0 : tracks.milled(), 0);
   if (at.http.client_left()) co_return fail(Code::kCancelled, "the client left");
   if (tracks.fault()) co_return fail(*tracks.fault());
-  for (size_t i = 0; i < answers.size(); ++i) answers[i].finish_reason = tracks[i].finish_reason;
   if (!booked) co_return booked;
-  net::HttpReply reply = head_of(at, "application/json");
-  reply.body = at.format.whole(answers, at.record.usage);
-  if (at.kept) at.kept->body = reply.body;
   Status sent = co_await at.http.reply(std::move(reply));
   co_return sent;
 }
@@ -330,21 +345,30 @@ Task<Status> deliver_streamed(Delivery at, Choices& choices) {
     // A failed send has cancelled the choices: they are read to their end for the usage.
     if (const Status sent = co_await at.http.send(std::move(events))) {
       sent_tokens = tokens;
-      at.booking.sent(sent_tokens, sent_bytes += bytes);
+      sent_bytes += bytes;
+      // A crash settles there; but who asks again is not to pay for what was lost.
+      if (!at.kept) at.booking.sent(sent_tokens, sent_bytes);
     }
     next = co_await next_event(at.booking, tracks, choices, now() + at.options.keepalive);
   }
   tracks.note_reasons();
   // What ends well is whole with the bytes that follow.
   if (!tracks.fault()) sent_tokens = tracks.milled();
+  const size_t rest = writer.out().size();
+  if (!tracks.fault()) {
+    writer.close();
+    note_sent(at, writer.out());
+  }
   const Status booked = co_await close_books(at, tracks, sent_tokens, sent_bytes);
   if (at.http.client_left()) co_return fail(Code::kCancelled, "the client left");
-  if (!booked && !tracks.fault()) tracks.fail_with(booked.error());
+  if (!booked && !tracks.fault()) {
+    tracks.fail_with(booked.error());
+    writer.out().resize(rest);  // it does not end well after all
+  }
   if (!begun) co_return fail(*tracks.fault());
   const std::optional<Error> fault = tracks.fault();
-  writer.close();
+  if (fault) writer.close();
   std::string events = std::exchange(writer.out(), {});
-  note_sent(at, events);
   MILL_CO_TRY_DO(co_await at.http.send(std::move(events)));
   Status ended = co_await at.http.end_stream();
   if (fault) co_return fail(*fault);
@@ -354,7 +378,7 @@ Task<Status> deliver_streamed(Delivery at, Choices& choices) {
 }  // namespace
 
 Task<Status> deliver(Delivery at, Choices choices) {
-  at.http.when_client_leaves(choices.canceller());
+  if (!at.kept) at.http.when_client_leaves(choices.canceller());
   if (at.call.stream) {
     Status streamed = co_await deliver_streamed(at, choices);
     co_return streamed;

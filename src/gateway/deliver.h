@@ -35,11 +35,12 @@ struct Delivery {
   Booking& booking;
   const std::vector<net::Header>& headers;  // of the answer, besides those that every answer has
   const std::atomic<bool>& draining;
-  KeptAnswer* kept;  // gets what was sent, to be sent again; null: nobody wants it
+  KeptAnswers::Turn* kept;  // gets what is sent, to be sent again; null: nobody wants it
 };
 
 // Reads every choice up to its Finished and answers the client. When the client leaves, the choices
-// are cancelled and still read to their end, so that the usage in `record` is exact. What is booked
+// are cancelled and still read to their end, so that the usage in `record` is exact; where `kept`
+// is, they go on, as the client will ask again. What is booked
 // is held before the first byte leaves and settled before the last. Fails with the worker's fault
 // while nothing has been sent (the caller answers it), and with a later one after it went out as
 // the last event of the stream. kCancelled: the client left.

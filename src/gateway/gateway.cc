@@ -64,6 +64,7 @@ Gateway::Gateway(ModelDirectory& models, Options options)
     : models_(models),
       options_(std::move(options)),
       metrics_(models_, options_.probe),
+      kept_answers_(options_.kept_answers),
       side_threads_(options_.side_threads) {}
 
 Gateway::Gateway(std::vector<ServedModel> models, Options options)
@@ -71,12 +72,18 @@ Gateway::Gateway(std::vector<ServedModel> models, Options options)
       models_(*fixed_),
       options_(std::move(options)),
       metrics_(models_, options_.probe),
+      kept_answers_(options_.kept_answers),
       side_threads_(options_.side_threads) {}
 
 Gateway::~Gateway() = default;
 
 void Gateway::begin_drain() {
   draining_ = true;
+}
+
+Status Gateway::load_kept_answers() {
+  if (!options_.office) return {};
+  return kept_answers_.load(options_.office->book(), unix_nanoseconds(), now());
 }
 
 net::HttpHandler Gateway::handler() {

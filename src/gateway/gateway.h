@@ -40,6 +40,7 @@ struct Options {
   // Who may ask, and who pays. Null: everybody, and nobody (`serve --open`). It must outlive the
   // gateway.
   maas::Office* office = nullptr;
+  KeptAnswers::Options kept_answers;
   bool revoked_streams_end = true;  // a key that is revoked ends what it has running, within 1 s
 };
 
@@ -51,6 +52,10 @@ class Gateway {
   // Requires: each model has a tokenizer and a worker; no two have one id.
   Gateway(std::vector<ServedModel> models, Options options);
   ~Gateway();
+
+  // Finds the answers that are kept in the journal for those who ask again. Once, before the server
+  // starts. kIo, kCorrupt.
+  Status load_kept_answers();
 
   net::HttpHandler handler();
 

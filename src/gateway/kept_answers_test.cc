@@ -11,11 +11,16 @@ using Answer = std::shared_ptr<const KeptAnswer>;
 const Instant kStart = Instant{} + hours(1);
 
 // Runs a request to its end; false where another answer was kept.
-bool run(KeptAnswers& store, const std::string& key, std::string body, Instant at = kStart) {
+bool run(KeptAnswers& store, const std::string& key, const std::string& body, Instant at = kStart) {
+  static int64_t seq = 0;
   auto found = store.begin(1, key, "/v1/x", "b", at);
-  auto& turn = std::get<KeptAnswers::Found>(found);
-  if (std::holds_alternative<Answer>(turn)) return false;
-  std::get<KeptAnswers::Turn>(turn).keep({.content_type = "t", .body = std::move(body)});
+  auto& turn_or_answer = std::get<KeptAnswers::Found>(found);
+  if (std::holds_alternative<Answer>(turn_or_answer)) return false;
+  auto& turn = std::get<KeptAnswers::Turn>(turn_or_answer);
+  turn.is_of_type("t");
+  turn.append(body);
+  EXPECT_NE(turn.seal("r")->bytes.find(body), std::string::npos);
+  turn.keep(++seq, at);
   return true;
 }
 
@@ -36,6 +41,33 @@ TEST(KeptAnswers, AnAnswerIsForgottenAfterItsTime) {
   EXPECT_TRUE(run(store, "k", "a"));
   EXPECT_FALSE(run(store, "k", "b", kStart + hours(24)));
   EXPECT_TRUE(run(store, "k", "c", kStart + hours(25)));
+}
+
+TEST(KeptAnswers, OfAnAnswerThatIsTooLongItIsKnownThatItWasCharged) {
+  KeptAnswers store;
+  {
+    auto found = store.begin(1, "k", "/v1/x", "b", kStart);
+    auto& turn = std::get<KeptAnswers::Turn>(std::get<KeptAnswers::Found>(found));
+    for (size_t i = 0; i <= KeptAnswers::kLongestAnswer / 1000; ++i)
+      turn.append(std::string(1000, 'x'));
+    EXPECT_LT(turn.seal("receipt-7")->bytes.size(), 1000U);
+    turn.keep(1, kStart);
+  }
+  const auto found = store.begin(1, "k", "/v1/x", "b", kStart);
+  const auto& refused = std::get<KeptAnswers::Refusal>(found);
+  EXPECT_EQ(refused.status, 410);
+  EXPECT_NE(refused.message.find("receipt-7"), std::string::npos);
+}
+
+TEST(KeptAnswers, WhatIsForgottenHereMayBeForgottenInTheJournal) {
+  KeptAnswers store({.bytes = 3000});
+  for (const char* key : {"a", "b", "c", "d"}) EXPECT_TRUE(run(store, key, std::string(1000, 'x')));
+  auto found = store.begin(1, "e", "/v1/x", "b", kStart);
+  auto& turn = std::get<KeptAnswers::Turn>(std::get<KeptAnswers::Found>(found));
+  const int64_t forgotten = turn.seal("r")->forget_through;
+  EXPECT_GT(forgotten, 0);
+  auto kept = store.begin(1, "d", "/v1/x", "b", kStart);
+  EXPECT_LT(forgotten, std::get<Answer>(std::get<KeptAnswers::Found>(kept))->seq);
 }
 
 TEST(KeptAnswers, OwnersPathsAndBodiesAreToldApart) {

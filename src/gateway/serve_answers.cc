@@ -85,6 +85,8 @@ Task<Status> refuse(Stations at, net::HttpExchange& http, const maas::Denial& de
 Task<Status> answer_again(Stations at, net::HttpExchange& http, RequestRecord& record,
                           std::shared_ptr<const KeptAnswer> kept) {
   record.receipt = kept->receipt;
+  MILL_CO_TRY_DO(
+      co_await at.options.office->book().durable({.seq = kept->seq}, now() + Booking::kPatience));
   net::HttpReply reply{.content_type = kept->content_type, .body = kept->body};
   reply.headers = api_headers(http, at.options.delivery.cors_origin);
   reply.headers.push_back({"Idempotent-Replayed", "true"});
@@ -96,6 +98,7 @@ Task<Status> answer_again(Stations at, net::HttpExchange& http, RequestRecord& r
 Task<Status> refuse_key(Stations at, net::HttpExchange& http, KeptAnswers::Refusal refusal) {
   net::HttpReply reply =
       wire_reply({refusal.status, "idempotency_error", "idempotency_error"}, refusal.message);
+  if (refusal.status == 409) reply.headers.push_back({"Retry-After", "1"});
   auto common = api_headers(http, at.options.delivery.cors_origin);
   std::move(common.begin(), common.end(), std::back_inserter(reply.headers));
   const Status sent = co_await http.reply(std::move(reply));
@@ -133,7 +136,7 @@ struct Endpoint {
 
 // From a caller who may ask to the last byte. `kept`: as of Delivery.
 Task<Status> answer(Stations at, net::HttpExchange& http, RequestRecord& record, Endpoint endpoint,
-                    std::optional<maas::Caller> caller, KeptAnswer* kept) {
+                    std::optional<maas::Caller> caller, KeptAnswers::Turn* kept) {
   std::string body = http.take_body();
   MILL_CO_TRY(const Call call, co_await read_call(at, std::move(body), endpoint.parse));
   http.drop_body();
@@ -202,12 +205,8 @@ Task<Status> serve_answers(Stations at, net::HttpExchange& http, RequestRecord& 
     Status again = co_await answer_again(at, http, record, *kept);
     co_return again;
   }
-  KeptAnswer sent;
-  Status answered = co_await answer(at, http, record, endpoint, std::move(caller), &sent);
-  if (answered && !sent.body.empty()) {
-    sent.receipt = record.receipt;
-    std::get<KeptAnswers::Turn>(turn_or_answer).keep(std::move(sent));
-  }
+  auto& turn = std::get<KeptAnswers::Turn>(turn_or_answer);
+  Status answered = co_await answer(at, http, record, endpoint, std::move(caller), &turn);
   co_return answered;
 }
 

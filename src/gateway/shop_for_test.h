@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
@@ -44,6 +45,19 @@ struct ShopForTest {
     EXPECT_TRUE(paid.has_value());
     std::tie(key, key_serial) = new_key({.project = project, .name = "k"});
     admin = (*office->first_key(kNever))->secret;
+  }
+
+  // The shop as it would stand again if `dead` had been killed now: its books are a copy of the
+  // files.
+  ShopForTest(ScriptedWorker::Choose choose, const ShopForTest& dead)
+      : office(open(nullptr, &dead)),
+        mill(std::move(choose), with_office({})),
+        org(dead.org),
+        project(dead.project),
+        key_serial(dead.key_serial),
+        key(dead.key),
+        admin(dead.admin) {
+    EXPECT_TRUE(mill.gateway->load_kept_answers());
   }
 
   uint64_t must(const maas::Act& act) {
@@ -100,7 +114,11 @@ struct ShopForTest {
   std::string key, admin;
 
  private:
-  std::unique_ptr<maas::Office> open(std::shared_ptr<maas::EnergyMeter> meter) {
+  std::unique_ptr<maas::Office> open(std::shared_ptr<maas::EnergyMeter> meter,
+                                     const ShopForTest* dead = nullptr) {
+    for (const char* file : {"ledger.db", "ledger.db-wal"}) {
+      if (dead) std::filesystem::copy_file(dead->folder / file, folder / file);
+    }
     auto journal = ledger::open_sqlite_journal(folder / "ledger.db");
     EXPECT_TRUE(journal.has_value());
     auto opened = maas::Office::open(

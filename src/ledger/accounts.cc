@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "base/check.h"
 
@@ -91,6 +93,38 @@ Result<Applied> Accounts::apply(const Entry& entry) {
   return applied;
 }
 
+Status Accounts::apply_together(std::span<const Entry> entries) {
+  const int64_t seq = seq_, at_ns = at_ns_;
+  std::vector<std::pair<Key, std::optional<Balance>>> before;  // of what the limits change
+  for (const Entry& entry : entries) {
+    const bool limit = entry.kind == Kind::kLimit;
+    MILL_CHECK(limit || entry.kind == Kind::kAct ||
+               (entry.kind == Kind::kCredit && &entry == &entries.back()));
+    const Key key{entry.payer.org, entry.currency};
+    const auto found = balances_.find(key);
+    if (limit) before.emplace_back(key, std::nullopt);
+    if (limit && found != balances_.end()) before.back().second = found->second;
+    const Result<Applied> applied = apply(entry);
+    if (applied && !applied->existed) continue;
+    seq_ = seq;
+    at_ns_ = at_ns;
+    for (auto undo = before.rbegin(); undo != before.rend(); ++undo) {
+      if (undo->second)
+        balances_[undo->first] = *undo->second;
+      else
+        balances_.erase(undo->first);
+    }
+    if (!applied) return fail(applied.error());
+    return fail(Code::kInvalid, "it was booked before", "hold");
+  }
+  return {};
+}
+
+Accounts::House Accounts::house_of(Currency currency) const {
+  const auto found = house_.find(currency);
+  return found == house_.end() ? House{} : found->second;
+}
+
 Result<Applied> Accounts::apply_kind(const Entry& entry) {
   switch (entry.kind) {
     case Kind::kAct:
@@ -137,7 +171,7 @@ Result<Applied> Accounts::apply_credit(const Entry& entry) {
   if (seen) return *seen;
   const Balance before = balance(entry.payer.org, entry.currency);
   const auto credit = checked_add(before.credit, entry.amount);
-  const auto cash = checked_sub(house_[entry.currency].cash, entry.amount);
+  const auto cash = checked_sub(house_of(entry.currency).cash, entry.amount);
   if (!credit || !cash || !checked_add(*credit, before.limit)) return too_large();
   // What is taken out must be there, and neither held nor owed.
   if (entry.amount < 0 && *credit < before.held) {
@@ -165,7 +199,7 @@ Result<Applied> Accounts::apply_write_off(const Entry& entry) {
                             to_string(entry.currency)),
                 "amount");
   }
-  const auto written_off = checked_sub(house_[entry.currency].write_off, entry.amount);
+  const auto written_off = checked_sub(house_of(entry.currency).write_off, entry.amount);
   if (!written_off) return too_large();
   balances_[{entry.payer.org, entry.currency}].credit = *after;
   house_[entry.currency].write_off = *written_off;

@@ -18,6 +18,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -111,6 +112,10 @@ class Accounts {
   // Twice the same hold, settle, void, expire, or credit with an id: existed, and nothing changes
   // (the seq is not used).
   Result<Applied> apply(const Entry& entry);
+  // Several that stand or fall together: on an error, the first one's, there is no trace of any.
+  // What was booked before is an error here. Requires: acts and limits, and a credit only at the
+  // end.
+  Status apply_together(std::span<const Entry> entries);
 
   Balance balance(uint64_t org, Currency currency) const;  // zeros for one without entries
   std::vector<OrgBalance> balances() const;                // by organization and currency
@@ -160,6 +165,7 @@ class Accounts {
   Result<Applied> apply_write_off(const Entry& entry);
   Result<Applied> apply_limit(const Entry& entry);
   Result<Applied> apply_kind(const Entry& entry);
+  House house_of(Currency currency) const;  // zeros for a currency without entries
   Result<OpenHold*> open_for(const Entry& entry);
   Result<std::optional<Applied>> seen_grant(const Entry& entry);
   void remember(const HoldId& id, const Resolved& resolved, int64_t seq);

@@ -45,6 +45,10 @@ TEST(Accounts, RefusalsLeaveNoTrace) {
   EXPECT_EQ(line.post(of_hold(Kind::kSettle, 9, 1)).error().code, Code::kNotFound);
   EXPECT_EQ(line.post(of_hold(Kind::kExtend, 1, 41)).error().code, Code::kPermission);
   EXPECT_EQ(line.post(credit(-50)).error().code, Code::kPermission);
+  // Nor in a currency that the books have not seen: a checkpoint would differ from the entries.
+  Entry strange = credit(-50);
+  strange.currency = *parse_currency("EUR");
+  EXPECT_EQ(line.post(strange).error().code, Code::kPermission);
   EXPECT_EQ(line.accounts.snapshot(), before);
 }
 

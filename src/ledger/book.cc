@@ -1,7 +1,6 @@
 #include "ledger/book.h"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -13,60 +12,14 @@
 #include "base/channel.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "ledger/ending.h"
+#include "ledger/random_bytes.h"
 #include "ledger/verify.h"
 
 namespace mill::ledger {
 namespace {
 
 constexpr int64_t kReadAtATime = 10'000;  // entries
-
-// What begins something new; the rest reports or ends what is there.
-bool is_new_business(Kind kind) {
-  return kind != Kind::kProgress && kind != Kind::kSettle && kind != Kind::kVoid &&
-         kind != Kind::kExpire;
-}
-
-bool ends_hold(Kind kind) {
-  return kind == Kind::kSettle || kind == Kind::kVoid || kind == Kind::kExpire;
-}
-
-// The end of a hold that nobody will end: at its last progress, or free.
-Entry end_of(const OpenHold& hold, Reason reason, Kind free) {
-  Entry entry;
-  entry.hold = hold.id;
-  entry.reason = reason;
-  entry.actor = "system";
-  entry.flags = kFlagRecovered;
-  entry.kind = hold.progress_seq > 0 ? Kind::kSettle : free;
-  if (hold.progress_seq > 0) {
-    entry.amount = hold.progress;
-    entry.tokens = hold.tokens;
-    entry.delivered_bytes = hold.delivered_bytes;
-  }
-  return entry;
-}
-
-// Random bytes of the system, some at a time.
-class RandomBytes {
- public:
-  void fill(std::span<uint8_t, 10> to) {
-    if (at_ + to.size() > pool_.size()) {
-      size_t have = 0;
-      while (have < pool_.size()) {
-        const ssize_t got = getrandom(pool_.data() + have, pool_.size() - have, 0);
-        MILL_CHECK(got > 0);
-        have += static_cast<size_t>(got);
-      }
-      at_ = 0;
-    }
-    std::copy_n(pool_.begin() + static_cast<std::ptrdiff_t>(at_), to.size(), to.begin());
-    at_ += to.size();
-  }
-
- private:
-  std::array<uint8_t, 2560> pool_{};
-  size_t at_ = pool_.size();
-};
 
 }  // namespace
 
@@ -92,6 +45,10 @@ struct Book::Core {
   Status replay(const Entry& entry);
   Status recover();
   Result<Ticket> post(Entry entry);
+  Result<Ticket> post_together(std::vector<Entry> entries);
+  Status may_post(bool new_business, size_t count) const;  // Requires: the lock
+  int64_t next_at_ns() const;                              // Requires: the lock
+  void enqueue(Entry entry);                               // Requires: the lock
   Result<std::optional<Resolved>> recall(const HoldId& id);
   void write();
   bool commit(std::vector<Entry>& batch);
@@ -221,19 +178,9 @@ Status Book::Core::recover() {
 
 Result<Ticket> Book::Core::post(Entry entry) {
   const std::lock_guard lock(mutex);
-  if (state == BookHealth::State::kStopped) {
-    Status why = broken();
-    return fail(std::move(why).error());
-  }
-  if (state == BookHealth::State::kRetrying && is_new_business(entry.kind)) {
-    return fail(Code::kIo, "the books take nothing new at present: " + message);
-  }
-  if (queue.size() + in_flight >= options.max_queued) {
-    return fail(Code::kOverloaded, "too many entries wait for the disk");
-  }
+  MILL_TRY_DO(may_post(is_new_business(entry.kind), 1));
   entry.seq = accounts.seq() + 1;
-  entry.at_ns =
-      accounts.seq() > 0 ? std::max(options.unix_ns(), accounts.at_ns()) : options.unix_ns();
+  entry.at_ns = next_at_ns();
   MILL_TRY_DO(accounts.complete(entry));
   MILL_TRY(const Applied applied, accounts.apply(entry));
   if (applied.existed) return Ticket{.seq = applied.seq, .existed = true, .charge = applied.charge};
@@ -243,7 +190,43 @@ Result<Ticket> Book::Core::post(Entry entry) {
              entry.kind == Kind::kProgress) {
     leases[entry.hold] = options.monotonic();
   }
-  if (options.checkpoint_every > 0 &&
+  enqueue(std::move(entry));
+  return Ticket{.seq = applied.seq, .charge = applied.charge};
+}
+
+Result<Ticket> Book::Core::post_together(std::vector<Entry> entries) {
+  MILL_CHECK(!entries.empty());
+  const std::lock_guard lock(mutex);
+  MILL_TRY_DO(may_post(true, entries.size()));
+  int64_t seq = accounts.seq();
+  const int64_t at_ns = next_at_ns();
+  for (Entry& entry : entries) {
+    entry.seq = ++seq;
+    entry.at_ns = at_ns;
+    entry.with_previous = &entry != &entries.front();
+  }
+  MILL_TRY_DO(accounts.apply_together(entries));
+  for (Entry& entry : entries) enqueue(std::move(entry));
+  return Ticket{.seq = seq};
+}
+
+Status Book::Core::may_post(bool new_business, size_t count) const {
+  if (state == BookHealth::State::kStopped) return broken();
+  if (state == BookHealth::State::kRetrying && new_business) {
+    return fail(Code::kIo, "the books take nothing new at present: " + message);
+  }
+  if (queue.size() + in_flight + count > options.max_queued) {
+    return fail(Code::kOverloaded, "too many entries wait for the disk");
+  }
+  return {};
+}
+
+int64_t Book::Core::next_at_ns() const {
+  return accounts.seq() > 0 ? std::max(options.unix_ns(), accounts.at_ns()) : options.unix_ns();
+}
+
+void Book::Core::enqueue(Entry entry) {
+  if (options.checkpoint_every > 0 && entry.seq == accounts.seq() &&
       entry.seq - std::max(checkpoint_seq, pending.seq) >= options.checkpoint_every &&
       pending.bytes.empty()) {
     pending = {entry.seq, accounts.snapshot()};
@@ -253,7 +236,6 @@ Result<Ticket> Book::Core::post(Entry entry) {
     wake_at = SIZE_MAX;
     work.notify_one();
   }
-  return Ticket{.seq = applied.seq, .charge = applied.charge};
 }
 
 void Book::Core::wake(int64_t upto) {
@@ -376,7 +358,8 @@ void Book::Core::write() {
         work.wait_for(lock, options.gather, [&] { return stopping || queue.size() >= last; });
       }
       wake_at = SIZE_MAX;
-      const size_t count = std::min(queue.size(), options.max_batch);
+      size_t count = std::min(queue.size(), options.max_batch);
+      while (count < queue.size() && queue[count].with_previous) ++count;
       last = count;
       batch.assign(std::make_move_iterator(queue.begin()),
                    std::make_move_iterator(queue.begin() + static_cast<std::ptrdiff_t>(count)));
@@ -424,6 +407,10 @@ Book::~Book() {
 
 Result<Ticket> Book::post(Entry entry) {
   return core_->post(std::move(entry));
+}
+
+Result<Ticket> Book::post_together(std::vector<Entry> entries) {
+  return core_->post_together(std::move(entries));
 }
 
 Task<Status> Book::durable(Ticket ticket, Instant deadline) {
@@ -529,6 +516,10 @@ BookHealth Book::health() const {
 
 Status Book::scan(const Range& range, const Visitor& visit) {
   return core_->journal->scan(range, visit);
+}
+
+Status Book::keepsakes(const KeepsakeVisitor& visit) {
+  return core_->journal->keepsakes(visit);
 }
 
 Result<std::optional<Resolved>> Book::find_resolved(const HoldId& id) {

@@ -88,6 +88,11 @@ class Book {
   // entries; kOverloaded when too many wait for the disk.
   Result<Ticket> post(Entry entry);
 
+  // Books several that stand or fall together, in one transaction: all, or none. The ticket is the
+  // last one's; the others have the numbers before it. Fails as post() does.  Requires: at least
+  // one; acts and limits, and a credit only at the end.
+  Result<Ticket> post_together(std::vector<Entry> entries);
+
   // Waits until the entry is durable. kDeadline: it may still become so. kIo: the book stopped for
   // good.
   Task<Status> durable(Ticket ticket, Instant deadline);
@@ -111,6 +116,8 @@ class Book {
 
   // The durable entries of a range; see Journal::scan.
   Status scan(const Range& range, const Visitor& visit);
+  // What was kept beside durable entries; see Journal::keepsakes.
+  Status keepsakes(const KeepsakeVisitor& visit);
   // How an id ended, also long ago.
   Result<std::optional<Resolved>> find_resolved(const HoldId& id);
 

@@ -220,10 +220,12 @@ class Moody final : public Journal {
   enum class Mood { kGood, kFailsBefore, kFailsAfter };
   explicit Moody(std::unique_ptr<Journal> inner) : inner_(std::move(inner)) {}
   std::atomic<Mood> mood{Mood::kGood};
+  std::vector<size_t> batches;  // entries of each; of the writer's thread
 
   std::string where() const override { return inner_->where(); }
   Result<Head> head() override { return inner_->head(); }
   Status append(std::span<const Entry> entries) override {
+    batches.push_back(entries.size());
     if (mood == Mood::kFailsBefore) return fail(Code::kIo, "no space left on device");
     Status done = inner_->append(entries);
     if (mood == Mood::kFailsAfter) return fail(Code::kIo, "fsync failed");
@@ -241,6 +243,7 @@ class Moody final : public Journal {
   Result<std::optional<Checkpoint>> load_checkpoint(std::string_view name) override {
     return inner_->load_checkpoint(name);
   }
+  Status keepsakes(const KeepsakeVisitor& visit) override { return inner_->keepsakes(visit); }
   Status reopen() override { return inner_->reopen(); }
 
  private:
@@ -280,6 +283,60 @@ TEST_P(BookTest, AFullDiskRefusesNewBusinessAndLosesNothing) {
     EXPECT_TRUE(found.ok()) << found.wrong;
     EXPECT_EQ(found.balances.at(0).balance.charged, 60);
   }
+}
+
+// An organization with a limit and a payment, as one POST of an administrator makes it.
+std::vector<Entry> opening(uint64_t org, Nano limit, Nano amount) {
+  std::vector<Entry> entries(2);
+  entries[0].kind = Kind::kAct;
+  entries[0].body = "makes it";
+  entries[1].kind = Kind::kLimit;
+  entries[1].payer.org = org;
+  entries[1].currency = kUsd;
+  entries[1].amount = limit;
+  entries.push_back(credit(amount, org));
+  return entries;
+}
+
+TEST_P(BookTest, WhatIsPostedTogetherIsOneTransaction) {
+  auto inner = open_journal(folder / "j");
+  ASSERT_TRUE(inner.has_value());
+  auto journal = std::make_unique<Moody>(std::move(*inner));
+  Moody* moody = journal.get();
+  auto book =
+      Book::open(std::move(journal), {.max_batch = 1, .retry_first = std::chrono::milliseconds(1)});
+  ASSERT_TRUE(book.has_value());
+  const auto first = (*book)->post_together(opening(1, 50, 7));
+  must(first);
+  EXPECT_EQ(first->seq, 3);
+  must((*book)->post(credit(1)));
+  ASSERT_TRUE((*book)->durable_blocking({.seq = 4}));
+  EXPECT_EQ(moody->batches, (std::vector<size_t>{3, 1}));
+  // The disk fails between the two halves of it: nothing is there.
+  moody->mood = Moody::Mood::kFailsBefore;
+  must((*book)->post_together(opening(2, 50, 7)));
+  EXPECT_FALSE((*book)->durable_blocking({.seq = 7}, now() + std::chrono::milliseconds(20)));
+  book->reset();
+  auto again = opened(folder / "j");
+  EXPECT_EQ(again->health().booked_seq, 4);
+  EXPECT_EQ(again->balance(2, kUsd), Balance());
+  EXPECT_EQ(again->balance(1, kUsd), (Balance{.credit = 8, .limit = 50}));
+}
+
+TEST_P(BookTest, OfWhatIsPostedTogetherNothingIsBookedWhenOneIsRefused) {
+  auto book = opened(folder / "j");
+  must(book->post(credit(1)));
+  const auto refused = book->post_together(opening(2, INT64_MAX - 5, 7));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Code::kTooLarge);
+  EXPECT_EQ(book->health().booked_seq, 1);
+  EXPECT_EQ(book->balance(2, kUsd), Balance());
+  must(book->post_together(opening(2, 50, 7)));
+  ASSERT_TRUE(book->checkpoint());
+  book.reset();
+  const Verification found = verified(folder / "j");
+  EXPECT_TRUE(found.ok()) << found.wrong;
+  EXPECT_EQ(found.checkpoint_seq, 4);
 }
 
 TEST_P(BookTest, ACoroutineWaitsForTheDisk) {

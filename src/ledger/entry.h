@@ -97,6 +97,14 @@ enum Flag : uint32_t {
 };
 inline constexpr uint32_t kFlagMask = 127;
 
+// What is kept beside an entry, in the same transaction, for whoever posts it: no part of the books
+// or of the chain, opaque here, and gone when its owner says so.
+struct Keepsake {
+  std::string name;
+  std::string bytes;
+  int64_t forget_through = 0;  // those of entries up to this one go now
+};
+
 // Requires (checked by validate): counts, `held` and energy are not negative; texts are UTF-8
 // without control characters, at most kMaxText bytes; `body` at most kMaxBody. Which fields a kind
 // uses is the table of docs/formats/journal.md.
@@ -123,6 +131,9 @@ struct Entry {
   std::string actor;           // who did it: "user-…", "key_…", "cli", "system"
   std::string body;            // bytes of an act, or a note
   Hash256 previous{}, hash{};  // given by the book's writer
+  // On its way to the journal alone:
+  std::shared_ptr<const Keepsake> keepsake;  // mostly none
+  bool with_previous = false;  // in one transaction with the entry before; given by the book
 
   friend bool operator==(const Entry&, const Entry&) = default;
 };

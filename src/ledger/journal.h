@@ -44,6 +44,8 @@ struct Checkpoint {
 };
 
 using Visitor = std::function<Status(const Entry&)>;
+// A keepsake, and the entry that it was kept beside.
+using KeepsakeVisitor = std::function<Status(int64_t seq, int64_t at_ns, Keepsake keepsake)>;
 
 class Journal {
  public:
@@ -54,10 +56,10 @@ class Journal {
 
   virtual Result<Head> head() = 0;
 
-  // Writes all entries or none; they are durable when it returns OK. After an error it is unknown
-  // whether they were written: reopen(), then head() tells.  Requires: the hashes are set; the
-  // first is head().seq + 1, the others follow. kInvalid where the first does not follow what is
-  // stored; kIo.
+  // Writes all entries, and what is kept beside them, or none; they are durable when it returns OK.
+  // After an error it is unknown whether they were written: reopen(), then head() tells.
+  // Requires: the hashes are set; the first is head().seq + 1, the others follow. kInvalid where
+  // the first does not follow what is stored; kIo.
   virtual Status append(std::span<const Entry> entries) = 0;
 
   // Calls `visit` for each entry, and stops at its first error, which it returns. A visitor may not
@@ -74,6 +76,10 @@ class Journal {
   virtual Status save_checkpoint(std::string_view name, const Checkpoint& checkpoint) = 0;
   // Nothing where there is none or its bytes do not match their checksum.
   virtual Result<std::optional<Checkpoint>> load_checkpoint(std::string_view name) = 0;
+
+  // The keepsakes that are there, in order of seq; those whose bytes do not match their checksum
+  // are left out. Stops as scan() does.
+  virtual Status keepsakes(const KeepsakeVisitor& visit) = 0;
 
   // Drops what an error may have left and opens anew; afterwards head() is what is durable.
   virtual Status reopen() = 0;

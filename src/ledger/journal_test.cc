@@ -106,6 +106,66 @@ TEST_P(JournalTest, CheckpointsAreReplacedAndTheirBytesChecked) {
   EXPECT_FALSE(opened(folder / "j")->load_checkpoint("books")->has_value());
 }
 
+using Kept = std::vector<std::pair<int64_t, std::string>>;
+Kept kept(Journal& journal) {
+  Kept found;
+  EXPECT_TRUE(
+      journal.keepsakes([&](int64_t seq, int64_t at_ns, const Keepsake& keepsake) -> Status {
+        EXPECT_EQ(at_ns, 1000 * seq);
+        found.emplace_back(seq, keepsake.name + "=" + keepsake.bytes);
+        return {};
+      }));
+  return found;
+}
+std::vector<Entry> with_keepsake(std::vector<Entry> entries, Keepsake keepsake) {
+  entries.back().keepsake = std::make_shared<const Keepsake>(std::move(keepsake));
+  return entries;
+}
+
+TEST_P(JournalTest, WhatIsKeptBesideAnEntryIsThereWithItOrNotAtAll) {
+  const std::string bytes("n\0w", 3);
+  const std::vector<Entry> first = with_keepsake(chained(1, 5), {.name = "a", .bytes = bytes});
+  const std::vector<Entry> second = with_keepsake(chained(6, 2, first.back().hash), {.name = "b"});
+  {
+    auto journal = opened(folder / "j");
+    ASSERT_TRUE(journal->append(first));
+    EXPECT_EQ(kept(*journal), (Kept{{5, "a=" + bytes}}));
+    // What keeps an entry out keeps out all of it.
+    folder.change(folder / "j", "INSERT INTO kept SELECT 7, name, bytes, checksum FROM kept");
+    EXPECT_FALSE(journal->append(second));
+    ASSERT_TRUE(journal->reopen());
+    EXPECT_EQ(journal->head()->seq, 5);
+    folder.change(folder / "j", "DELETE FROM kept WHERE seq = 7");
+    ASSERT_TRUE(journal->append(second));
+  }
+  auto journal = opened(folder / "j");
+  EXPECT_EQ(kept(*journal), (Kept{{5, "a=" + bytes}, {7, "b="}}));
+  EXPECT_EQ(all(*journal).size(), 7U);
+}
+
+TEST_P(JournalTest, WhatWasKeptGoesWhenItsOwnerSaysSoAndIsNotShownWhenItWasChanged) {
+  auto journal = opened(folder / "j");
+  Hash256 last{};
+  for (int64_t seq = 1; seq <= 9; ++seq) {
+    auto entries = with_keepsake(chained(seq, 1, last),
+                                 {.name = std::to_string(seq), .forget_through = seq == 9 ? 6 : 0});
+    last = entries.back().hash;
+    ASSERT_TRUE(journal->append(entries));
+  }
+  EXPECT_EQ(kept(*journal), (Kept{{7, "7="}, {8, "8="}, {9, "9="}}));
+  folder.change(folder / "j", "UPDATE kept SET bytes = 'lie' WHERE seq = 8");
+  EXPECT_EQ(kept(*journal), (Kept{{7, "7="}, {9, "9="}}));
+}
+
+TEST_P(JournalTest, AJournalFromBeforeAnythingWasKeptIsTakenAsItIs) {
+  { ASSERT_TRUE(opened(folder / "j")->append(chained(1, 5))); }
+  folder.change(folder / "j", "DROP TABLE kept");
+  auto reader = open_journal(folder / "j", true);
+  ASSERT_TRUE(reader.has_value()) << reader.error().message;
+  EXPECT_EQ(all(**reader).size(), 5U);
+  EXPECT_TRUE(kept(*opened(folder / "j")).empty());
+}
+
 INSTANTIATE_TEST_SUITE_P(On, JournalTest, testing::Values("sqlite", "postgres"), name_of_journal);
 
 TEST(OpenJournal, AnAddressThatIsNoneIsRefusedWithoutItsPassword) {

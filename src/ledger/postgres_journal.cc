@@ -44,6 +44,11 @@ size_t weight(const Entry& entry) {
   return 512 + entry.model.size() + entry.actor.size() + entry.body.size();
 }
 
+bool keeps_something(std::span<const Entry> entries) {
+  return std::any_of(entries.begin(), entries.end(),
+                     [](const Entry& entry) { return entry.keepsake != nullptr; });
+}
+
 class PostgresJournal final : public Journal {
  public:
   PostgresJournal(std::string url, std::string where, PostgresOptions options)
@@ -61,6 +66,7 @@ class PostgresJournal final : public Journal {
   Result<std::vector<Entry>> find(const HoldId& id, int64_t before_seq) override;
   Status save_checkpoint(std::string_view name, const Checkpoint& checkpoint) override;
   Result<std::optional<Checkpoint>> load_checkpoint(std::string_view name) override;
+  Status keepsakes(const KeepsakeVisitor& visit) override;
   Status reopen() override;
 
  private:
@@ -78,6 +84,8 @@ class PostgresJournal final : public Journal {
   Status read_head(PostgresConnection& at);
   Status insert(std::span<const Entry> entries);
   Status insert_some(std::span<const Entry> entries);
+  Status keep(const Entry& entry);
+  Status make_kept() const;
   tl::unexpected<Error> not_ours();
   Result<PostgresRows> read(const char* sql, bool prepared, const PostgresValues& values);
   Result<int64_t> last_seq();
@@ -184,12 +192,24 @@ Status PostgresJournal::connect() {
   writer_ = std::move(made);
   const auto begin = [&]() -> Status {
     MILL_TRY_DO(take_over());
+    MILL_TRY_DO(make_kept());
     MILL_TRY_DO(writer_->prepare("append", PostgresBatch::insert_statement()));
     return read_head(*writer_);
   };
   Status begun = begin();
   if (!begun) writer_.reset();
   return begun;
+}
+
+// Younger than the other tables: an older journal gets it when it is opened.
+Status PostgresJournal::make_kept() const {
+  MILL_TRY(
+      const PostgresRows there,
+      writer_->run("SELECT to_regclass(quote_ident(current_schema()) || '.kept') IS NOT NULL"));
+  if (there.number(0, 0) != 0) return {};
+  return writer_->script(
+      "CREATE TABLE kept (seq bigint PRIMARY KEY, name bytea NOT NULL, bytes bytea NOT NULL, "
+      "checksum bytea NOT NULL)");
 }
 
 // A session of ours whose connection broke may still be at work, and it holds the lock.
@@ -273,7 +293,8 @@ Status PostgresJournal::insert_some(std::span<const Entry> entries) {
 Status PostgresJournal::insert(std::span<const Entry> entries) {
   size_t bytes = 0;
   for (const Entry& entry : entries) bytes += weight(entry);
-  if (bytes <= kStatementBytes) return insert_some(entries);
+  const bool keeps = keeps_something(entries);
+  if (bytes <= kStatementBytes && !keeps) return insert_some(entries);
   MILL_TRY_DO(writer_->script("BEGIN"));
   const auto pieces = [&]() -> Status {
     for (size_t at = 0; at < entries.size();) {
@@ -284,6 +305,9 @@ Status PostgresJournal::insert(std::span<const Entry> entries) {
       MILL_TRY_DO(insert_some(entries.subspan(at, count)));
       at += count;
     }
+    for (const Entry& entry : entries) {
+      if (keeps && entry.keepsake) MILL_TRY_DO(keep(entry));
+    }
     return {};
   };
   if (Status written = pieces(); !written) {
@@ -291,6 +315,21 @@ Status PostgresJournal::insert(std::span<const Entry> entries) {
     return written;
   }
   return writer_->script("COMMIT");
+}
+
+// In the transaction of the entries, which has seen that the books are ours.
+Status PostgresJournal::keep(const Entry& entry) {
+  const Keepsake& kept = *entry.keepsake;
+  const Hash256 checksum = sha256(kept.bytes);
+  if (kept.forget_through > 0) {
+    MILL_TRY_DO(writer_->run("DELETE FROM kept WHERE seq <= $1::int8",
+                             PostgresValues().number(kept.forget_through)));
+  }
+  MILL_TRY_DO(writer_->run(
+      "INSERT INTO kept (seq, name, bytes, checksum) VALUES ($1::int8, $2::bytea, $3::bytea, "
+      "$4::bytea)",
+      PostgresValues().number(entry.seq).bytes(kept.name).bytes(kept.bytes).bytes(view(checksum))));
+  return {};
 }
 
 Status PostgresJournal::append(std::span<const Entry> entries) {
@@ -452,6 +491,26 @@ Result<std::optional<Checkpoint>> PostgresJournal::load_checkpoint(std::string_v
     return std::optional<Checkpoint>();
   }
   return std::optional(std::move(found));
+}
+
+Status PostgresJournal::keepsakes(const KeepsakeVisitor& visit) {
+  const std::lock_guard lock(reading_);
+  constexpr int kAtATime = 64;  // each may have megabytes
+  for (int64_t after = 0;;) {
+    MILL_TRY(const PostgresRows rows,
+             read("SELECT kept.seq, at_ns, name, bytes, checksum FROM kept JOIN entry USING (seq) "
+                  "WHERE kept.seq > $1::int8 ORDER BY kept.seq LIMIT $2::int8",
+                  false, PostgresValues().number(after).number(kAtATime)));
+    for (int i = 0; i < rows.count(); ++i) {
+      after = rows.number(i, 0);
+      Hash256 checksum;
+      const std::string_view bytes = rows.bytes(i, 3);
+      if (!copy_hash(rows.bytes(i, 4), checksum) || checksum != sha256(bytes)) continue;
+      MILL_TRY_DO(visit(after, rows.number(i, 1),
+                        {.name = std::string(rows.bytes(i, 2)), .bytes = std::string(bytes)}));
+    }
+    if (rows.count() < kAtATime) return {};
+  }
 }
 
 }  // namespace

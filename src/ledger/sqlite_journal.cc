@@ -17,6 +17,7 @@
 
 #include "ledger/bytes.h"
 #include "ledger/entry_row.h"
+#include "ledger/sqlite_statement.h"
 
 namespace mill::ledger {
 namespace {
@@ -46,6 +47,10 @@ constexpr std::string_view kIndex = R"(
 DROP INDEX IF EXISTS entry_end;
 CREATE INDEX IF NOT EXISTS entry_found ON entry (hold) WHERE {};
 )";
+// Younger than the others: an older journal gets it when it is opened.
+constexpr const char* kKeptSchema =
+    "CREATE TABLE IF NOT EXISTS kept (seq INTEGER PRIMARY KEY, name BLOB NOT NULL, "
+    "bytes BLOB NOT NULL, checksum BLOB NOT NULL)";
 constexpr const char* kColumns =
     "seq, at_ns, kind, hold, org, project, key, currency, amount, held, input_uncached, "
     "input_cache_read, "
@@ -53,73 +58,6 @@ constexpr const char* kColumns =
     "price_version, tier, flags, "
     "reason, delivered_bytes, residue, microjoules, energy_cost, co2_micrograms, actor, body, hash";
 constexpr int kColumnCount = 30;
-
-struct Close {
-  void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
-  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
-};
-using Database = std::unique_ptr<sqlite3, Close>;
-using Statement = std::unique_ptr<sqlite3_stmt, Close>;
-
-tl::unexpected<Error> failed(sqlite3* db, std::string_view what, int code) {
-  const int primary = code & 0xff;
-  const std::string message =
-      fmt::format("{}: {}", what, db ? sqlite3_errmsg(db) : sqlite3_errstr(code));
-  if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) return fail(Code::kCorrupt, message);
-  return fail(Code::kIo, message);
-}
-
-Status run(sqlite3* db, const char* sql, std::string_view what) {
-  const int code = sqlite3_exec(db, sql, nullptr, nullptr, nullptr);
-  if (code != SQLITE_OK) return failed(db, what, code);
-  return {};
-}
-
-Result<Statement> prepare(sqlite3* db, const std::string& sql) {
-  sqlite3_stmt* made = nullptr;
-  const int code = sqlite3_prepare_v3(db, sql.c_str(), static_cast<int>(sql.size()),
-                                      SQLITE_PREPARE_PERSISTENT, &made, nullptr);
-  if (code != SQLITE_OK) return failed(db, "preparing a statement", code);
-  return Statement(made);
-}
-
-// Binds in order; the bound bytes must outlive the step.
-class Binder {
- public:
-  explicit Binder(sqlite3_stmt* statement) : statement_(statement) { sqlite3_reset(statement); }
-  Binder& number(int64_t value) { return done(sqlite3_bind_int64(statement_, ++at_, value)); }
-  Binder& number(uint64_t value) { return number(static_cast<int64_t>(value)); }
-  Binder& text(std::string_view value) {
-    return done(sqlite3_bind_text64(statement_, ++at_, value.data() ? value.data() : "",
-                                    value.size(), SQLITE_STATIC, SQLITE_UTF8));
-  }
-  Binder& blob(const void* bytes, size_t size) {
-    return done(sqlite3_bind_blob64(statement_, ++at_, size ? bytes : "", size, SQLITE_STATIC));
-  }
-  Binder& nothing() { return done(sqlite3_bind_null(statement_, ++at_)); }
-  bool good() const { return good_; }
-
- private:
-  Binder& done(int code) {
-    good_ = good_ && code == SQLITE_OK;
-    return *this;
-  }
-  sqlite3_stmt* statement_;
-  int at_ = 0;
-  bool good_ = true;
-};
-
-std::string_view text_of(sqlite3_stmt* row, int column) {
-  const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(row, column));
-  return bytes ? std::string_view(bytes, static_cast<size_t>(sqlite3_column_bytes(row, column)))
-               : std::string_view();
-}
-template <size_t N>
-bool read_bytes(sqlite3_stmt* row, int column, std::array<uint8_t, N>& to) {
-  if (sqlite3_column_bytes(row, column) != static_cast<int>(N)) return false;
-  std::memcpy(to.data(), sqlite3_column_blob(row, column), N);
-  return true;
-}
 
 Result<Entry> entry_of(sqlite3_stmt* row) {
   struct Columns {
@@ -203,7 +141,9 @@ class SqliteJournal final : public Journal {
     known_ = false;  // until it is certain
     MILL_TRY_DO(run(writer_.get(), "BEGIN IMMEDIATE", "beginning to append"));
     for (const Entry& entry : entries) {
-      if (Status added = insert(entry); !added) {
+      Status added = insert(entry);
+      if (added && entry.keepsake) added = keep(entry);
+      if (!added) {
         sqlite3_exec(writer_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
         return added;
       }
@@ -302,13 +242,31 @@ class SqliteJournal final : public Journal {
     Checkpoint found;
     Hash256 checksum;
     found.seq = sqlite3_column_int64(get.get(), 0);
-    const auto* bytes = static_cast<const char*>(sqlite3_column_blob(get.get(), 2));
-    found.bytes.assign(bytes ? bytes : "", static_cast<size_t>(sqlite3_column_bytes(get.get(), 2)));
+    found.bytes = blob_of(get.get(), 2);
     if (!read_bytes(get.get(), 1, found.entry_hash) || !read_bytes(get.get(), 3, checksum) ||
         checksum != sha256(found.bytes)) {
       return std::optional<Checkpoint>();
     }
     return std::optional(std::move(found));
+  }
+
+  Status keepsakes(const KeepsakeVisitor& visit) override {
+    const std::lock_guard lock(reading_);
+    MILL_TRY(const Statement select,
+             prepare(reader_.get(),
+                     "SELECT kept.seq, at_ns, name, bytes, checksum FROM kept JOIN entry "
+                     "USING (seq) ORDER BY kept.seq"));
+    int code = 0;
+    while ((code = sqlite3_step(select.get())) == SQLITE_ROW) {
+      Hash256 checksum;
+      const std::string_view bytes = blob_of(select.get(), 3);
+      if (!read_bytes(select.get(), 4, checksum) || checksum != sha256(bytes)) continue;
+      MILL_TRY_DO(
+          visit(sqlite3_column_int64(select.get(), 0), sqlite3_column_int64(select.get(), 1),
+                {.name = std::string(blob_of(select.get(), 2)), .bytes = std::string(bytes)}));
+    }
+    if (code != SQLITE_DONE) return failed(reader_.get(), "reading what is kept", code);
+    return {};
   }
 
   Status reopen() override {
@@ -323,7 +281,8 @@ class SqliteJournal final : public Journal {
 
  private:
   void drop() {
-    insert_.reset(), find_.reset(), first_.reset(), hash_.reset();
+    insert_.reset(), keep_.reset(), forget_.reset();
+    find_.reset(), first_.reset(), hash_.reset();
     writer_.reset(), reader_.reset();
   }
 
@@ -451,6 +410,10 @@ class SqliteJournal final : public Journal {
       for (int i = 0; i < kColumnCount; ++i) sql += "?,";
       sql.back() = ')';
       MILL_TRY(insert_, prepare(writer_.get(), sql));
+      MILL_TRY_DO(run(writer_.get(), kKeptSchema, "making a table"));
+      MILL_TRY(keep_, prepare(writer_.get(),
+                              "INSERT INTO kept (seq, name, bytes, checksum) VALUES (?, ?, ?, ?)"));
+      MILL_TRY(forget_, prepare(writer_.get(), "DELETE FROM kept WHERE seq <= ?"));
     }
     MILL_TRY(find_,
              prepare(reader_.get(),
@@ -510,6 +473,30 @@ class SqliteJournal final : public Journal {
     return {};
   }
 
+  // What is to be kept beside an entry, and what is to go for it.
+  Status keep(const Entry& entry) {
+    const Keepsake& kept = *entry.keepsake;
+    const Hash256 checksum = sha256(kept.bytes);
+    const auto done = [&](sqlite3_stmt* statement) -> Status {
+      const int code = sqlite3_step(statement);
+      sqlite3_reset(statement);
+      sqlite3_clear_bindings(statement);
+      if (code != SQLITE_DONE) return failed(writer_.get(), "keeping something", code);
+      return {};
+    };
+    if (kept.forget_through > 0) {
+      Binder(forget_.get()).number(kept.forget_through);
+      MILL_TRY_DO(done(forget_.get()));
+    }
+    Binder bind(keep_.get());
+    bind.number(entry.seq)
+        .blob(kept.name.data(), kept.name.size())
+        .blob(kept.bytes.data(), kept.bytes.size())
+        .blob(checksum.data(), checksum.size());
+    if (!bind.good()) return fail(Code::kIo, "binding what is kept");
+    return done(keep_.get());
+  }
+
   Result<Hash256> hash_of(int64_t seq) {
     Binder(hash_.get()).number(seq);
     Hash256 hash{};
@@ -544,7 +531,7 @@ class SqliteJournal final : public Journal {
   std::mutex mutex_;    // of the writing connection and the head
   std::mutex reading_;  // of the reading connection
   Database writer_, reader_;
-  Statement insert_, find_, first_, hash_;
+  Statement insert_, keep_, forget_, find_, first_, hash_;
   Head head_;
   bool known_ = false;
 };

@@ -51,6 +51,12 @@ Result<maas::Done> Desk::act(maas::Act act) const {
   return office.administer(std::move(act), actor(), deadline);
 }
 
+Result<std::vector<maas::Done>> Desk::act_together(std::vector<maas::Act> acts,
+                                                   const maas::Office::Opening& opening) const {
+  for (const maas::Act& act : acts) MILL_TRY_DO(may(act));
+  return office.administer_together(std::move(acts), opening, actor(), deadline);
+}
+
 Result<uint64_t> find_organization(const Desk& desk, const Directory& directory,
                                    std::string_view id) {
   return find(directory, IdKind::kOrganization, id,

@@ -1,9 +1,9 @@
 // One request to the administrative API, as its handler sees it: who asks, what, and the office
 // that does it.
 //
-// Handlers run on a thread of their own, for acts wait for an fsync. What a caller may not see answers as
-// what does not exist: an organization's admin key sees that organization alone, the operator's
-// sees all.
+// Handlers run on a thread of their own, for acts wait for an fsync. What a caller may not see
+// answers as what does not exist: an organization's admin key sees that organization alone, the
+// operator's sees all.
 #pragma once
 
 #include <boost/json.hpp>
@@ -38,6 +38,9 @@ class Desk {
 
   // Does it, if the caller may. Fails as Directory::authorize and Office::administer.
   Result<maas::Done> act(maas::Act act) const;
+  // Does all of them, or none.
+  Result<std::vector<maas::Done>> act_together(std::vector<maas::Act> acts,
+                                               const maas::Office::Opening& opening = {}) const;
   Status may(const maas::Act& act) const;
   // Calls `use` with the directory, locked: see Keyring::read.
   template <class Use>

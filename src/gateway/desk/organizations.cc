@@ -1,6 +1,4 @@
 // /v1/organizations: the operator's tenants.
-#include <fmt/format.h>
-
 #include "gateway/desk/desk.h"
 #include "gateway/desk/members.h"
 #include "gateway/desk/rows.h"
@@ -31,8 +29,7 @@ Result<json::value> list_organizations(Desk& desk) {
   });
 }
 
-// With `credit`, an organization that can pay: if that cannot be booked, it is there all the same,
-// and the error says so.
+// With `credit` or `credit_limit`, an organization that can pay: all of it, or nothing.
 Result<json::value> create_organization(Desk& desk) {
   maas::CreateOrganization act;
   MILL_TRY(act.name, need_text(desk.body, "name"));
@@ -45,28 +42,8 @@ Result<json::value> create_organization(Desk& desk) {
   if (credit && *credit <= 0) return fail(Code::kInvalid, "'credit' must be above 0", "credit");
   if (limit && *limit < 0)
     return fail(Code::kInvalid, "'credit_limit' must not be negative", "credit_limit");
-  MILL_TRY(const maas::Done done, desk.act(std::move(act)));
-  json::object organization = shown(desk, done.serial);
-  const maas::MoneyOrder order{.org = done.serial};
-  Status booked;
-  const auto book = [&](Result<ledger::Ticket> ticket) {
-    if (booked && !ticket) booked = fail(std::move(ticket).error());
-  };
-  if (credit) {
-    maas::MoneyOrder payment = order;
-    payment.amount = *credit;
-    book(desk.office.pay(payment, desk.actor(), desk.deadline));
-  }
-  if (limit && *limit > 0 && booked) {
-    maas::MoneyOrder may_owe = order;
-    may_owe.amount = *limit;
-    book(desk.office.set_credit_limit(may_owe, desk.actor(), desk.deadline));
-  }
-  if (booked) return organization;
-  return fail(booked.error().code,
-              fmt::format("organization {} is there, but its credit was not booked: {}",
-                          std::string(organization.at("id").as_string()), booked.error().message),
-              booked.error().param);
+  MILL_TRY(const auto done, desk.act_together({std::move(act)}, {credit, limit}));
+  return shown(desk, done.front().serial);
 }
 
 Result<json::value> get_organization(Desk& desk) {

@@ -37,23 +37,14 @@ Result<maas::Role> need_role(const json::object& body) {
 }
 
 // organization.project.service_account.api_key, with its secret.
-Result<json::object> mint(const Desk& desk, uint64_t project, uint64_t account,
-                          std::string key_name) {
-  maas::CreateKey act;
-  act.project = project;
-  act.service_account = account;
-  act.name = std::move(key_name);
-  MILL_TRY_DO(desk.may(act));
-  MILL_TRY(const maas::MintedKey minted,
-           desk.office.create_key(std::move(act), desk.actor(), desk.deadline));
+json::object shown_once(const Desk& desk, const maas::MintedKey& minted) {
   return desk.read([&](const Directory& d) {
     const maas::Key& key = *d.key(minted.done.serial);
-    return Result<json::object>(
-        json::object{{"object", "organization.project.service_account.api_key"},
-                     {"value", minted.secret},
-                     {"name", key.name},
-                     {"created_at", seconds(key.created_ns)},
-                     {"id", to_string(maas::IdKind::kKey, key.id)}});
+    return json::object{{"object", "organization.project.service_account.api_key"},
+                        {"value", minted.secret},
+                        {"name", key.name},
+                        {"created_at", seconds(key.created_ns)},
+                        {"id", to_string(maas::IdKind::kKey, key.id)}};
   });
 }
 
@@ -78,18 +69,18 @@ Result<json::value> create_service_account(Desk& desk) {
            desk.read([&](const Directory& d) { return find_project(desk, d, desk.ids[0]); }));
   MILL_TRY(act.name, need_text(desk.body, "name"));
   MILL_TRY(const auto alone, openai::Fields(desk.body).boolean("create_service_account_only"));
-  const uint64_t project = act.project;
-  MILL_TRY(const maas::Done done, desk.act(std::move(act)));
-  json::object account = shown_account(desk, done.serial);
-  account["api_key"] = nullptr;
-  if (alone.value_or(false)) return account;
-  auto key = mint(desk, project, done.serial, "Secret Key");
-  if (!key) {
-    // Half of what was asked is nothing.
-    (void)desk.act(maas::DeleteServiceAccount{done.serial});
-    return fail(std::move(key).error());
+  if (alone.value_or(false)) {
+    MILL_TRY(const maas::Done done, desk.act(std::move(act)));
+    json::object account = shown_account(desk, done.serial);
+    account["api_key"] = nullptr;
+    return account;
   }
-  account["api_key"] = std::move(*key);
+  MILL_TRY_DO(desk.may(act));
+  MILL_TRY_DO(desk.may(maas::CreateKey{.project = act.project}));
+  MILL_TRY(const maas::MintedAccount made,
+           desk.office.create_account(std::move(act), "Secret Key", desk.actor(), desk.deadline));
+  json::object account = shown_account(desk, made.account.serial);
+  account["api_key"] = shown_once(desk, made.key);
   return account;
 }
 
@@ -109,8 +100,11 @@ Result<json::value> create_service_account_key(Desk& desk) {
   MILL_TRY(std::string name, text_or(desk.body, "name", "Secret Key"));
   const uint64_t project =
       desk.read([&](const Directory& d) { return d.service_account(account)->project; });
-  MILL_TRY(json::object key, mint(desk, project, account, std::move(name)));
-  return key;
+  maas::CreateKey act{.project = project, .service_account = account, .name = std::move(name)};
+  MILL_TRY_DO(desk.may(act));
+  MILL_TRY(const maas::MintedKey minted,
+           desk.office.create_key(std::move(act), desk.actor(), desk.deadline));
+  return shown_once(desk, minted);
 }
 
 Result<json::value> list_users(Desk& desk) {

@@ -66,11 +66,12 @@ Result<json::value> update_project(Desk& desk) {
   const maas::RenameProject rename{serial, std::move(name)};
   const bool renames = rename.name != before.name;
   const bool shares = share.tier != before.tier || share.weight_milli != before.weight_milli;
-  // All or nothing; what changes nothing is no act.
+  // What changes nothing is no act.
   MILL_TRY_DO(desk.may(rename));
-  if (shares) MILL_TRY_DO(desk.may(share));
-  if (renames) MILL_TRY_DO(desk.act(rename));
-  if (shares) MILL_TRY_DO(desk.act(share));
+  std::vector<maas::Act> acts;
+  if (renames) acts.emplace_back(rename);
+  if (shares) acts.emplace_back(share);
+  MILL_TRY_DO(desk.act_together(std::move(acts)));
   return shown(desk, serial);
 }
 

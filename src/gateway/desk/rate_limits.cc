@@ -95,16 +95,18 @@ Result<Wish> read_wish(const json::object& body) {
   return wish;
 }
 
-// One act for each limit that changes; nothing is changed unless all may be.
+// One act for each limit that changes, all of them or none.
 Status set(const Desk& desk, const LimitScope& scope) {
   MILL_TRY(const Wish wish, read_wish(desk.body));
   MILL_TRY_DO(desk.may(maas::SetLimit{.scope = scope}));
   const Values before = desk.read([&](const Directory& d) { return values_of(d, scope); });
+  std::vector<maas::Act> acts;
   for (const auto& [meter, value] : wish) {
     const auto now = before.find(name(meter));
     const bool same = now == before.end() ? !value : value == now->second;
-    if (!same) MILL_TRY_DO(desk.act(maas::SetLimit{scope, std::string(name(meter)), value}));
+    if (!same) acts.emplace_back(maas::SetLimit{scope, std::string(name(meter)), value});
   }
+  MILL_TRY_DO(desk.act_together(std::move(acts)));
   return {};
 }
 

@@ -309,9 +309,11 @@ Result<json::value> set_spend_alert(Desk& desk) {
 Result<json::value> update_spend_alert(Desk& desk) {
   MILL_TRY(const FoundAlert found, find_alert(desk));
   MILL_TRY(const maas::SetSpendAlert act, read_alert(desk.body, found.purse));
+  std::vector<maas::Act> acts;
   if (act.period != found.alert.period || act.amount != found.alert.amount)
-    MILL_TRY_DO(desk.act(removal_of(found)));
-  MILL_TRY_DO(desk.act(act));
+    acts.emplace_back(removal_of(found));
+  acts.emplace_back(act);
+  MILL_TRY_DO(desk.act_together(std::move(acts)));
   return show_alert(found.purse, {act.period, act.amount}, act.notify);
 }
 

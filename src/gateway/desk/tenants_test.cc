@@ -22,6 +22,41 @@ TENANTS(AnOrganizationIsMadeNamedListedAndArchived) {
   EXPECT_EQ(must(get("/v1/organizations?include_archived=true")).data().size(), 1u);
 }
 
+// Several acts of one POST are one: they stand side by side in the journal, or not at all.
+TENANTS(AnOrganizationIsMadeWithItsMoneyOrNotAtAll) {
+  const int64_t before = office->book().health().booked_seq;
+  const Reply refused =
+      post("/v1/organizations", R"({"name":"Eve","currency":"EUR","credit":"9000000000",)"
+                                R"("credit_limit":"9000000000"})");
+  EXPECT_EQ(refused.status, 413) << refused.text;
+  EXPECT_EQ(must(get("/v1/organizations")).data().size(), 0u);
+  EXPECT_EQ(office->book().health().booked_seq, before);
+  const Reply made =
+      must(post("/v1/organizations", R"({"name":"Ada","currency":"EUR","credit":"10.5",)"
+                                     R"("credit_limit":"3"})"));
+  EXPECT_EQ(office->book().health().booked_seq, before + 3);
+  restart();
+  const Reply balance = must(get("/v1/organizations/" + made.str("id") + "/balance"));
+  EXPECT_EQ(balance.str("credit"), "10.50");
+  EXPECT_EQ(balance.str("available"), "13.50");
+}
+
+TENANTS(SeveralLimitsOfOnePostHaveOneInstant) {
+  const Tenant t = tenant("Ada");
+  const int64_t before = office->book().health().booked_seq;
+  must(post(in(t, "/rate_limits"),
+            R"({"requests_per_minute":5,"requests_per_day":50,"concurrent_requests":2})"));
+  must(post(in(t, "/service_accounts"), R"({"name":"bot"})"));
+  std::vector<int64_t> instants;
+  ASSERT_TRUE(office->book().scan({.from_seq = before + 1}, [&](const ledger::Entry& entry) {
+    instants.push_back(entry.at_ns);
+    return Status();
+  }));
+  ASSERT_EQ(instants.size(), 5u);
+  EXPECT_EQ(instants[0], instants[2]);
+  EXPECT_EQ(instants[3], instants[4]);
+}
+
 TENANTS(AProjectIsMadeChangedListedAndArchived) {
   const Tenant t = tenant("Ada");
   const Reply project = must(get(in(t)));

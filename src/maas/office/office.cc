@@ -226,6 +226,47 @@ Result<Done> Office::administer(Act act, std::string actor, Instant deadline) {
     return core_->keyring->administer(std::move(checked), actor, deadline);
   });
 }
+Result<std::vector<Done>> Office::administer_together(std::vector<Act> acts, const Opening& opening,
+                                                      const std::string& actor, Instant deadline) {
+  const std::lock_guard one(core_->acting);
+  int64_t more = 0;
+  std::vector<Keyring::Step> steps;
+  for (Act& act : acts) {
+    MILL_TRY_DO(core_->check(act));
+    steps.push_back([&act](const Directory&) -> Result<Act> { return act; });
+  }
+  const auto money = [&](const Directory& directory) {
+    std::vector<ledger::Entry> entries;
+    const auto add = [&](ledger::Kind kind, const std::optional<ledger::Nano>& amount) {
+      if (!amount || *amount == 0) return;
+      ledger::Entry& entry = entries.emplace_back();
+      entry.kind = kind;
+      entry.payer.org = directory.next(IdKind::kOrganization) - 1;
+      entry.currency = directory.organization(entry.payer.org)->currency;
+      entry.amount = *amount;
+      entry.actor = actor;
+    };
+    add(ledger::Kind::kLimit, opening.credit_limit);
+    add(ledger::Kind::kCredit, opening.credit);
+    if (opening.credit.value_or(0) != 0) entries.back().hold = core_->book->new_id();
+    more = static_cast<int64_t>(entries.size());
+    return entries;
+  };
+  MILL_TRY(std::vector<Done> done,
+           core_->keyring->administer_together(steps, money, actor, deadline));
+  if (!done.empty()) MILL_TRY_DO(core_->wait(done.back().seq + more, deadline));
+  return done;
+}
+
+Result<MintedAccount> Office::create_account(CreateServiceAccount act, std::string key_name,
+                                             const std::string& actor, Instant deadline) {
+  const std::lock_guard one(core_->acting);
+  MILL_TRY(MintedAccount made,
+           core_->keyring->create_account(std::move(act), std::move(key_name), actor, deadline));
+  MILL_TRY_DO(core_->wait(made.key.done.seq, deadline));
+  return made;
+}
+
 Result<MintedKey> Office::create_key(CreateKey act, std::string actor, Instant deadline) {
   return one_at_a_time(act, deadline, [&](Act checked) {
     return core_->keyring->create_key(std::get<CreateKey>(std::move(checked)), actor, deadline);

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -55,6 +56,15 @@ class Office {
   // currency than the organization's, and for what is wrong with a price book. In effect for all
   // when it returns.
   Result<Done> administer(Act act, std::string actor, Instant deadline);
+  // Several acts as one, and with them the credit limit and the payment of an organization that the
+  // first one makes: all take effect, or none.
+  struct Opening {
+    std::optional<ledger::Nano> credit, credit_limit;
+  };
+  Result<std::vector<Done>> administer_together(std::vector<Act> acts, const Opening& opening,
+                                                const std::string& actor, Instant deadline);
+  Result<MintedAccount> create_account(CreateServiceAccount act, std::string key_name,
+                                       const std::string& actor, Instant deadline);
   Result<MintedKey> create_key(CreateKey act, std::string actor, Instant deadline);
   Result<MintedKey> create_admin_key(CreateAdminKey act, std::string actor, Instant deadline);
   Result<MintedKey> rotate_key(uint64_t key, std::string actor, Instant deadline);

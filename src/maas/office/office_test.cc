@@ -104,6 +104,47 @@ OFFICE(FromNothingToAPaidAnswer) {
   EXPECT_EQ(office->book().balance(org, kUsd).credit, 1'000'000'000 - 210'000);
 }
 
+OFFICE(ActsTogetherTakeEffectTogetherOrNotAtAll) {
+  org = must(CreateOrganization{.name = "Ada", .currency = kUsd});
+  const int64_t before = office->book().health().booked_seq;
+  const auto projects = [&] {
+    return office->keyring().read([](const Directory& d) { return d.next(IdKind::kProject) - 1; });
+  };
+  // The second is wrong: of the first nothing is left.
+  const auto refused = office->administer_together(
+      {CreateProject{.org = org, .name = "one"}, RenameProject{99, "x"}}, {}, "cli", kNever);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Code::kNotFound);
+  EXPECT_EQ(office->book().health().booked_seq, before);
+  EXPECT_EQ(projects(), 0u);
+  // A later act may build on an earlier one.
+  const auto made = office->administer_together(
+      {CreateProject{.org = org, .name = "one"}, RenameProject{1, "two"}}, {}, "cli", kNever);
+  ASSERT_TRUE(made.has_value()) << made.error().message;
+  EXPECT_EQ(made->at(0).serial, 1u);
+  EXPECT_EQ(made->at(1).seq, before + 2);
+  EXPECT_TRUE(office->administer_together({}, {}, "cli", kNever).has_value());
+  open();
+  EXPECT_EQ(office->keyring().read([](const Directory& d) { return d.project(1)->name; }), "two");
+}
+
+OFFICE(AnAccountAndItsKeyAreMadeTogether) {
+  org = must(CreateOrganization{.name = "Ada", .currency = kUsd});
+  project = must(CreateProject{.org = org, .name = "one"});
+  const auto made =
+      office->create_account({.project = project, .name = "bot"}, "key", "cli", kNever);
+  ASSERT_TRUE(made.has_value()) << made.error().message;
+  EXPECT_EQ(made->key.done.seq, made->account.seq + 1);
+  const auto caller = office->keyring().identify(made->key.secret, "");
+  ASSERT_TRUE(caller.has_value()) << caller.error().message;
+  const uint64_t account = office->keyring().read(
+      [&](const Directory& d) { return d.key(made->key.done.serial)->service_account; });
+  EXPECT_EQ(account, made->account.serial);
+  const int64_t before = office->book().health().booked_seq;
+  EXPECT_FALSE(office->create_account({.project = project, .name = ""}, "key", "cli", kNever));
+  EXPECT_EQ(office->book().health().booked_seq, before);
+}
+
 OFFICE(LimitsReachTheTillAtOnceAndAfterARestart) {
   const std::string secret = tenant();
   must(SetLimit{{.key = key_serial}, "requests_per_minute", 1});

@@ -93,6 +93,27 @@ struct Keyring::Core {
       return fail(Code::kInternal, "the system gives no random numbers at present");
     return random;
   }
+
+  // Gives the act an id where it wants one.
+  Status draw_id(Act& act) {
+    MILL_TRY(const Random random, draw());
+    std::visit(
+        [&](auto& a) {
+          if constexpr (requires { a.id.digits; }) {
+            if (a.id.empty()) a.id = make_id(random);
+          }
+        },
+        act);
+    return {};
+  }
+
+  static ledger::Entry entry_of(const Act& act, std::string actor) {
+    ledger::Entry entry;
+    entry.kind = ledger::Kind::kAct;
+    entry.actor = std::move(actor);
+    entry.body = encode(act);
+    return entry;
+  }
 };
 
 Keyring::Keyring(std::shared_ptr<Core> core) : core_(std::move(core)) {}
@@ -154,27 +175,47 @@ Result<Done> Keyring::administer(Act act, std::string actor, Instant deadline) {
   const std::lock_guard one(core.acting);
   // An earlier act that ran out of time: what it changes must be known before the next is checked.
   MILL_TRY_DO(core.wait(core.posted_seq, deadline));
-  MILL_TRY(const Random random, core.draw());
-  std::visit(
-      [&](auto& a) {
-        if constexpr (requires { a.id.digits; }) {
-          if (a.id.empty()) a.id = make_id(random);
-        }
-      },
-      act);
+  MILL_TRY_DO(core.draw_id(act));
   {
     const std::shared_lock lock(core.mutex);
     MILL_TRY_DO(core.directory.check(act, core.options.unix_ns()));
   }
-  ledger::Entry entry;
-  entry.kind = ledger::Kind::kAct;
-  entry.actor = std::move(actor);
-  entry.body = encode(act);
-  MILL_TRY(const ledger::Ticket ticket, core.book.post(std::move(entry)));
+  MILL_TRY(const ledger::Ticket ticket, core.book.post(Core::entry_of(act, std::move(actor))));
   core.posted_seq = ticket.seq;
   MILL_TRY_DO(core.wait(ticket.seq, deadline));
   const std::shared_lock lock(core.mutex);
   return Done{.seq = ticket.seq, .serial = core.applied_serial};
+}
+
+Result<std::vector<Done>> Keyring::administer_together(const std::vector<Step>& steps,
+                                                       const More& more, const std::string& actor,
+                                                       Instant deadline) {
+  Core& core = *core_;
+  const std::lock_guard one(core.acting);
+  MILL_TRY_DO(core.wait(core.posted_seq, deadline));
+  Directory trial = read([](const Directory& directory) { return directory; });
+  std::vector<ledger::Entry> entries;
+  std::vector<Done> done;
+  for (const Step& step : steps) {
+    MILL_TRY(Act act, step(trial));
+    MILL_TRY_DO(core.draw_id(act));
+    const int64_t now_ns = core.options.unix_ns();
+    MILL_TRY_DO(trial.check(act, now_ns));
+    MILL_TRY(const uint64_t serial, trial.apply(act, now_ns));
+    entries.push_back(Core::entry_of(act, actor));
+    done.push_back({.serial = serial});
+  }
+  if (done.empty()) return done;
+  if (more) {
+    for (ledger::Entry& entry : more(trial)) entries.push_back(std::move(entry));
+  }
+  const auto count = static_cast<int64_t>(entries.size());
+  MILL_TRY(const ledger::Ticket last, core.book.post_together(std::move(entries)));
+  for (size_t i = 0; i < done.size(); ++i)
+    done[i].seq = last.seq - count + 1 + static_cast<int64_t>(i);
+  core.posted_seq = done.back().seq;
+  MILL_TRY_DO(core.wait(core.posted_seq, deadline));
+  return done;
 }
 
 namespace {
@@ -203,6 +244,21 @@ Result<MintedKey> Keyring::create_admin_key(CreateAdminKey act, std::string acto
   Secret secret = fill(act, KeyKind::kAdmin, random);
   MILL_TRY(const Done done, administer(std::move(act), std::move(actor), deadline));
   return MintedKey{.done = done, .secret = std::move(secret.text)};
+}
+
+Result<MintedAccount> Keyring::create_account(CreateServiceAccount act, std::string key_name,
+                                              const std::string& actor, Instant deadline) {
+  MILL_TRY(const Random random, core_->draw());
+  CreateKey key{.project = act.project, .name = std::move(key_name)};
+  Secret secret = fill(key, KeyKind::kProject, random);
+  const std::vector<Step> steps{[&](const Directory&) -> Result<Act> { return Act(act); },
+                                [&](const Directory& directory) -> Result<Act> {
+                                  key.service_account = directory.next(IdKind::kServiceAccount) - 1;
+                                  return Act(key);
+                                }};
+  MILL_TRY(const std::vector<Done> done, administer_together(steps, {}, actor, deadline));
+  return MintedAccount{.account = done[0],
+                       .key = {.done = done[1], .secret = std::move(secret.text)}};
 }
 
 Result<MintedKey> Keyring::rotate_key(uint64_t key, std::string actor, Instant deadline) {

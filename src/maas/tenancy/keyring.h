@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -40,6 +41,10 @@ struct MintedKey {
   Done done;
   std::string secret;  // shown once; not kept
 };
+struct MintedAccount {
+  Done account;
+  MintedKey key;
+};
 
 class Keyring {
  public:
@@ -64,10 +69,22 @@ class Keyring {
   // next act waits until that is known.
   Result<Done> administer(Act act, std::string actor, Instant deadline);
 
+  // Several acts as one: they stand in the journal side by side, in one transaction, or none does
+  // and nothing changes. Each step makes its act from the directory as the steps before it leave
+  // it; `more` then gives what else is to be booked with them (limits, then at most one credit;
+  // may be empty). What each has done, in order. Fails as administer() and Book::post_together().
+  using Step = std::function<Result<Act>(const Directory&)>;
+  using More = std::function<std::vector<ledger::Entry>(const Directory&)>;
+  Result<std::vector<Done>> administer_together(const std::vector<Step>& steps, const More& more,
+                                                const std::string& actor, Instant deadline);
+
   // The same with a new secret, whose hash and tail are filled in.
   Result<MintedKey> create_key(CreateKey act, std::string actor, Instant deadline);
   Result<MintedKey> create_admin_key(CreateAdminKey act, std::string actor, Instant deadline);
   Result<MintedKey> rotate_key(uint64_t key, std::string actor, Instant deadline);
+  // An account and its first key, together.
+  Result<MintedAccount> create_account(CreateServiceAccount act, std::string key_name,
+                                       const std::string& actor, Instant deadline);
 
   // Calls `use` with the directory, locked against acts: be quick, keep no reference, and call
   // nothing else of the keyring.

@@ -62,6 +62,9 @@ class ToldJournal final : public ledger::Journal {
   Result<std::optional<ledger::Checkpoint>> load_checkpoint(std::string_view name) override {
     return inner_->load_checkpoint(name);
   }
+  Status keepsakes(const ledger::KeepsakeVisitor& visit) override {
+    return inner_->keepsakes(visit);
+  }
   Status reopen() override { return inner_->reopen(); }
 
  private:

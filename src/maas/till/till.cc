@@ -232,6 +232,7 @@ Result<Bill> Permit::State::book_end(const Counted& counted, const Took& took,
     made.amount = std::min(cost.amount, grant.shape.hold);
     made.residue = made.amount == cost.amount ? cost.residue : 0;
     made.tokens = counted.tokens;
+    made.keepsake = took.keepsake;
     bill.charge = made.amount;
     bill.tokens = counted.tokens;
     note_electricity(took, made);
@@ -322,9 +323,10 @@ tl::expected<Permit, Denial> Till::admit(const Patron& patron, const Ask& ask) {
                     .hold = *hold};
   const bool short_of_places = ask.places > 0 && 4 * ask.in_line >= 3 * ask.places;
   if (short_of_places && core.fair.crowds(patron.payer.org, patron.weight, ask.places)) {
-    return deny(Denial::Kind::kBusy,
-                {Code::kOverloaded,
-                 "the line is nearly full, and this organization has more of it than its share", ""});
+    return deny(
+        Denial::Kind::kBusy,
+        {Code::kOverloaded,
+         "the line is nearly full, and this organization has more of it than its share", ""});
   }
   auto decision = core.admission.admit(patron.payer, shape, at);
   if (auto* refusal = std::get_if<Refusal>(&decision)) {

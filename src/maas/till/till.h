@@ -81,6 +81,8 @@ struct Took {
   int64_t delivered_tokens = 0;      // of all answers, that the client was sent
   int64_t delivered_bytes = 0;
   bool length = false;  // it ended at its limit of tokens
+  // Kept beside the charge, in its transaction; with nothing charged it is not kept.
+  std::shared_ptr<const ledger::Keepsake> keepsake;
 };
 
 // What a request was charged.
