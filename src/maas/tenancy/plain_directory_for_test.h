@@ -55,6 +55,11 @@ struct PlainKey {
   int64_t made, over = 0;
 };
 using Place = std::vector<std::string>;
+struct PlainHook {
+  std::string url, secret, old;
+  int64_t old_until = 0, set = 0, over = 0;
+  std::string why;
+};
 
 struct Plain {
   std::vector<PlainOrg> orgs;
@@ -64,6 +69,8 @@ struct Plain {
   std::vector<PlainKey> keys;
   std::map<Place, int64_t> limits, spend_limits;
   std::map<Place, std::string> alerts;
+  std::map<uint64_t, int64_t> credit_alerts;
+  std::map<uint64_t, PlainHook> hooks;
   int64_t books = 0;
   std::set<std::pair<int, uint64_t>> ids;
 
