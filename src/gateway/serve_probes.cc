@@ -38,6 +38,7 @@ Task<Status> serve_ready(Stations at, net::HttpExchange& http, RequestRecord&) {
 Task<Status> serve_metrics(Stations at, net::HttpExchange& http, RequestRecord&) {
   std::string text = at.metrics.text();
   if (at.options.office) append_ledger_metrics(text, at.options.office->book());
+  if (at.options.courier) append_webhook_metrics(text, *at.options.courier);
   net::HttpReply reply = reply_of("text/plain; version=0.0.4; charset=utf-8", std::move(text));
   Status sent = co_await http.reply(std::move(reply));
   co_return sent;

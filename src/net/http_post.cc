@@ -86,8 +86,7 @@ void set_options(CURL* curl, Exchange& exchange, const Headers& headers) {
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "tokenmill");
   curl_easy_setopt(curl, CURLOPT_POST, 1L);
-  curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
-                   static_cast<curl_off_t>(request.body.size()));
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
   curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.data());
   curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, &open_socket);
   curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, &exchange);
@@ -170,7 +169,8 @@ Result<std::string> host_to_post_to(std::string_view url) {
     return wrong("must begin with https:// or http://");
   }
   const bool printable = std::all_of(url.begin(), url.end(), [](char c) {
-    return c > ' ' && c < 0x7F && std::string_view("\"<>\\^`{|}#").find(c) == std::string_view::npos;
+    return c > ' ' && c < 0x7F &&
+           std::string_view("\"<>\\^`{|}#").find(c) == std::string_view::npos;
   });
   if (!printable) return wrong("has a character that must be percent-encoded, or a fragment");
   const std::string_view authority = rest.substr(0, rest.find_first_of("/?"));

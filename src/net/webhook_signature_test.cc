@@ -12,17 +12,18 @@ namespace {
 //       "msg_p5jXN8AQM9LWM0D4loKWxJek", datetime.fromtimestamp(1614265330, UTC),
 //       '{"test": 2432232314}')
 TEST(WebhookSignature, IsThatOfTheSpecification) {
-  const std::string secret("\x31\xf2\x90\xf6\xbf\x06\x29\x8a\xab\x4f\x08\xd4\x3c\x3f\x08\x2c\xf6"
-                           "\x48\xa3\x62\xda\x2d\xa4\xb0",
-                           24);
+  const std::string secret(
+      "\x31\xf2\x90\xf6\xbf\x06\x29\x8a\xab\x4f\x08\xd4\x3c\x3f\x08\x2c\xf6"
+      "\x48\xa3\x62\xda\x2d\xa4\xb0",
+      24);
   EXPECT_EQ(webhook_secret_text(secret), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
   const std::vector<std::string> one{secret};
-  const std::string signature = webhook_signature(one, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330,
-                                                  R"({"test": 2432232314})");
+  const std::string signature =
+      webhook_signature(one, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, R"({"test": 2432232314})");
   EXPECT_EQ(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
   const std::vector<std::string> two{secret, "another secret of so many bytes."};
-  const std::string both = webhook_signature(two, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330,
-                                             R"({"test": 2432232314})");
+  const std::string both =
+      webhook_signature(two, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, R"({"test": 2432232314})");
   EXPECT_TRUE(both.starts_with(signature + " v1,")) << both;
   EXPECT_EQ(both.size(), 2 * signature.size() + 1);
 }

@@ -42,11 +42,12 @@ struct Alert {
   int64_t at_ns = 0;  // its time
   uint64_t org = 0, project = 0;
   ledger::Currency currency;
-  Period period{};              // of a spend alert
-  ledger::Nano threshold = 0;   // the alert's amount
-  ledger::Nano value = 0;       // what was spent in the period; what is left
-  std::string notify;           // of a spend alert: whom its owner wants to hear of it
-  MILL_FIELDS(Alert, id, kind, seq, at_ns, org, project, currency, period, threshold, value, notify);
+  Period period{};             // of a spend alert
+  ledger::Nano threshold = 0;  // the alert's amount
+  ledger::Nano value = 0;      // what was spent in the period; what is left
+  std::string notify;          // of a spend alert: whom its owner wants to hear of it
+  MILL_FIELDS(Alert, id, kind, seq, at_ns, org, project, currency, period, threshold, value,
+              notify);
 };
 
 class Alerts {

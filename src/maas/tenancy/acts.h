@@ -230,12 +230,12 @@ struct DisableWebhook {
 };
 
 // The place in this list, from 1, is the act's number in its bytes.
-using Act = std::variant<CreateOrganization, RenameOrganization, ArchiveOrganization, CreateProject,
-                         RenameProject, SetProjectShare, ArchiveProject, CreateServiceAccount,
-                         DeleteServiceAccount, AddUser, SetUserRole, RemoveUser, CreateKey,
-                         CreateAdminKey, UpdateKey, RotateKey, RevokeKey, SetLimit, SetSpendLimit,
-                         SetSpendAlert, SetPriceBook, WithdrawPriceBook, SetCreditAlert, SetWebhook,
-                         DisableWebhook>;
+using Act =
+    std::variant<CreateOrganization, RenameOrganization, ArchiveOrganization, CreateProject,
+                 RenameProject, SetProjectShare, ArchiveProject, CreateServiceAccount,
+                 DeleteServiceAccount, AddUser, SetUserRole, RemoveUser, CreateKey, CreateAdminKey,
+                 UpdateKey, RotateKey, RevokeKey, SetLimit, SetSpendLimit, SetSpendAlert,
+                 SetPriceBook, WithdrawPriceBook, SetCreditAlert, SetWebhook, DisableWebhook>;
 
 std::string encode(const Act& act);
 // kCorrupt for bytes that encode() would not write, kUnsupported for a later format or an unknown

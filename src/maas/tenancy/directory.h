@@ -25,7 +25,7 @@ namespace mill::maas {
 inline constexpr size_t kMaxKeyModels = 256;   // on a key's list
 inline constexpr size_t kMaxKeyNetworks = 64;  // on a key's list
 inline constexpr size_t kMaxSpendAlerts = 20;  // of one organization or project
-inline constexpr size_t kMaxUrl = 2048;  // of a webhook
+inline constexpr size_t kMaxUrl = 2048;        // of a webhook
 inline constexpr size_t kWebhookSecretBytes = 32;
 inline constexpr size_t kMaxPriceBook = (1 << 20) - 64;
 inline constexpr int64_t kMaxLimit = int64_t{1} << 53;  // what JSON's numbers hold

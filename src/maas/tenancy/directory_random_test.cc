@@ -377,20 +377,12 @@ Try Life::of_telling(uint64_t what) {
     const auto amount = static_cast<int64_t>(below(9)) - 1;
     t.fits = t.fits && (away ? m_.credit_alerts.contains(org) : amount > 0);
     t.act = SetCreditAlert{org, away ? std::nullopt : std::optional<ledger::Nano>(amount)};
-    t.effect = [=](Plain& m) {
-      if (away)
-        m.credit_alerts.erase(org);
-      else
-        m.credit_alerts[org] = amount;
-    };
+    t.effect = [=](Plain& m) { m.set_credit_alert(org, away ? 0 : amount); };
   } else if (what == 1) {
     const std::string why = one_in(5) ? "" : "gone";
     t.fits = known && m_.hooks[org].over == 0 && !why.empty();
     t.act = DisableWebhook{org, why};
-    t.effect = [=, at = now_](Plain& m) {
-      m.hooks[org].over = at;
-      m.hooks[org].why = why;
-    };
+    t.effect = [=, at = now_](Plain& m) { m.end_hook(org, why, at); };
   } else {
     const bool away = one_in(3);
     const std::string url = away ? "" : fmt::format("https://{}.example/", below(4));
@@ -398,18 +390,7 @@ Try Life::of_telling(uint64_t what) {
     const int64_t until = one_in(2) ? 0 : now_ + static_cast<int64_t>(below(3)) - 1;
     t.fits = t.fits && (away ? known : secret.size() == 32);
     t.act = SetWebhook{org, url, secret, until};
-    t.effect = [=, at = now_](Plain& m) {
-      if (away) {
-        m.hooks.erase(org);
-        return;
-      }
-      PlainHook& hook = m.hooks[org];
-      if (hook.secret != secret) {
-        hook.old = until > at ? hook.secret : "";
-        hook.old_until = hook.old.empty() ? 0 : until;
-      }
-      hook = {url, secret, hook.old, hook.old_until, at, 0, ""};
-    };
+    t.effect = [=, at = now_](Plain& m) { m.set_hook(org, url, secret, until, at); };
   }
   return t;
 }
@@ -522,13 +503,7 @@ void Life::agree() {
     return Place{fmt::format("{}", k.org), fmt::format("{}", k.project),
                  ledger::to_string(k.currency), std::string(mill::maas::name(k.period))};
   };
-  ASSERT_EQ(d_.credit_alerts(), m_.credit_alerts);
-  ASSERT_EQ(d_.webhooks().size(), m_.hooks.size());
-  for (const auto& [org, hook] : m_.hooks) {
-    ASSERT_TRUE(d_.webhooks().contains(org));
-    ASSERT_EQ(d_.webhooks().at(org), (Webhook{hook.url, hook.secret, hook.old, hook.old_until,
-                                              hook.set, hook.over, hook.why}));
-  }
+  ASSERT_TRUE(m_.tells_the_same(d_));
   for (const auto& [at, amount] : d_.spend_limits()) spend_limits[place(at)] = amount;
   for (const auto& [at, notify] : d_.spend_alerts()) {
     Place key = place(at.first);

@@ -301,7 +301,8 @@ struct DirectoryRules {
     const auto found = d.webhooks_.find(a.org);
     if (found == d.webhooks_.end())
       return fail(Code::kNotFound, "there is no webhook", "organization");
-    if (found->second.disabled_ns != 0) return bad("organization", "has a disabled webhook already");
+    if (found->second.disabled_ns != 0)
+      return bad("organization", "has a disabled webhook already");
     return check_name(a.why, "why", kMaxEmail);
   }
   Status operator()(const SetPriceBook& a) const {
