@@ -13,6 +13,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <vector>
 
 #include "app/house_energy.h"
@@ -23,6 +24,7 @@
 #include "app/version.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/courier/courier.h"
 #include "gateway/gateway.h"
 #include "ledger/open_journal.h"
 #include "maas/office/office.h"
@@ -62,6 +64,21 @@ net::HttpServerOptions server_options(const Settings& settings,
   options.limits.idle_time = settings.duration("idle-deadline");
   options.limits.write_stall = settings.duration("write-deadline");
   return options;
+}
+
+// The networks that a setting lists, with commas or one by one.
+Result<std::vector<maas::Cidr>> networks_of(const Settings& settings, const char* name) {
+  std::vector<maas::Cidr> networks;
+  for (const std::string& list : settings.texts(name)) {
+    std::istringstream in(list);
+    for (std::string text; std::getline(in, text, ',');) {
+      const auto network = maas::parse_cidr(text);
+      if (!network)
+        return fail(Code::kInvalid, fmt::format("{}: {}", name, network.error().message), name);
+      networks.push_back(*network);
+    }
+  }
+  return networks;
 }
 
 gateway::Options gateway_options(const Settings& settings, const Mill& mill,
@@ -217,6 +234,8 @@ Status serve(const Settings& settings) {
 
   MILL_TRY_DO(check_cors_origin(settings.text("cors-origin")));
   MILL_TRY_DO(check_open(settings));
+  MILL_TRY(auto webhook_networks, networks_of(settings, "webhook-networks"));
+  MILL_TRY(auto trusted_proxies, networks_of(settings, "trusted-proxies"));
   const int64_t open_files = raise_open_file_limit();
   const std::string too_few = open_file_warning(open_files, settings.integer("max-connections"));
   if (!too_few.empty()) log_warn("open_files").add("limit", open_files).add("warning", too_few);
@@ -229,6 +248,14 @@ Status serve(const Settings& settings) {
   MILL_TRY(const std::unique_ptr<maas::Office> office, open_office(settings, busy));
   gateway::Options options = gateway_options(settings, mill, probe);
   options.office = office.get();
+  options.webhook_targets.networks = std::move(webhook_networks);
+  options.trusted_proxies = std::move(trusted_proxies);
+  const std::unique_ptr<gateway::Courier> courier =
+      office ? std::make_unique<gateway::Courier>(
+                   *office, gateway::Courier::Options{.targets = options.webhook_targets,
+                                                      .ca_file = settings.path("ca-file").string()})
+             : nullptr;
+  options.courier = courier.get();
   gateway::Gateway door(shelf, std::move(options));
   std::optional<EnergyWatch> watch;
   if (office) watch.emplace(office->till());

@@ -21,7 +21,8 @@ constexpr Setting kTable[] = {
     {"catalogue", Kind::kPath, kFinders | kDoctor, "$CONFIG/catalogue.yaml",
      "a YAML catalogue merged over the one that came with the program"},
     {"ca-file", Kind::kPath, kFinders, "",
-     "a PEM file of certificate authorities to trust for downloads instead of the system's"},
+     "a PEM file of certificate authorities to trust for downloads and webhooks instead of the "
+     "system's"},
     {"hf-token", Kind::kSecret, kFinders, "",
      "access token for models on Hugging Face that ask for one"},
     {"hf-endpoint", Kind::kText, kFinders, "https://huggingface.co",
@@ -75,6 +76,12 @@ constexpr Setting kTable[] = {
     {"revoked-streams", Kind::kChoice, kServe, "end",
      "what a key that is revoked has running: it ends within a second, or may finish", 0, 0,
      "end|finish"},
+    {"webhook-networks", Kind::kTexts, kServe, "",
+     "a network (CIDR) besides the public Internet where alerts may be posted (repeat for more)"},
+    {"trusted-proxies", Kind::kTexts, kServe, "",
+     "a network (CIDR) of proxies whose X-Forwarded-For is believed, for keys that may be used "
+     "from "
+     "some addresses alone (repeat for more)"},
     {"admin-key", Kind::kSecret, kServe | kDesk, "",
      "serve: a key of /admin besides the operator's; without one, an open server's /admin answers "
      "programs on this machine only. Elsewhere: the admin key to administrate with"},

@@ -44,6 +44,9 @@ Booking::Booking(Terms terms, maas::Permit permit, int64_t output_held)
 std::string Booking::id() const {
   return state_ ? ledger::to_string(state_->permit.id()) : std::string();
 }
+maas::Tier Booking::tier() const {
+  return state_ ? state_->terms.caller.tier : maas::Tier::kDefault;
+}
 // A level is worth ten seconds in the line (scheduler/step_planner.h): flex lets half a minute of
 // others go first, a batch five minutes.
 int32_t Booking::level() const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gateway/model_directory.h"
+#include "maas/catalog/rates.h"
 #include "work/order.h"
 
 namespace mill::gateway {
@@ -33,6 +34,7 @@ struct Call {
   int32_t priority = 0;     // as of work::Order: higher goes first
   std::string cache_salt;   // the client's own part of it, "" for none
   bool speculate = true;
+  std::optional<maas::Tier> tier;  // the client's wish; none: its project's
   bool stream = false;
   bool include_usage = false;  // of a stream
 

@@ -147,6 +147,7 @@ class Tracks {
     }
     if (track.last_token) at_.metrics.inter_token.record(time - *track.last_token);
     track.last_token = time;
+    at_.record.last_token = time;
   }
 
   // The choices of one prompt share it: it counts once.

@@ -22,6 +22,8 @@ void log_request(const net::HttpExchange& http, const RequestRecord& record, con
       .add("request_id", http.id())
       .add("duration_ms", milliseconds(now() - http.received()));
   if (!record.model.empty()) line.add("model", record.model);
+  if (!record.reason.empty()) line.add("refused", record.reason);
+  if (!record.limit.empty()) line.add("limit", record.limit).add("level", record.level);
   if (!record.organization.empty()) line.add("organization", record.organization);
   if (!record.key.empty()) line.add("key", record.key);
   if (!record.receipt.empty()) {
@@ -40,6 +42,20 @@ void log_request(const net::HttpExchange& http, const RequestRecord& record, con
     line.add("ttft_ms", milliseconds(*record.first_token - http.received()));
   }
   if (!served) line.add("error", served.error().message);
+}
+
+// Of a refusal that says no more than its status.
+std::string_view reason_of(int status) {
+  switch (status) {
+    case 401:
+      return "key";
+    case 403:
+      return "forbidden";
+    case 503:
+      return "overloaded";
+    default:
+      return {};
+  }
 }
 
 Task<Status> answer_options(net::HttpExchange& http, std::string allow, std::string cors) {
@@ -123,7 +139,8 @@ Task<void> Gateway::handle(net::HttpExchange& http) {
     (void)sent;
   }
   record.status = http.answered() ? http.status() : 499;
-  metrics_.count_request(record.route, record.status, record.model);
+  if (record.reason.empty()) record.reason = reason_of(record.status);
+  metrics_.count_request(record);
   log_request(http, record, served);
 }
 

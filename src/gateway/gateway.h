@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "gateway/cache_salts.h"
+#include "gateway/courier/courier.h"
 #include "gateway/deliver.h"
 #include "gateway/http_status.h"
 #include "gateway/kept_answers.h"
@@ -41,7 +42,11 @@ struct Options {
   // gateway.
   maas::Office* office = nullptr;
   KeptAnswers::Options kept_answers;
-  bool revoked_streams_end = true;  // a key that is revoked ends what it has running, within 1 s
+  // Proxies whose X-Forwarded-For is believed (client_address.h), for keys with a list of networks.
+  std::vector<maas::Cidr> trusted_proxies;
+  WebhookTargets webhook_targets;    // where an organization may have its alerts sent
+  const Courier* courier = nullptr;  // for /metrics; may be null, and must outlive the gateway
+  bool revoked_streams_end = true;   // a key that is revoked ends what it has running, within 1 s
 };
 
 // Any number of io threads may use it at once. It must outlive the server that calls its handler.

@@ -17,6 +17,12 @@ constexpr double kDurationBounds[] = {0.01,  0.02, 0.04,  0.05,  0.08, 0.1,   0.
                                       0.5,   0.64, 1,     1.28,  2,    2.56,  5,    5.12, 10,
                                       10.24, 20,   20.48, 40.96, 60,   81.92, 120,  300,  600};
 
+// As the semantic conventions want them, of tokens and of seconds a token.
+constexpr double kTokenBounds[] = {1,     4,     16,     64,      256,     1024,     4096,
+                                   16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864};
+constexpr double kOutputTokenBounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1,
+                                         0.15,  0.2,    0.3,   0.4,  0.5,   0.75, 1,     2.5};
+
 std::string escape_label(std::string_view value) {
   std::string out;
   for (const char c : value) {
@@ -136,7 +142,15 @@ constexpr HistogramRow kGenAiRows[] = {
      &ModelMetrics::time_to_first_token},
     {"gen_ai_server_request_duration_seconds", "From the request to its last byte",
      &ModelMetrics::request_duration},
+    {"gen_ai_server_time_per_output_token_seconds",
+     "Time per output token after the first one, of each answer",
+     &ModelMetrics::time_per_output_token},
 };
+
+// One family by the type of tokens.
+constexpr std::string_view kTokenUsage = "gen_ai_client_token_usage";
+constexpr std::pair<std::string_view, Histogram ModelMetrics::*> kTokenTypes[] = {
+    {"input", &ModelMetrics::input_usage}, {"output", &ModelMetrics::output_usage}};
 
 std::string gen_ai_labels(std::string_view id) {
   return fmt::format("gen_ai_request_model=\"{}\",gen_ai_provider_name=\"tokenmill\"",
@@ -145,17 +159,23 @@ std::string gen_ai_labels(std::string_view id) {
 
 }  // namespace
 
-Histogram::Histogram(std::span<const double> bounds)
-    : bounds_(bounds), counts_(bounds.size() + 1) {}
+Histogram::Histogram(std::span<const double> bounds, Of of)
+    : bounds_(bounds), counts_(bounds.size() + 1), of_(of) {}
+
+void Histogram::add(double value, uint64_t to_sum) {
+  size_t bucket = 0;
+  while (bucket < bounds_.size() && value > bounds_[bucket]) ++bucket;
+  counts_[bucket].fetch_add(1, std::memory_order_relaxed);
+  sum_.fetch_add(to_sum, std::memory_order_relaxed);
+}
 
 void Histogram::record(Duration duration) {
-  const double seconds = to_seconds(duration);
-  size_t bucket = 0;
-  while (bucket < bounds_.size() && seconds > bounds_[bucket]) ++bucket;
-  counts_[bucket].fetch_add(1, std::memory_order_relaxed);
   const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
-  nanoseconds_.fetch_add(static_cast<uint64_t>(std::max<int64_t>(ns, 0)),
-                         std::memory_order_relaxed);
+  add(to_seconds(duration), static_cast<uint64_t>(std::max<int64_t>(ns, 0)));
+}
+
+void Histogram::record_count(int64_t count) {
+  add(static_cast<double>(count), static_cast<uint64_t>(std::max<int64_t>(count, 0)));
 }
 
 void Histogram::append(std::string& out, std::string_view name, std::string_view labels) const {
@@ -166,7 +186,8 @@ void Histogram::append(std::string& out, std::string_view name, std::string_view
     fmt::format_to(std::back_inserter(out), "{}_bucket{{{},le=\"{}\"}} {}\n", name, labels, bound,
                    total);
   }
-  const double sum = static_cast<double>(nanoseconds_.load(std::memory_order_relaxed)) / 1e9;
+  const double unit = of_ == Of::kSeconds ? 1e9 : 1;
+  const double sum = static_cast<double>(sum_.load(std::memory_order_relaxed)) / unit;
   fmt::format_to(std::back_inserter(out), "{}_sum{{{}}} {}\n{}_count{{{}}} {}\n", name, labels, sum,
                  name, labels, total);
 }
@@ -174,7 +195,25 @@ void Histogram::append(std::string& out, std::string_view name, std::string_view
 ModelMetrics::ModelMetrics()
     : time_to_first_token(kFirstTokenBounds),
       inter_token(kInterTokenBounds),
-      request_duration(kDurationBounds) {}
+      request_duration(kDurationBounds),
+      time_per_output_token(kOutputTokenBounds),
+      input_usage(kTokenBounds, Histogram::Of::kCounts),
+      output_usage(kTokenBounds, Histogram::Of::kCounts) {}
+
+void ModelMetrics::answered(const RequestRecord& record, Duration duration) {
+  const work::Usage& usage = record.usage;
+  prompt_tokens += usage.prompt_tokens;
+  cached_tokens += usage.cached_tokens;
+  completion_tokens += usage.completion_tokens;
+  request_duration.record(duration);
+  if (usage.prompt_tokens > 0) input_usage.record_count(usage.prompt_tokens);
+  if (usage.completion_tokens > 0) output_usage.record_count(usage.completion_tokens);
+  // Of one choice: several come side by side.
+  const bool one = record.finish_reason.find(',') == std::string::npos;
+  if (!record.first_token || usage.completion_tokens < 2 || !one) return;
+  time_per_output_token.record((record.last_token - *record.first_token) /
+                               (usage.completion_tokens - 1));
+}
 
 Metrics::Metrics(const ModelDirectory& models, std::shared_ptr<const net::HttpProbe> probe)
     : models_(models), probe_(std::move(probe)) {
@@ -189,9 +228,24 @@ ModelMetrics& Metrics::of(const ServedModel& model) {
   return *metrics;
 }
 
-void Metrics::count_request(std::string_view route, int status, std::string_view model) {
+void Metrics::count_request(const RequestRecord& record) {
   std::lock_guard lock(mutex_);
-  ++requests_[{std::string(route), status, std::string(model)}];
+  ++requests_[{std::string(record.route), record.status, record.model}];
+  if (!record.reason.empty())
+    ++refusals_[{record.reason, record.limit, record.level, record.model}];
+}
+
+void Metrics::append_refusals(std::string& out) const {
+  describe(out, "tokenmill_refusals_total", "counter",
+           "Requests turned away, by reason; with the reason limit also which and whose");
+  std::lock_guard lock(mutex_);
+  for (const auto& [key, count] : refusals_) {
+    const auto& [reason, limit, level, model] = key;
+    sample(out, "tokenmill_refusals_total",
+           fmt::format("reason=\"{}\",limit=\"{}\",level=\"{}\",model=\"{}\"", reason, limit, level,
+                       escape_label(model)),
+           count);
+  }
 }
 
 std::string Metrics::text() const {
@@ -227,6 +281,14 @@ std::string Metrics::text() const {
     for (const auto& [labels, metrics] : gen_ai)
       ((*metrics).*row.value).append(out, row.name, labels);
   }
+  describe(out, kTokenUsage, "histogram", "Tokens of a request, as they are charged");
+  for (const auto& [labels, metrics] : gen_ai) {
+    for (const auto& [type, value] : kTokenTypes) {
+      const std::string with_type = fmt::format("{},gen_ai_token_type=\"{}\"", labels, type);
+      ((*metrics).*value).append(out, kTokenUsage, with_type);
+    }
+  }
+  append_refusals(out);
   std::vector<std::pair<std::string, work::Load>> loads;
   const std::vector<KnownModel> known = models_.list();
   describe(out, "tokenmill_model_loaded", "gauge", "1 for a model that is loaded, else 0");

@@ -21,29 +21,39 @@
 
 namespace mill::gateway {
 
-// A cumulative histogram of seconds.
+// A cumulative histogram of seconds or of counts.
 class Histogram {
  public:
+  enum class Of { kSeconds, kCounts };
   // `bounds`: the upper ends of the buckets, rising; must outlive it.
-  explicit Histogram(std::span<const double> bounds);
-  void record(Duration duration);
+  explicit Histogram(std::span<const double> bounds, Of of = Of::kSeconds);
+  void record(Duration duration);    // of seconds
+  void record_count(int64_t count);  // of counts; not negative
   // Appends NAME_bucket{LABELS,le=…}, _sum and _count.
   void append(std::string& out, std::string_view name, std::string_view labels) const;
 
  private:
+  void add(double value, uint64_t to_sum);
+
   std::span<const double> bounds_;
   std::vector<std::atomic<uint64_t>> counts_;  // [bounds + 1]; each its own bucket alone
-  std::atomic<uint64_t> nanoseconds_{0};
+  std::atomic<uint64_t> sum_{0};               // in nanoseconds, or of the counts
+  const Of of_;
 };
 
 struct ModelMetrics {
   ModelMetrics();
+  // An answer, good or cut short, that took so long: its tokens and times.
+  void answered(const RequestRecord& record, Duration duration);
+
   std::atomic<int64_t> prompt_tokens{0};
   std::atomic<int64_t> cached_tokens{0};
   std::atomic<int64_t> completion_tokens{0};
   Histogram time_to_first_token;
   Histogram inter_token;
   Histogram request_duration;
+  Histogram time_per_output_token;      // of an answer, from its first token to its last
+  Histogram input_usage, output_usage;  // tokens of one answer
 };
 
 class Metrics {
@@ -53,15 +63,21 @@ class Metrics {
 
   // Counts on where a model of that id left off.
   ModelMetrics& of(const ServedModel& model);
-  void count_request(std::string_view route, int status, std::string_view model);
+  // Also why it was refused, where it was.
+  void count_request(const RequestRecord& record);
   std::string text() const;
 
  private:
+  void append_refusals(std::string& out) const;
+
   const ModelDirectory& models_;
   std::shared_ptr<const net::HttpProbe> probe_;
   mutable std::mutex mutex_;
   std::map<std::string, std::unique_ptr<ModelMetrics>, std::less<>> per_model_;  // by id
   std::map<std::tuple<std::string, int, std::string>, int64_t> requests_;  // route, status, model
+  // reason, limit, level, model
+  std::map<std::tuple<std::string_view, std::string_view, std::string_view, std::string>, int64_t>
+      refusals_;
 };
 
 }  // namespace mill::gateway

@@ -76,7 +76,7 @@ TEST(Metrics, are_well_formed) {
     if (line.starts_with("# TYPE ")) family = line.substr(7, line.find(' ', 7) - 7);
     if (line.front() == '#') continue;
     EXPECT_TRUE(line.starts_with(family)) << line << " stands outside its family " << family;
-    EXPECT_TRUE(line.starts_with("tokenmill_") || line.starts_with("gen_ai_server_")) << line;
+    EXPECT_TRUE(line.starts_with("tokenmill_") || line.starts_with("gen_ai_")) << line;
     EXPECT_NO_THROW((void)std::stod(line.substr(line.rfind(' ') + 1))) << line;
   }
 }
@@ -102,6 +102,22 @@ TEST(Metrics, have_the_names_of_the_semantic_conventions) {
   for (const char* bound : {"0.01", "0.02", "0.04", "0.08", "0.16", "0.32", "0.64", "1.28", "2.56",
                             "5.12", "10.24", "20.48", "40.96", "81.92"})
     EXPECT_GE(value_of(text, whole + "_bucket" + labels + ",le=\"" + bound + "\"}"), 0) << bound;
+  const std::string each = "gen_ai_server_time_per_output_token_seconds";
+  EXPECT_EQ(value_of(text, each + "_count" + labels + "}"), 1);
+  for (const char* bound : {"0.01", "0.025", "0.05", "0.075", "0.1", "0.15", "0.2", "0.3", "0.4",
+                            "0.5", "0.75", "1", "2.5"})
+    EXPECT_GE(value_of(text, each + "_bucket" + labels + ",le=\"" + bound + "\"}"), 0) << bound;
+  const std::string usage = "gen_ai_client_token_usage";
+  const std::string input = labels + ",gen_ai_token_type=\"input\"";
+  const std::string output = labels + ",gen_ai_token_type=\"output\"";
+  EXPECT_EQ(value_of(text, usage + "_count" + input + "}"), 1);
+  EXPECT_EQ(value_of(text, usage + "_sum" + input + "}"),
+            value_of(text, R"(tokenmill_prompt_tokens_total{model="org/tiny"})"));
+  EXPECT_EQ(value_of(text, usage + "_sum" + output + "}"),
+            value_of(text, R"(tokenmill_completion_tokens_total{model="org/tiny"})"));
+  for (const char* bound : {"1", "4", "16", "64", "256", "1024", "4096", "16384", "65536", "262144",
+                            "1048576", "4194304", "16777216", "67108864"})
+    EXPECT_GE(value_of(text, usage + "_bucket" + input + ",le=\"" + bound + "\"}"), 0) << bound;
   EXPECT_EQ(text.find("tokenmill_ledger_"), std::string::npos) << "an open server has no books";
 }
 
@@ -128,6 +144,48 @@ TEST(Metrics, say_how_the_books_do_and_nothing_of_tenants) {
     EXPECT_EQ(text.find(word), std::string::npos) << word;
 }
 
+TEST(Metrics, say_why_requests_were_refused) {
+  ShopForTest shop(says("ok"), 200);
+  shop.must(maas::SetLimit{{.key = shop.key_serial}, "requests_per_minute", 1});
+  const auto [narrow, serial] =
+      shop.new_key({.project = shop.project, .name = "narrow", .only = {.models = {"base"}}});
+  const auto [other, another] = shop.new_key({.project = shop.project, .name = "other"});
+  EXPECT_EQ(shop.ask(kHello).status, 200);
+  EXPECT_EQ(shop.ask(kHello).status, 429);  // its limit
+  EXPECT_EQ(shop.ask(kHello, ShopForTest::auth("sk-nonsense")).status, 401);
+  EXPECT_EQ(shop.ask(kHello, ShopForTest::auth(narrow)).status, 403);  // not its model
+  EXPECT_EQ(
+      shop.ask(R"({"model":"org/tiny","max_tokens":300,"messages":[]})", ShopForTest::auth(other))
+          .status,
+      400);  // no refusal: a fault of the request
+  EXPECT_EQ(
+      shop.ask(
+              R"({"model":"org/tiny","max_tokens":300,"messages":[{"role":"user","content":"hi"}]})",
+              ShopForTest::auth(other))
+          .status,
+      429);  // no credit
+  const auto refusals = [](const std::string& rest) {
+    return "tokenmill_refusals_total{" + rest + "}";
+  };
+  const std::string credit = refusals(R"(reason="credit",limit="",level="",model="org/tiny")");
+  std::string text;
+  for (int i = 0; i < 1000; ++i) {  // counted after the answer has been sent
+    text = shop.mill.get("/metrics").body;
+    if (value_of(text, credit) == 1) break;
+  }
+  EXPECT_EQ(value_of(text, credit), 1) << text;
+  EXPECT_EQ(value_of(text, refusals(R"(reason="limit",limit="requests_per_minute",level="key",)"
+                                    R"(model="org/tiny")")),
+            1);
+  EXPECT_EQ(value_of(text, refusals(R"(reason="key",limit="",level="",model="")")), 1);
+  EXPECT_EQ(value_of(text, refusals(R"(reason="forbidden",limit="",level="",model="org/tiny")")),
+            1);
+  size_t series = 0;
+  for (size_t at = 0; (at = text.find("\ntokenmill_refusals_total{", at)) != text.npos; ++at)
+    ++series;
+  EXPECT_EQ(series, 4u);
+}
+
 // The names of metrics in a PromQL expression: words that are no function, no label and no keyword.
 std::set<std::string> metrics_of(std::string promql) {
   const std::regex aside(R"(\{[^}]*\}|\[[^\]]*\]|\b(by|without|on|ignoring)\s*\([^)]*\)|"[^"]*")");
@@ -146,7 +204,12 @@ TEST(Dashboard, every_expression_is_of_metrics_that_there_are) {
             (std::set<std::string>{"a_b", "x"}));
   ShopForTest shop(says("ok"));
   ASSERT_EQ(shop.ask(kHello).status, 200);
-  std::istringstream lines(shop.mill.get("/metrics").body);
+  ASSERT_EQ(shop.ask(kHello, "").status, 401);  // so that there is a refusal to show
+  std::string shown;
+  for (int i = 0; i < 1000 && shown.find("tokenmill_refusals_total{") == shown.npos; ++i)
+    shown = shop.mill.get("/metrics").body;
+  append_webhook_metrics(shown, Courier(*shop.office, {}));
+  std::istringstream lines(shown);
   std::set<std::string> there;
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with('#')) there.insert(line.substr(0, line.find_first_of("{ ")));

@@ -21,6 +21,10 @@ struct RequestRecord {
   std::string organization, key;  // external ids of who asked; empty on an open server
   std::string receipt;            // the request's id in the books
   int64_t charge = 0;             // in 1e-9 of the organization's currency
+  // Why it was turned away, of a fixed set of words: "key", "forbidden", "limit", "credit", "busy",
+  // "no_price", "books", "queue", "draining", "overloaded"; empty: it was not. With "limit" also
+  // which and whose.
+  std::string_view reason, limit, level;
   int status = 0;
   int64_t retry_after = 1;  // seconds, of a 503
 };

@@ -193,6 +193,38 @@ TEST(Sales, AKeyOfAnotherNetworkIsForbidden) {
   EXPECT_EQ(shop.ask(kHello, ShopForTest::auth(near)).status, 200);
 }
 
+TEST(Sales, BehindATrustedProxyTheClientsAddressCounts) {
+  MillForTest::Setup setup;
+  setup.options.trusted_proxies = {*maas::parse_cidr("127.0.0.0/8"),
+                                   *maas::parse_cidr("10.0.0.0/8")};
+  ShopForTest shop(says("ok"), 1'000'000, std::move(setup));
+  const auto [office, serial] =
+      shop.new_key({.project = shop.project,
+                    .name = "office",
+                    .only = {.networks = {*maas::parse_cidr("203.0.113.0/24")}}});
+  const auto status = [&, key = office](const std::string& headers) {
+    return shop.ask(kHello, ShopForTest::auth(key) + headers).status;
+  };
+  EXPECT_EQ(status("X-Forwarded-For: 203.0.113.9\r\n"), 200);
+  EXPECT_EQ(status("X-Forwarded-For: 203.0.113.9, 10.0.0.7\r\n"), 200);
+  EXPECT_EQ(status(""), 403);
+  // What the client wrote itself, and the proxy added to.
+  EXPECT_EQ(status("X-Forwarded-For: 203.0.113.9, 198.51.100.7\r\n"), 403);
+  EXPECT_EQ(status("X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-For: 198.51.100.7\r\n"), 403);
+  EXPECT_EQ(status("X-Forwarded-For: 203.0.113.9, nonsense\r\n"), 403);
+  EXPECT_EQ(status("Forwarded: for=203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\n"), 403);
+}
+
+TEST(Sales, WithoutATrustedProxyNobodysWordForHisAddressCounts) {
+  ShopForTest shop(says("ok"));
+  const auto [office, serial] =
+      shop.new_key({.project = shop.project,
+                    .name = "office",
+                    .only = {.networks = {*maas::parse_cidr("203.0.113.0/24")}}});
+  EXPECT_EQ(shop.ask(kHello, ShopForTest::auth(office) + "X-Forwarded-For: 203.0.113.9\r\n").status,
+            403);
+}
+
 TEST(Sales, ARateLimitSaysWhichHowFarAndWhenAgain) {
   ShopForTest shop(says("ok"));
   shop.must(maas::SetLimit{{.key = shop.key_serial}, "requests_per_minute", 2});

@@ -22,7 +22,7 @@ Status check_operator(Stations at, const net::HttpExchange& http) {
   const std::string& key = at.options.admin_key;
   if (!at.options.office) return check_admin(http.request(), http.from_this_machine(), key);
   if (!key.empty() && check_admin(http.request(), false, key)) return {};
-  MILL_TRY(const maas::Caller caller, identify(*at.options.office, http));
+  MILL_TRY(const maas::Caller caller, identify(at.options, http));
   if (caller.admin && caller.payer.org == 0) return {};
   return fail(Code::kPermission, "/admin is for the operator's admin key", "scope");
 }

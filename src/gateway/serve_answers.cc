@@ -55,11 +55,37 @@ openai::Envelope envelope(std::string_view prefix, const Options& options) {
           unix_seconds(), options.system_fingerprint};
 }
 
+// How good a place in the line a tier has: lower is better.
+int standing(maas::Tier tier) {
+  switch (tier) {
+    case maas::Tier::kPriority:
+      return 0;
+    case maas::Tier::kDefault:
+      return 1;
+    case maas::Tier::kFlex:
+      return 2;
+    case maas::Tier::kBatch:
+      break;
+  }
+  return 3;
+}
+
+// The tier that an answer is served and sold in: the client's choice of its project's and those
+// behind it. What a project may have at best is the operator's to say.
+Result<maas::Tier> tier_of(maas::Tier own, std::optional<maas::Tier> wish) {
+  if (!wish || standing(*wish) >= standing(own)) return wish.value_or(own);
+  return fail(Code::kPermission,
+              fmt::format("the service_tier {} is better than this project's, which is {}",
+                          name(*wish), name(own)),
+              "service_tier");
+}
+
 // What one answer is sold as: the order to the till. kPermission where the key may not ask it.
 Result<Booking::Terms> terms_of(Stations at, maas::Caller caller, const Call& call) {
   const Status listed = caller.may_infer(call.model->id);
   if (!listed && (call.asked == call.model->id || !caller.may_infer(call.asked)))
     return fail(listed.error());
+  MILL_TRY(caller.tier, tier_of(caller.tier, call.tier));
   return Booking::Terms{.office = at.options.office,
                         .caller = std::move(caller),
                         .prompt_tokens = call.prompt_tokens(),
@@ -72,8 +98,30 @@ void note_caller(const maas::Caller& caller, RequestRecord& record) {
   record.key = maas::to_string(maas::IdKind::kKey, caller.key_id);
 }
 
-Task<Status> refuse(Stations at, net::HttpExchange& http, const maas::Denial& denial,
-                    double drain_seconds) {
+std::string_view reason_of(maas::Denial::Kind kind) {
+  using Kind = maas::Denial::Kind;
+  switch (kind) {
+    case Kind::kLimit:
+      return "limit";
+    case Kind::kCredit:
+      return "credit";
+    case Kind::kBusy:
+      return "busy";
+    case Kind::kNoPrice:
+      return "no_price";
+    case Kind::kBooks:
+      break;
+  }
+  return "books";
+}
+
+Task<Status> refuse(Stations at, net::HttpExchange& http, RequestRecord& record,
+                    const maas::Denial& denial, double drain_seconds) {
+  record.reason = reason_of(denial.kind);
+  if (denial.limit) {
+    record.limit = name(denial.limit->meter);
+    record.level = name(denial.limit->level);
+  }
   net::HttpReply reply = denial_reply(denial, drain_seconds);
   auto common = api_headers(http, at.options.delivery.cors_origin);
   std::move(common.begin(), common.end(), std::back_inserter(reply.headers));
@@ -152,7 +200,7 @@ Task<Status> answer(Stations at, net::HttpExchange& http, RequestRecord& record,
         book(std::move(terms), call.model->id, call.stream, call.model->worker->load());
     if (!booked) {
       const double drain_seconds = call.model->worker->load().drain_seconds;
-      Status refused = co_await refuse(at, http, booked.error(), drain_seconds);
+      Status refused = co_await refuse(at, http, record, booked.error(), drain_seconds);
       co_return refused;
     }
     booking = std::move(*booked);
@@ -165,27 +213,30 @@ Task<Status> answer(Stations at, net::HttpExchange& http, RequestRecord& record,
   if (booking.booked()) give_way(orders, booking);
   Result<Choices> taken = Choices::submit(*call.model->worker, std::move(orders));
   if (!taken) {
+    record.reason = taken.error().code == Code::kOverloaded ? "queue" : "";
     record.retry_after = retry_after(call.model->worker->load().drain_seconds);
     co_return fail(std::move(taken).error());
   }
   Choices choices = std::move(*taken);
-  const auto format = endpoint.format(call, envelope(endpoint.id_prefix, at.options));
+  openai::Envelope head = envelope(endpoint.id_prefix, at.options);
+  if (booking.booked()) head.service_tier = name(booking.tier());
+  const auto format = endpoint.format(call, head);
   const Delivery delivery{http,   call,    *format, at.options.delivery, metrics,
                           record, booking, headers, at.draining,         kept};
   Status delivered = co_await deliver(delivery, std::move(choices));
-  metrics.prompt_tokens += record.usage.prompt_tokens;
-  metrics.cached_tokens += record.usage.cached_tokens;
-  metrics.completion_tokens += record.usage.completion_tokens;
-  metrics.request_duration.record(now() - http.received());
+  metrics.answered(record, now() - http.received());
   co_return delivered;
 }
 
 Task<Status> serve_answers(Stations at, net::HttpExchange& http, RequestRecord& record,
                            Endpoint endpoint) {
-  if (at.draining) co_return fail(Code::kOverloaded, "the server is shutting down: try again");
+  if (at.draining) {
+    record.reason = "draining";
+    co_return fail(Code::kOverloaded, "the server is shutting down: try again");
+  }
   std::optional<maas::Caller> caller;
   if (at.options.office) {
-    MILL_CO_TRY(caller, identify(*at.options.office, http));
+    MILL_CO_TRY(caller, identify(at.options, http));
     note_caller(*caller, record);
     if (caller->admin) co_return caller->may_infer({});
   }

@@ -61,7 +61,7 @@ struct Buyer {
 Result<Buyer> buyer_of(Stations at, const net::HttpExchange& http) {
   Buyer buyer;
   if (!at.options.office) return buyer;
-  MILL_TRY(buyer.caller, identify(*at.options.office, http));
+  MILL_TRY(buyer.caller, identify(at.options, http));
   buyer.prices = at.options.office->till().prices();
   buyer.at_ns = unix_nanoseconds();
   return buyer;

@@ -42,6 +42,7 @@ Task<Status> serve_metrics(Stations at, net::HttpExchange& http, RequestRecord&)
     if (const maas::EnergyMeter* const meter = office->till().meter())
       append_energy_metrics(text, *meter);
   }
+  if (at.options.courier) append_webhook_metrics(text, *at.options.courier);
   net::HttpReply reply = reply_of("text/plain; version=0.0.4; charset=utf-8", std::move(text));
   Status sent = co_await http.reply(std::move(reply));
   co_return sent;

@@ -28,7 +28,8 @@ struct Stations {
     return {.models = &models,
             .limits = options.limits,
             .prices = options.office->till().prices(),
-            .unix_ns = unix_nanoseconds()};
+            .unix_ns = unix_nanoseconds(),
+            .sells = true};
   }
 };
 

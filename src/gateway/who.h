@@ -9,7 +9,10 @@
 
 namespace mill::gateway {
 
-// kPermission, param "key" (401: none, unknown, revoked, expired) or "ip" (403).
-Result<maas::Caller> identify(const maas::Office& office, const net::HttpExchange& http);
+struct Options;
+
+// `options` has an office. kPermission, param "key" (401: none, unknown, revoked, expired) or "ip"
+// (403).
+Result<maas::Caller> identify(const Options& options, const net::HttpExchange& http);
 
 }  // namespace mill::gateway

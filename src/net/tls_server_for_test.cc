@@ -73,6 +73,18 @@ size_t TlsServerForTest::Exchange::range_from() const {
   return range.rfind("bytes=", 0) == 0 ? std::strtoull(range.c_str() + 6, nullptr, 10) : 0;
 }
 
+std::string TlsServerForTest::Exchange::body() {
+  std::string body(std::strtoull(header("Content-Length").c_str(), nullptr, 10), '\0');
+  size_t read = 0;
+  while (read < body.size()) {
+    const int got = SSL_read(tls_, body.data() + read, static_cast<int>(body.size() - read));
+    if (got <= 0) break;
+    read += static_cast<size_t>(got);
+  }
+  body.resize(read);
+  return body;
+}
+
 void TlsServerForTest::Exchange::send(std::string_view bytes) {
   while (!bytes.empty()) {
     const int put =

@@ -30,6 +30,8 @@ class TlsServerForTest {
     std::string header(std::string_view name) const;
     // The N of "Range: bytes=N-"; 0 without one.
     size_t range_from() const;
+    // The body that Content-Length announced; reads it.
+    std::string body();
     void send(std::string_view bytes);
     // Answers with a status line, the given header lines ("Name: value\r\n…") and Content-Length,
     // and the body.

@@ -11,6 +11,8 @@ void add_key_command(CommandLine& line);        // key
 void add_admin_key_command(CommandLine& line);  // admin-key
 void add_limit_command(CommandLine& line);      // limit
 void add_budget_command(CommandLine& line);     // budget
+void add_alert_command(CommandLine& line);      // alert
+void add_webhook_command(CommandLine& line);    // webhook
 void add_price_command(CommandLine& line);      // price
 void add_audit_command(CommandLine& line);      // audit
 void add_ledger_command(CommandLine& line);     // ledger
@@ -25,6 +27,8 @@ inline void add_books_commands(CommandLine& line) {
   add_admin_key_command(line);
   add_limit_command(line);
   add_budget_command(line);
+  add_alert_command(line);
+  add_webhook_command(line);
   add_price_command(line);
   add_audit_command(line);
   add_ledger_command(line);

@@ -102,6 +102,32 @@ COMMANDS(FromNothingToAPayingTenant) {
   EXPECT_FALSE(has(must("key list --project website"), secret));
 }
 
+COMMANDS(AlertsAndWhereTheyGo) {
+  must("org create Ada --currency USD --credit 10");
+  must("project create website");
+  expect_failure(run("webhook show"), 1, "webhook");
+  const std::string made = must("webhook set https://hooks.example/a");
+  EXPECT_TRUE(has(made, "whsec_")) << made;
+  EXPECT_TRUE(has(made, "shown this once"));
+  EXPECT_FALSE(has(must("webhook set https://hooks.example/b"), "whsec_"));
+  EXPECT_TRUE(has(must("webhook show"), "https://hooks.example/b"));
+  EXPECT_TRUE(has(must("webhook rotate --overlap-hours 1"), "whsec_"));
+  expect_failure(run("webhook set http://127.0.0.1/"), 2, "127.0.0.1");
+  EXPECT_TRUE(has(must("alert set month 25"), "alert-month-25"));
+  EXPECT_TRUE(has(must("alert set day 5 --project website --notify ops@a.example"), "ops@a"));
+  EXPECT_TRUE(has(must("alert list"), "25.00"));
+  EXPECT_TRUE(has(must("alert list --project website"), "alert-day-5"));
+  EXPECT_FALSE(has(must("alert list"), "alert-day-5"));
+  must("alert clear alert-day-5 --project website");
+  expect_failure(run("alert clear alert-day-5 --project website"), 1, "alert-day-5");
+  EXPECT_TRUE(has(must("alert low-credit 2.5"), "2.50"));
+  EXPECT_TRUE(has(must("alert low-credit"), "10.00"));
+  EXPECT_TRUE(has(must("alert low-credit off"), "no credit alert"));
+  EXPECT_EQ(json_of("webhook show").at("status"), "enabled");
+  must("webhook clear");
+  expect_failure(run("webhook show"), 1, "webhook");
+}
+
 COMMANDS(OrganizationsAndTheirMoney) {
   must("org create Ada --currency USD");
   EXPECT_TRUE(has(must("org pay Ada 12.5 --note wire"), "12.50"));

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "gateway/courier/targets.h"
 #include "gateway/desk/query.h"
 #include "maas/office/office.h"
 
@@ -25,6 +26,7 @@ namespace json = boost::json;
 class Desk {
  public:
   maas::Office& office;
+  const WebhookTargets& webhook_targets;
   maas::Caller caller;           // has an admin key
   std::vector<std::string> ids;  // of the path
   Query query;

@@ -46,6 +46,13 @@ std::vector<std::pair<std::string, std::string>> routes_of(const std::string& or
           {"POST", o + "/credit_limit"},
           {"POST", o + "/reversals"},
           {"POST", o + "/write_off"},
+          {"GET", "/v1/organization/webhook?organization_id=" + org},
+          {"POST", "/v1/organization/webhook?organization_id=" + org},
+          {"POST", "/v1/organization/webhook/rotate?organization_id=" + org},
+          {"DELETE", "/v1/organization/webhook?organization_id=" + org},
+          {"GET", "/v1/organization/credit_alert?organization_id=" + org},
+          {"POST", "/v1/organization/credit_alert?organization_id=" + org},
+          {"DELETE", "/v1/organization/credit_alert?organization_id=" + org},
           {"GET", "/v1/organization/projects?organization_id=" + org},
           {"GET", "/v1/organization/users?organization_id=" + org},
           {"GET", "/v1/organization/admin_api_keys?organization_id=" + org},
@@ -56,7 +63,8 @@ std::vector<std::pair<std::string, std::string>> routes_of(const std::string& or
 // A body with which the route would go ahead.
 std::string body_for(const std::string& method, const std::string& path) {
   if (method != "POST") return "";
-  if (path.ends_with("archive") || path.ends_with("rotate")) return "";
+  if (path.ends_with("archive") || path.find("rotate") != std::string::npos) return "";
+  if (path.find("/webhook") != std::string::npos) return R"({"url":"https://a.example/"})";
   if (path.find("rate_limits") != std::string::npos) return R"({"requests_per_minute":1})";
   if (path.ends_with("reversals")) return R"({"request_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV"})";
   if (path.ends_with("spend_limits")) return R"({"interval":"day","amount":"1"})";

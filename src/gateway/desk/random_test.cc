@@ -142,6 +142,8 @@ class RandomTest : public DeskTest {
         {"ip_allow_list", {json::array{"127.0.0.0/8"}, nullptr}},
         {"expires_at", {4102444800, nullptr}},
         {"expires_in_seconds", {nullptr, 1000}},
+        {"url", {"https://a.example/h", "http://10.0.0.1/"}},
+        {"overlap_seconds", {0, 3600, nullptr}},
         {"model", {"flash", "pro"}}};
     if (const auto found = kFit.find(name); found != kFit.end()) return pick(found->second);
     if (name == "email") return json::value("u" + std::to_string(random() % 1000) + "@x");

@@ -82,6 +82,14 @@ constexpr Row kRows[] = {
     {"POST", PROJECTS "/{}/spend_alerts/{}", ORG, ALERT, update_spend_alert},
     {"DELETE", PROJECTS "/{}/spend_alerts/{}", ORG, "", delete_spend_alert},
 
+    {"GET", "/v1/organization/credit_alert", ORG, "", get_credit_alert},
+    {"POST", "/v1/organization/credit_alert", ORG, "amount currency", set_credit_alert},
+    {"DELETE", "/v1/organization/credit_alert", ORG, "", delete_credit_alert},
+    {"GET", "/v1/organization/webhook", ORG, "", get_webhook},
+    {"POST", "/v1/organization/webhook", ORG, "url", set_webhook},
+    {"POST", "/v1/organization/webhook/rotate", ORG, "overlap_seconds", rotate_webhook},
+    {"DELETE", "/v1/organization/webhook", ORG, "", delete_webhook},
+
     {"GET", USERS, PAGE " emails emails[]", "", list_users},
     {"POST", USERS, ORG, "email name role", create_user},
     {"GET", USERS "/{}", ORG, "", get_user},

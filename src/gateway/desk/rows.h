@@ -89,6 +89,14 @@ Result<boost::json::value> set_spend_alert(Desk& desk);
 Result<boost::json::value> get_spend_alert(Desk& desk);
 Result<boost::json::value> update_spend_alert(Desk& desk);
 Result<boost::json::value> delete_spend_alert(Desk& desk);
+// webhooks.cc
+Result<boost::json::value> get_credit_alert(Desk& desk);
+Result<boost::json::value> set_credit_alert(Desk& desk);
+Result<boost::json::value> delete_credit_alert(Desk& desk);
+Result<boost::json::value> get_webhook(Desk& desk);
+Result<boost::json::value> set_webhook(Desk& desk);
+Result<boost::json::value> rotate_webhook(Desk& desk);
+Result<boost::json::value> delete_webhook(Desk& desk);
 // audit_logs.cc
 Result<boost::json::value> list_audit_logs(Desk& desk);
 // organizations.cc

@@ -88,7 +88,7 @@ Task<Status> serve_desk(Stations at, net::HttpExchange& http, RequestRecord&) {
                    "this server is open to everybody and has no organizations, keys or prices: "
                    "start it without --open");
   }
-  MILL_CO_TRY(maas::Caller caller, identify(*office, http));
+  MILL_CO_TRY(maas::Caller caller, identify(at.options, http));
   MILL_CO_TRY_DO(caller.may_administrate());
   const net::HttpRequest& request = http.request();
   FoundRow found = desk::find_row(request.method, request.path());
@@ -105,6 +105,7 @@ Task<Status> serve_desk(Stations at, net::HttpExchange& http, RequestRecord&) {
   MILL_CO_TRY(auto organization, named_organization(request, query));
   MILL_CO_TRY(json::object body, read_body(row, request.body, at.options.limits.json_depth));
   const auto asked = std::make_shared<Desk>(Desk{.office = *office,
+                                                 .webhook_targets = at.options.webhook_targets,
                                                  .caller = std::move(caller),
                                                  .ids = std::move(found.ids),
                                                  .query = std::move(query),

@@ -181,7 +181,28 @@ Status read_delivery(const Fields& fields, const RequestLimits& limits, Call& ca
   return {};
 }
 
-Status read_handling(const Fields& fields, const RequestLimits& limits, Call& call) {
+// service_tier: OpenAI's words and the tier of batches.
+Result<std::optional<maas::Tier>> read_tier(const Fields& fields, bool sold) {
+  MILL_TRY(const auto word, fields.string("service_tier"));
+  if (!word || *word == "auto") return std::optional<maas::Tier>();
+  const auto tier = maas::parse_tier(*word, "service_tier");
+  if (!tier) {
+    return fail(Code::kUnsupported,
+                fmt::format("'service_tier' is auto, default, flex, priority or batch, not '{}'",
+                            word->substr(0, 64)),
+                "service_tier");
+  }
+  if (!sold && *tier != maas::Tier::kDefault) {
+    return fail(Code::kUnsupported,
+                "this server sells nothing, and so has no tiers: leave 'service_tier' out",
+                "service_tier");
+  }
+  return std::optional(*tier);
+}
+
+Status read_handling(const Fields& fields, const Catalogue& catalogue, Call& call) {
+  const RequestLimits& limits = catalogue.limits;
+  MILL_TRY(call.tier, read_tier(fields, catalogue.sells));
   MILL_TRY(const auto priority, fields.integer("priority", -kMaxInt32, kMaxInt32));
   MILL_TRY(const auto cache_salt, fields.string("cache_salt"));
   MILL_TRY(const auto speculate, fields.boolean("speculate"));

@@ -22,6 +22,7 @@ struct Catalogue {
   RequestLimits limits;
   std::shared_ptr<const maas::PriceVersion> prices;  // aliases, fallbacks and caps; null: none
   int64_t unix_ns = 0;                               // for models that retire
+  bool sells = false;                                // whether answers cost something
 };
 
 // The model that "model" names, by id or by an alias of the price book, into `call`: its lease, or
@@ -38,9 +39,9 @@ Result<work::Sampling> read_sampling(const Fields& fields, const ServedModel& mo
 Result<std::vector<std::string>> read_stops(const Fields& fields, const RequestLimits& limits);
 // n, stream, stream_options, ignore_eos into `call`.
 Status read_delivery(const Fields& fields, const RequestLimits& limits, Call& call);
-// priority, cache_salt, speculate into `call`: how the server goes about it; the answer is the
-// same.
-Status read_handling(const Fields& fields, const RequestLimits& limits, Call& call);
+// priority, cache_salt, speculate, service_tier into `call`: how the server goes about it; the
+// answer is the same.
+Status read_handling(const Fields& fields, const Catalogue& catalogue, Call& call);
 
 // A member that this server knows and has not built: harmless while absent, null, or equal to
 // `harmless` (JSON).

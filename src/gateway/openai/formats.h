@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "gateway/answer_format.h"
 #include "gateway/call.h"
@@ -15,6 +16,7 @@ struct Envelope {
   std::string id;  // "chatcmpl-…", "cmpl-…"
   int64_t created = 0;
   std::string system_fingerprint;
+  std::string_view service_tier = {};  // that it was served and sold in; empty: nothing is sold
 };
 
 // `call` must outlive them.

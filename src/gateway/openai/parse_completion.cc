@@ -103,7 +103,7 @@ Result<Call> parse_completion(std::string_view body, const Catalogue& catalogue)
   call.max_tokens = static_cast<int32_t>(max_tokens.value_or(kDefaultMaxTokens));
   MILL_TRY(call.stops, read_stops(fields, catalogue.limits));
   MILL_TRY_DO(read_delivery(fields, catalogue.limits, call));
-  MILL_TRY_DO(read_handling(fields, catalogue.limits, call));
+  MILL_TRY_DO(read_handling(fields, catalogue, call));
   MILL_TRY(const auto best_of, fields.integer("best_of", 1, catalogue.limits.choices));
   if (best_of && *best_of != call.choices) {
     return fail(

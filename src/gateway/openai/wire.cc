@@ -16,6 +16,8 @@ std::string envelope_head(const Call& call, const Envelope& envelope, std::strin
   append_json_string(out, call.model->id);
   out += ",\"system_fingerprint\":";
   append_json_string(out, envelope.system_fingerprint);
+  if (!envelope.service_tier.empty())
+    fmt::format_to(std::back_inserter(out), ",\"service_tier\":\"{}\"", envelope.service_tier);
   out += ",\"choices\":[";
   return out;
 }

@@ -10,7 +10,8 @@
 
 namespace mill::gateway::openai {
 
-// {"id":…,"object":…,"created":…,"model":…,"system_fingerprint":…,"choices":[   without its end.
+// {"id":…,"object":…,"created":…,"model":…,"system_fingerprint":…,"service_tier":…,"choices":[
+// without its end; a tier where there is one.
 std::string envelope_head(const Call& call, const Envelope& envelope, std::string_view object);
 // {"prompt_tokens":…,"completion_tokens":…,"total_tokens":…,"prompt_tokens_details":{"cached_tokens":…},
 //  "completion_tokens_details":{"accepted_prediction_tokens":…,"rejected_prediction_tokens":…}}

@@ -205,12 +205,37 @@ struct WithdrawPriceBook {
   MILL_FIELDS(WithdrawPriceBook, number);
 };
 
+// Tells the organization's webhook when what it may still spend (credit + credit limit) falls to
+// `amount`. Nothing: taken away.
+struct SetCreditAlert {
+  uint64_t org = 0;
+  std::optional<ledger::Nano> amount;  // in the organization's currency
+  MILL_FIELDS(SetCreditAlert, org, amount);
+};
+// Where an organization's alerts are posted, and the secret that signs them. Signing needs the
+// secret itself, so it stands here as it is; it opens nothing of this server. Another secret than
+// before is a rotation: the old one signs too until `old_until_ns`. An empty `url`: taken away.
+struct SetWebhook {
+  uint64_t org = 0;
+  std::string url;
+  std::string secret;  // kWebhookSecretBytes random bytes
+  int64_t old_until_ns = 0;
+  MILL_FIELDS(SetWebhook, org, url, secret, old_until_ns);
+};
+// Nothing is posted any more, until the next SetWebhook: the endpoint said that it is gone.
+struct DisableWebhook {
+  uint64_t org = 0;
+  std::string why;
+  MILL_FIELDS(DisableWebhook, org, why);
+};
+
 // The place in this list, from 1, is the act's number in its bytes.
-using Act = std::variant<CreateOrganization, RenameOrganization, ArchiveOrganization, CreateProject,
-                         RenameProject, SetProjectShare, ArchiveProject, CreateServiceAccount,
-                         DeleteServiceAccount, AddUser, SetUserRole, RemoveUser, CreateKey,
-                         CreateAdminKey, UpdateKey, RotateKey, RevokeKey, SetLimit, SetSpendLimit,
-                         SetSpendAlert, SetPriceBook, WithdrawPriceBook>;
+using Act =
+    std::variant<CreateOrganization, RenameOrganization, ArchiveOrganization, CreateProject,
+                 RenameProject, SetProjectShare, ArchiveProject, CreateServiceAccount,
+                 DeleteServiceAccount, AddUser, SetUserRole, RemoveUser, CreateKey, CreateAdminKey,
+                 UpdateKey, RotateKey, RevokeKey, SetLimit, SetSpendLimit, SetSpendAlert,
+                 SetPriceBook, WithdrawPriceBook, SetCreditAlert, SetWebhook, DisableWebhook>;
 
 std::string encode(const Act& act);
 // kCorrupt for bytes that encode() would not write, kUnsupported for a later format or an unknown

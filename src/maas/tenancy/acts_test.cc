@@ -39,7 +39,10 @@ std::vector<Act> one_of_each() {
           SetSpendLimit{1, 0, "CNY"_currency, Period::kMonth, std::nullopt},
           SetSpendAlert{1, 2, "USD"_currency, Period::kDay, 5, "ops@example.com"},
           SetPriceBook{std::string("PB\1\0\xff", 5)},
-          WithdrawPriceBook{-3}};
+          WithdrawPriceBook{-3},
+          SetCreditAlert{1, 5'000'000'000},
+          SetWebhook{1, "https://a.example/hook", std::string(32, '\x7f'), kNow},
+          DisableWebhook{1, "it is gone"}};
 }
 
 TEST(Acts, EveryActComesBackAsItWas) {
@@ -77,7 +80,7 @@ TEST(Acts, CutOrLongerBytesAreCorrupt) {
 
 TEST(Acts, ALaterFormatOrActIsRefusedByName) {
   EXPECT_EQ(decode_act("AC\x02\x11\x05").error().code, Code::kUnsupported);
-  EXPECT_EQ(decode_act("AC\x01\x17\x05").error().code, Code::kUnsupported);
+  EXPECT_EQ(decode_act("AC\x01\x1a\x05").error().code, Code::kUnsupported);
   EXPECT_EQ(decode_act(std::string_view("AC\x01\x00\x05", 5)).error().code, Code::kUnsupported);
   EXPECT_EQ(decode_act("PB\x01\x11\x05").error().code, Code::kCorrupt);
 }

@@ -207,6 +207,28 @@ struct Describe {
         d.spend_alerts().find({SpendKey{a.org, a.project, a.currency, a.period}, a.amount});
     field(what, found == d.spend_alerts().end() ? "" : found->second, a.notify);
   }
+  void operator()(const SetCreditAlert& a) const {
+    type(a.amount ? "credit_alert.updated" : "credit_alert.deleted");
+    in_org(a.org);
+    const auto found = d.credit_alerts().find(a.org);
+    field("amount", found == d.credit_alerts().end() ? "" : ledger::format_amount(found->second),
+          a.amount ? ledger::format_amount(*a.amount) : "");
+  }
+  void operator()(const SetWebhook& a) const {
+    type(a.url.empty() ? "webhook.deleted" : "webhook.updated");
+    in_org(a.org);
+    const auto found = d.webhooks().find(a.org);
+    const Webhook before = found == d.webhooks().end() ? Webhook() : found->second;
+    field("url", before.url, a.url);
+    if (!a.url.empty() && before.secret != a.secret)
+      field("secret", "", before.secret.empty() ? "made" : "rotated");
+    if (before.disabled_ns != 0 && !a.url.empty()) field("disabled", before.disabled_why, "");
+  }
+  void operator()(const DisableWebhook& a) const {
+    type("webhook.disabled");
+    in_org(a.org);
+    field("disabled", "", a.why);
+  }
   void operator()(const SetPriceBook&) const {
     type("price_book.created");
     field("number", "", fmt::format("{}", d.price_books() + 1));

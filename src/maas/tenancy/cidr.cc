@@ -93,6 +93,23 @@ Result<Cidr> parse_cidr(std::string_view text) {
   return cidr;
 }
 
+bool is_public(const IpAddress& address) {
+  static const std::vector<Cidr> kSpecial = [] {
+    std::vector<Cidr> list;
+    for (const char* text :
+         {"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+          "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16",
+          "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+          "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"})
+      list.push_back(*parse_cidr(text));
+    return list;
+  }();
+  static const Cidr kGlobalUnicast = *parse_cidr("2000::/3");
+  if (!address.v4 && !kGlobalUnicast.contains(address)) return false;
+  return std::none_of(kSpecial.begin(), kSpecial.end(),
+                      [&](const Cidr& network) { return network.contains(address); });
+}
+
 std::string to_string(const Cidr& cidr) {
   char buffer[INET6_ADDRSTRLEN] = {};
   if (cidr.network.v4)

@@ -32,6 +32,11 @@ struct Cidr {
 // behind the prefix ("10.0.0.1/8"), which are an error more often than meant.
 Result<Cidr> parse_cidr(std::string_view text);
 std::string to_string(const Cidr& cidr);  // "10.0.0.0/8"
+// Whether an address is of the public Internet: none of those that IANA's special-purpose
+// registries (RFC 6890) keep for this machine, a private network, a link, documentation or
+// multicast, nor an IPv6 one that carries an IPv4 address in it (6to4, Teredo, NAT64), which may be
+// any of these.
+bool is_public(const IpAddress& address);
 // Whether the fields are those of a network; what comes from a file may be anything.
 bool is_valid(const Cidr& cidr);
 

@@ -25,6 +25,8 @@ namespace mill::maas {
 inline constexpr size_t kMaxKeyModels = 256;   // on a key's list
 inline constexpr size_t kMaxKeyNetworks = 64;  // on a key's list
 inline constexpr size_t kMaxSpendAlerts = 20;  // of one organization or project
+inline constexpr size_t kMaxUrl = 2048;        // of a webhook
+inline constexpr size_t kWebhookSecretBytes = 32;
 inline constexpr size_t kMaxPriceBook = (1 << 20) - 64;
 inline constexpr int64_t kMaxLimit = int64_t{1} << 53;  // what JSON's numbers hold
 inline constexpr uint32_t kMaxWeightMilli = 1'000'000;
@@ -59,7 +61,8 @@ class Directory {
   // Whether the owner of an admin key may do this. The operator may do everything. Within its own
   // organization an owner may name things, and make and end projects, users and keys; a member may
   // make and end service accounts and the keys of projects; a reader changes nothing. Money,
-  // shares, limits and prices are the operator's. kPermission, param "scope".
+  // shares, limits and prices are the operator's; whom to alert, and when, is an owner's too.
+  // kPermission, param "scope".
   Status authorize(const Caller& caller, const Act& act) const;
 
   // The caller behind a bearer token, wherever it comes from; `peer_ip` is looked at only where the
@@ -103,6 +106,10 @@ class Directory {
   const Limits& limits() const { return limits_; }
   const SpendLimits& spend_limits() const { return spend_limits_; }
   const SpendAlerts& spend_alerts() const { return spend_alerts_; }
+  using CreditAlerts = std::map<uint64_t, ledger::Nano>;  // by organization
+  using Webhooks = std::map<uint64_t, Webhook>;           // by organization
+  const CreditAlerts& credit_alerts() const { return credit_alerts_; }
+  const Webhooks& webhooks() const { return webhooks_; }
   int64_t price_books() const { return price_books_; }  // how many were ever set
   size_t key_count() const { return keys_.size(); }
   // Whether the operator still has a key that works: without one nobody can administrate.
@@ -142,6 +149,8 @@ class Directory {
   Limits limits_;
   SpendLimits spend_limits_;
   SpendAlerts spend_alerts_;
+  CreditAlerts credit_alerts_;
+  Webhooks webhooks_;
   int64_t price_books_ = 0;
   // Found by: external id; the first 8 bytes of the hash (two keys that share them are refused).
   Ids ids_[kIdKindCount];

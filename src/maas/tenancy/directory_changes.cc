@@ -143,6 +143,35 @@ struct DirectoryChanges {
       d.spend_alerts_[{place, a.amount}] = a.notify;
     return 0;
   }
+  uint64_t operator()(const SetCreditAlert& a) const {
+    if (a.amount)
+      d.credit_alerts_[a.org] = *a.amount;
+    else
+      d.credit_alerts_.erase(a.org);
+    return a.org;
+  }
+  uint64_t operator()(const SetWebhook& a) const {
+    if (a.url.empty()) {
+      d.webhooks_.erase(a.org);
+      return a.org;
+    }
+    Webhook& hook = d.webhooks_[a.org];
+    if (hook.secret != a.secret) {
+      hook.old_secret = a.old_until_ns > at_ns ? std::move(hook.secret) : std::string();
+      hook.old_until_ns = hook.old_secret.empty() ? 0 : a.old_until_ns;
+      hook.secret = a.secret;
+    }
+    hook.url = a.url;
+    hook.set_ns = at_ns;
+    hook.disabled_ns = 0;
+    hook.disabled_why.clear();
+    return a.org;
+  }
+  uint64_t operator()(const DisableWebhook& a) const {
+    d.webhooks_[a.org].disabled_ns = at_ns;
+    d.webhooks_[a.org].disabled_why = a.why;
+    return a.org;
+  }
   uint64_t operator()(const SetPriceBook&) const {
     ++d.price_books_;
     return 0;

@@ -108,6 +108,7 @@ class Life {
   Try of_keys(uint64_t which);
   Try of_limits();
   Try of_spending(bool alert);
+  Try of_telling(uint64_t what);
   Try of_books(bool withdraw);
   void step();
   void agree();
@@ -366,6 +367,34 @@ Try Life::of_spending(bool alert) {
   return t;
 }
 
+Try Life::of_telling(uint64_t what) {
+  Try t;
+  const uint64_t org = one_in(6) ? below(3) : pick(m_.orgs);
+  t.fits = org != 0 && m_.org_open(org);
+  const bool known = m_.hooks.contains(org);
+  if (what == 0) {
+    const bool away = one_in(3);
+    const auto amount = static_cast<int64_t>(below(9)) - 1;
+    t.fits = t.fits && (away ? m_.credit_alerts.contains(org) : amount > 0);
+    t.act = SetCreditAlert{org, away ? std::nullopt : std::optional<ledger::Nano>(amount)};
+    t.effect = [=](Plain& m) { m.set_credit_alert(org, away ? 0 : amount); };
+  } else if (what == 1) {
+    const std::string why = one_in(5) ? "" : "gone";
+    t.fits = known && m_.hooks[org].over == 0 && !why.empty();
+    t.act = DisableWebhook{org, why};
+    t.effect = [=, at = now_](Plain& m) { m.end_hook(org, why, at); };
+  } else {
+    const bool away = one_in(3);
+    const std::string url = away ? "" : fmt::format("https://{}.example/", below(4));
+    std::string secret(one_in(8) ? 31 : 32, static_cast<char>('a' + below(3)));
+    const int64_t until = one_in(2) ? 0 : now_ + static_cast<int64_t>(below(3)) - 1;
+    t.fits = t.fits && (away ? known : secret.size() == 32);
+    t.act = SetWebhook{org, url, secret, until};
+    t.effect = [=, at = now_](Plain& m) { m.set_hook(org, url, secret, until, at); };
+  }
+  return t;
+}
+
 Try Life::of_books(bool withdraw) {
   Try t;
   if (withdraw) {
@@ -398,7 +427,8 @@ Try Life::draw() {
   if (what < 60) return new_key(true);
   if (what < 76) return of_keys(below(3));
   if (what < 88) return of_limits();
-  if (what < 97) return of_spending(one_in(2));
+  if (what < 94) return of_spending(one_in(2));
+  if (what < 97) return of_telling(below(3));
   return of_books(one_in(2));
 }
 
@@ -473,6 +503,7 @@ void Life::agree() {
     return Place{fmt::format("{}", k.org), fmt::format("{}", k.project),
                  ledger::to_string(k.currency), std::string(mill::maas::name(k.period))};
   };
+  ASSERT_TRUE(m_.tells_the_same(d_));
   for (const auto& [at, amount] : d_.spend_limits()) spend_limits[place(at)] = amount;
   for (const auto& [at, notify] : d_.spend_alerts()) {
     Place key = place(at.first);

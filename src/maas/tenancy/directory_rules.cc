@@ -275,6 +275,36 @@ struct DirectoryRules {
                   "amount");
     return {};
   }
+  Status operator()(const SetCreditAlert& a) const {
+    if (a.org == 0) return bad("organization", "is missing");
+    MILL_TRY_DO(open_org(a.org));
+    if (a.amount && *a.amount <= 0) return bad("amount", "must be more than zero");
+    if (!a.amount && !d.credit_alerts_.contains(a.org))
+      return fail(Code::kNotFound, "there is no such credit alert to take away", "amount");
+    return {};
+  }
+  Status operator()(const SetWebhook& a) const {
+    if (a.org == 0) return bad("organization", "is missing");
+    MILL_TRY_DO(open_org(a.org));
+    if (a.url.empty()) {
+      if (d.webhooks_.contains(a.org)) return {};
+      return fail(Code::kNotFound, "there is no webhook to take away", "url");
+    }
+    // What an address may point at is said by who sends there (net::check_post_url).
+    MILL_TRY_DO(check_name(a.url, "url", kMaxUrl));
+    if (a.secret.size() != kWebhookSecretBytes)
+      return bad("secret", fmt::format("must have {} bytes", kWebhookSecretBytes));
+    if (a.old_until_ns < 0) return bad("old_until", "may not be negative");
+    return {};
+  }
+  Status operator()(const DisableWebhook& a) const {
+    const auto found = d.webhooks_.find(a.org);
+    if (found == d.webhooks_.end())
+      return fail(Code::kNotFound, "there is no webhook", "organization");
+    if (found->second.disabled_ns != 0)
+      return bad("organization", "has a disabled webhook already");
+    return check_name(a.why, "why", kMaxEmail);
+  }
   Status operator()(const SetPriceBook& a) const {
     if (a.book.empty()) return bad("book", "is empty");
     if (a.book.size() > kMaxPriceBook)
@@ -338,6 +368,9 @@ struct DirectoryAuthority {
   Needs operator()(const UpdateKey& a) const { return of_key(a.key); }
   Needs operator()(const RotateKey& a) const { return of_key(a.key); }
   Needs operator()(const RevokeKey& a) const { return of_key(a.key); }
+  Needs operator()(const SetSpendAlert& a) const { return in(a.org); }
+  Needs operator()(const SetCreditAlert& a) const { return in(a.org); }
+  Needs operator()(const SetWebhook& a) const { return in(a.org); }
   template <class Other>
   Needs operator()(const Other&) const {
     return operators();

@@ -155,7 +155,7 @@ KEYRING(ABrokenCheckpointIsOnlyASlowerStart) {
   const MintedKey key = minted();
   const std::string whole = bytes();
   std::string later = whole;
-  later[2] = 2;
+  later[2] = 3;
   for (const std::string& broken :
        {std::string("garbage"), std::string("DY"), later, whole.substr(0, whole.size() - 1),
         whole + '\0', whole.substr(0, 3)}) {

@@ -55,6 +55,11 @@ struct PlainKey {
   int64_t made, over = 0;
 };
 using Place = std::vector<std::string>;
+struct PlainHook {
+  std::string url, secret, old;
+  int64_t old_until = 0, set = 0, over = 0;
+  std::string why;
+};
 
 struct Plain {
   std::vector<PlainOrg> orgs;
@@ -64,8 +69,44 @@ struct Plain {
   std::vector<PlainKey> keys;
   std::map<Place, int64_t> limits, spend_limits;
   std::map<Place, std::string> alerts;
+  std::map<uint64_t, int64_t> credit_alerts;
+  std::map<uint64_t, PlainHook> hooks;
   int64_t books = 0;
   std::set<std::pair<int, uint64_t>> ids;
+
+  void set_credit_alert(uint64_t org, int64_t amount) {  // 0: away
+    if (amount == 0)
+      credit_alerts.erase(org);
+    else
+      credit_alerts[org] = amount;
+  }
+  void end_hook(uint64_t org, const std::string& why, int64_t at) {
+    hooks[org].over = at;
+    hooks[org].why = why;
+  }
+  void set_hook(uint64_t org, const std::string& url, const std::string& secret, int64_t until,
+                int64_t at) {
+    if (url.empty()) {
+      hooks.erase(org);
+      return;
+    }
+    PlainHook& hook = hooks[org];
+    if (hook.secret != secret) {
+      hook.old = until > at ? hook.secret : "";
+      hook.old_until = hook.old.empty() ? 0 : until;
+    }
+    hook = {url, secret, hook.old, hook.old_until, at, 0, ""};
+  }
+  bool tells_the_same(const Directory& d) const {
+    if (d.credit_alerts() != credit_alerts || d.webhooks().size() != hooks.size()) return false;
+    for (const auto& [org, hook] : hooks) {
+      const auto found = d.webhooks().find(org);
+      const Webhook same{hook.url, hook.secret, hook.old, hook.old_until,
+                         hook.set, hook.over,   hook.why};
+      if (found == d.webhooks().end() || found->second != same) return false;
+    }
+    return true;
+  }
 
   template <class T>
   static bool there(const std::vector<T>& list, uint64_t serial) {

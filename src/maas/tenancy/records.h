@@ -86,4 +86,16 @@ struct SpendKey {  // of a spend limit or alert
   }
 };
 
+// Where an organization's alerts go.
+struct Webhook {
+  std::string url;
+  std::string secret;
+  std::string old_secret;  // signs too until then; empty: none
+  int64_t old_until_ns = 0;
+  int64_t set_ns = 0;       // when it was last set
+  int64_t disabled_ns = 0;  // 0: it is in use
+  std::string disabled_why;
+  MILL_FIELDS(Webhook, url, secret, old_secret, old_until_ns, set_ns, disabled_ns, disabled_why);
+};
+
 }  // namespace mill::maas

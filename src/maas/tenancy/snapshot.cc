@@ -1,4 +1,4 @@
-// A directory as bytes: 'D' 'Y', a format number (1), then the tables in their order.
+// A directory as bytes: 'D' 'Y', a format number (2), then the tables in their order.
 #include <fmt/format.h>
 
 #include "maas/tenancy/codec.h"
@@ -8,7 +8,7 @@ namespace mill::maas {
 namespace {
 
 constexpr std::string_view kMagic = "DY";
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormat = 2;  // 1 had neither credit alerts nor webhooks
 
 tl::unexpected<Error> corrupt(std::string_view what) {
   return fail(Code::kCorrupt, fmt::format("a snapshot of the directory: {}", what));
@@ -32,6 +32,17 @@ struct SpendAlertRow {
   MILL_FIELDS(SpendAlertRow, place, amount, notify);
 };
 
+struct CreditAlertRow {
+  uint64_t org = 0;
+  ledger::Nano amount = 0;
+  MILL_FIELDS(CreditAlertRow, org, amount);
+};
+struct WebhookRow {
+  uint64_t org = 0;
+  Webhook hook;
+  MILL_FIELDS(WebhookRow, org, hook);
+};
+
 }  // namespace
 
 std::string Directory::snapshot() const {
@@ -45,7 +56,11 @@ std::string Directory::snapshot() const {
   std::vector<SpendAlertRow> alerts;
   for (const auto& [place, notify] : spend_alerts_)
     alerts.push_back({place.first, place.second, notify});
-  writer.all(limits, spend_limits, alerts, price_books_);
+  std::vector<CreditAlertRow> credit_alerts;
+  for (const auto& [org, amount] : credit_alerts_) credit_alerts.push_back({org, amount});
+  std::vector<WebhookRow> webhooks;
+  for (const auto& [org, hook] : webhooks_) webhooks.push_back({org, hook});
+  writer.all(limits, spend_limits, alerts, price_books_, credit_alerts, webhooks);
   return out;
 }
 
@@ -60,13 +75,17 @@ Result<Directory> Directory::restore(std::string_view bytes) {
   std::vector<LimitRow> limits;
   std::vector<SpendLimitRow> spend_limits;
   std::vector<SpendAlertRow> alerts;
+  std::vector<CreditAlertRow> credit_alerts;
+  std::vector<WebhookRow> webhooks;
   FieldReader reader(bytes.substr(3));
   reader.all(d.organizations_, d.projects_, d.service_accounts_, d.users_, d.keys_, limits,
-             spend_limits, alerts, d.price_books_);
+             spend_limits, alerts, d.price_books_, credit_alerts, webhooks);
   if (!reader.whole()) return corrupt("missing or surplus bytes");
   for (LimitRow& row : limits) d.limits_[{row.scope, row.limit}] = row.value;
   for (const SpendLimitRow& row : spend_limits) d.spend_limits_[row.place] = row.amount;
   for (SpendAlertRow& row : alerts) d.spend_alerts_[{row.place, row.amount}] = row.notify;
+  for (const CreditAlertRow& row : credit_alerts) d.credit_alerts_[row.org] = row.amount;
+  for (WebhookRow& row : webhooks) d.webhooks_[row.org] = std::move(row.hook);
   if (d.price_books_ < 0) return corrupt("a negative count");
   MILL_TRY_DO(d.index_all());
   // Rows out of order or twice would have been written in another way.
