@@ -73,6 +73,7 @@ gateway::Options gateway_options(const Settings& settings, const Mill& mill,
   options.delivery.keepalive = settings.duration("keepalive");
   options.delivery.cors_origin = settings.text("cors-origin");
   options.answer_time = settings.duration("answer-deadline");
+  options.token_cache_bytes = static_cast<size_t>(settings.bytes("token-cache"));
   options.side_threads = static_cast<int>(settings.integer("side-threads"));
   options.system_fingerprint = fmt::format("fp_{}_{}", version_number(), mill.backend->name());
   return options;

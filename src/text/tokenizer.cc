@@ -1,8 +1,10 @@
 #include "text/tokenizer.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "text/split/unicode.h"
+#include "text/text_units.h"
 #include "text/tokenizer_parts.h"
 
 namespace mill::text {
@@ -60,6 +62,11 @@ Joined join(std::span<const TextSpan> spans, bool lenient_utf8) {
 
 struct Tokenizer::Impl {
   TokenizerParts parts;
+  TextUnits units;
+  uint64_t serial;  // no two tokenizers of this process have one
+
+  explicit Impl(TokenizerParts of)
+      : parts(std::move(of)), units(parts), serial(made.fetch_add(1, std::memory_order_relaxed)) {}
 
   void encode_text(std::string_view text, bool at_start, Memory& memory,
                    std::vector<TokenId>& out) const {
@@ -78,6 +85,27 @@ struct Tokenizer::Impl {
         pieces->encode(word, out);
     }
   }
+
+  // encode_text() of what is not remembered.
+  void encode_units(std::string_view text, bool at_start, Remembered remembered, Memory& memory,
+                    std::vector<TokenId>& out) const {
+    if (remembered.cache == nullptr) return encode_text(text, at_start, memory, out);
+    // The beginning is read in another way only by normalizers that keep a text from being divided.
+    const uint64_t reading = serial << 1 | (at_start && !units.divides() ? 1 : 0);
+    while (!text.empty()) {
+      const std::string_view unit = text.substr(0, units.first_unit(text));
+      text.remove_prefix(unit.size());
+      const TokenCache::Key key{remembered.owner, reading, unit};
+      const bool worth_it = unit.size() >= TextUnits::kWorthIt;
+      if (worth_it && remembered.cache->find(key, out)) continue;
+      const size_t before = out.size();
+      encode_text(unit, at_start, memory, out);
+      if (worth_it) remembered.cache->add(key, std::span(out).subspan(before));
+    }
+  }
+
+ private:
+  static inline std::atomic<uint64_t> made{1};
 };
 
 Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -86,15 +114,18 @@ Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
 Tokenizer Tokenizer::from_parts(TokenizerParts parts) {
-  return Tokenizer(std::make_unique<Impl>(Impl{std::move(parts)}));
+  return Tokenizer(std::make_unique<Impl>(std::move(parts)));
 }
 
-std::vector<TokenId> Tokenizer::encode(std::span<const TextSpan> spans, Ends ends) const {
+std::vector<TokenId> Tokenizer::encode(std::span<const TextSpan> spans, Ends ends,
+                                       Remembered remembered) const {
   const TokenizerParts& parts = impl_->parts;
   const Joined joined = join(spans, parts.lenient_utf8);
   std::vector<TokenId> out;
   if (ends == Ends::kAsModelWants) out = parts.in_front;
   Memory memory;
+  if (std::holds_alternative<BytePairs>(parts.model))
+    memory.byte_pairs.words = WordMemory(joined.text.size());
   std::string with_space;
   bool after_special = true;
   for (const SpecialTokens::Fragment& fragment :
@@ -103,9 +134,10 @@ std::vector<TokenId> Tokenizer::encode(std::span<const TextSpan> spans, Ends end
       out.push_back(fragment.token);
     } else if (parts.space_in_front && after_special) {
       with_space.assign(" ").append(fragment.text);
-      impl_->encode_text(with_space, false, memory, out);
+      impl_->encode_units(with_space, false, remembered, memory, out);
     } else {
-      impl_->encode_text(fragment.text, fragment.text.data() == joined.text.data(), memory, out);
+      const bool at_start = fragment.text.data() == joined.text.data();
+      impl_->encode_units(fragment.text, at_start, remembered, memory, out);
     }
     after_special = fragment.token != kNoToken;
   }

@@ -142,12 +142,13 @@ Result<Call> parse_chat(std::string_view body, const Catalogue& catalogue, int64
   MILL_TRY(call.max_tokens, read_max_tokens(fields));
   MILL_TRY(call.stops, read_stops(fields, catalogue.limits));
   MILL_TRY_DO(read_delivery(fields, catalogue.limits, call));
-  MILL_TRY_DO(read_handling(fields, catalogue.limits, call));
+  MILL_TRY_DO(read_handling(fields, catalogue, call));
   json::object variables;
   MILL_TRY_DO(read_template_variables(fields, variables));
   MILL_TRY(variables["messages"],
            read_messages(fields, catalogue.limits.messages, call.model->template_knows_developer));
-  MILL_TRY(Prompt prompt, render_prompt(*call.model, std::move(variables), unix_time));
+  MILL_TRY(Prompt prompt, render_prompt(*call.model, std::move(variables), unix_time,
+                                        remembered(catalogue, call)));
   call.prompts.push_back(std::move(prompt));
   MILL_TRY_DO(check_length(call, catalogue.limits, "messages"));
   return call;
