@@ -22,6 +22,7 @@
 #include "app/version.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "device/limits.h"
 #include "gateway/gateway.h"
 #include "ledger/open_journal.h"
 #include "maas/office/office.h"
@@ -75,6 +76,7 @@ gateway::Options gateway_options(const Settings& settings, const Mill& mill,
   options.answer_time = settings.duration("answer-deadline");
   options.token_cache_bytes = static_cast<size_t>(settings.bytes("token-cache"));
   options.side_threads = static_cast<int>(settings.integer("side-threads"));
+  if (options.side_threads == 0) options.side_threads = std::max(1, device::usable_cores());
   options.system_fingerprint = fmt::format("fp_{}_{}", version_number(), mill.backend->name());
   return options;
 }

@@ -104,8 +104,10 @@ constexpr Setting kTable[] = {
     {"max-connections", Kind::kInteger, kServe, "1024", "open connections", 1, 1000000},
     {"io-threads", Kind::kInteger, kServe, "1", "threads that read requests and write answers", 1,
      256},
-    {"side-threads", Kind::kInteger, kServe, "1",
-     "threads that parse and tokenize requests over 16 KiB", 1, 256},
+    {"side-threads", Kind::kInteger, kServe, "0",
+     "threads that parse and tokenize requests over 16 KiB; 0 means one per core this process may "
+     "use",
+     0, 256},
     {"max-header-bytes", Kind::kBytes, kServe, "16KiB", "largest request header", 1 * kKiB,
      1 * kMiB},
     {"max-header-fields", Kind::kInteger, kServe, "100", "headers of one request", 1, 10000},

@@ -41,12 +41,17 @@ std::string repair_strictly(std::string_view text) {
 Joined join(std::span<const TextSpan> spans, bool lenient_utf8) {
   Joined out;
   const bool in_place = lenient_utf8 && spans.size() == 1;
+  size_t bytes = 0;
+  for (const TextSpan& span : spans) bytes += span.text.size();
+  if (!in_place) out.storage.reserve(bytes);
   for (const TextSpan& span : spans) {
     const size_t begin = out.storage.size();
     if (in_place)
       out.text = span.text;
+    else if (lenient_utf8)
+      out.storage += span.text;
     else
-      out.storage += lenient_utf8 ? std::string(span.text) : repair_strictly(span.text);
+      out.storage += repair_strictly(span.text);
     const size_t end = in_place ? span.text.size() : out.storage.size();
     if (!span.trusted || begin == end) continue;
     if (!out.trusted.empty() && out.trusted.back().end == begin)
@@ -77,6 +82,7 @@ struct Tokenizer::Impl {
     if (!is_sound(text)) text = memory.repaired = repair(text);
     if (!parts.normalizer.empty())
       text = memory.normalized = parts.normalizer.apply(text, at_start);
+    memory.byte_pairs.words.expect(text.size());
     parts.pre_tokenizer.cut(text, memory.words);
     for (const std::string_view word : memory.words) {
       if (const auto* pairs = std::get_if<BytePairs>(&parts.model))
@@ -124,8 +130,6 @@ std::vector<TokenId> Tokenizer::encode(std::span<const TextSpan> spans, Ends end
   std::vector<TokenId> out;
   if (ends == Ends::kAsModelWants) out = parts.in_front;
   Memory memory;
-  if (std::holds_alternative<BytePairs>(parts.model))
-    memory.byte_pairs.words = WordMemory(joined.text.size());
   std::string with_space;
   bool after_special = true;
   for (const SpecialTokens::Fragment& fragment :

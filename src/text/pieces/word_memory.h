@@ -21,11 +21,13 @@ class WordMemory {
  public:
   static constexpr size_t kMostBytes = 23, kMostTokens = 9;  // of a word
 
-  WordMemory() = default;  // remembers nothing
-  // For a text of so many bytes.
-  explicit WordMemory(size_t text_bytes) {
+  // To be told of the bytes of a text, or of more of it, before their words.
+  void expect(size_t bytes) {
     constexpr size_t kLeast = 1024, kMostSlots = 8192;  // a shorter text repeats little; 512 KiB
-    if (text_bytes >= kLeast) slots_.resize(std::min(kMostSlots, std::bit_floor(text_bytes / 16)));
+    bytes_ += bytes;
+    if (bytes_ < kLeast) return;
+    const size_t wanted = std::min(kMostSlots, std::bit_floor(bytes_ / 16));
+    if (wanted > slots_.size()) grow(wanted);
   }
 
   struct Slot {
@@ -35,21 +37,14 @@ class WordMemory {
   };
   static_assert(sizeof(Slot) == 64);
 
-  // Where the word is, or would be: key() of it tells. nullptr: such a word is not remembered.
+  // Where the word is, or would be: whether its key is `key` tells. nullptr: such a word is not
+  // remembered.
   Slot* slot_of(std::string_view word, std::array<uint64_t, 3>& key) {
     if (slots_.empty() || word.size() > kMostBytes) return nullptr;
     char bytes[24] = {static_cast<char>(word.size())};
     std::memcpy(bytes + 1, word.data(), word.size());
     std::memcpy(key.data(), bytes, sizeof bytes);
-    uint64_t hash = key[0] * 0x9E3779B97F4A7C15ull ^ key[1] * 0xD6E8FEB86659FD93ull ^
-                    key[2] * 0xC2B2AE3D27D4EB4Full;
-    hash ^= hash >> 32;
-    const size_t place = hash & (slots_.size() - 1);
-    Slot& first = slots_[place];
-    Slot& second = slots_[place ^ 1];
-    return second.key == key || (first.key[0] != 0 && second.key[0] == 0 && first.key != key)
-               ? &second
-               : &first;
+    return &slot_of(key);
   }
   // Does nothing where they are too many.
   static void keep(Slot& slot, const std::array<uint64_t, 3>& key, std::span<const TokenId> tokens) {
@@ -60,7 +55,27 @@ class WordMemory {
   }
 
  private:
-  std::vector<Slot> slots_;  // a power of two
+  // One of two neighbours: the one that holds it, else one that is free, else the first.
+  Slot& slot_of(const std::array<uint64_t, 3>& key) {
+    uint64_t hash = key[0] * 0x9E3779B97F4A7C15ull ^ key[1] * 0xD6E8FEB86659FD93ull ^
+                    key[2] * 0xC2B2AE3D27D4EB4Full;
+    hash ^= hash >> 32;
+    const size_t place = hash & (slots_.size() - 1);
+    Slot& first = slots_[place];
+    Slot& second = slots_[place ^ 1];
+    if (first.key == key) return first;
+    const bool second_is_free = first.key[0] != 0 && second.key[0] == 0;
+    return second.key == key || second_is_free ? second : first;
+  }
+  void grow(size_t slots) {
+    std::vector<Slot> before(slots);
+    before.swap(slots_);
+    for (const Slot& slot : before)
+      if (slot.key[0] != 0) slot_of(slot.key) = slot;
+  }
+
+  size_t bytes_ = 0;         // of the text
+  std::vector<Slot> slots_;  // none, or a power of two
 };
 
 }  // namespace mill::text
