@@ -24,6 +24,7 @@
 #include "app/version.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "device/limits.h"
 #include "gateway/courier/courier.h"
 #include "gateway/gateway.h"
 #include "ledger/open_journal.h"
@@ -93,7 +94,9 @@ gateway::Options gateway_options(const Settings& settings, const Mill& mill,
   options.delivery.keepalive = settings.duration("keepalive");
   options.delivery.cors_origin = settings.text("cors-origin");
   options.answer_time = settings.duration("answer-deadline");
+  options.token_cache_bytes = static_cast<size_t>(settings.bytes("token-cache"));
   options.side_threads = static_cast<int>(settings.integer("side-threads"));
+  if (options.side_threads == 0) options.side_threads = std::max(1, device::usable_cores());
   options.system_fingerprint = fmt::format("fp_{}_{}", version_number(), mill.backend->name());
   return options;
 }

@@ -14,8 +14,7 @@ std::string_view credentials_of(const net::HttpRequest& request) {
   return value;
 }
 
-work::CacheSalt CacheSalts::of(const net::HttpRequest& request, std::string_view of_client) const {
-  const std::string_view credentials = credentials_of(request);
+work::CacheSalt CacheSalts::of(std::string_view credentials, std::string_view of_client) const {
   // The length goes first, so that no two pairs come to one text.
   std::string text = std::to_string(credentials.size()) + ':';
   text.append(credentials).append(of_client);

@@ -18,9 +18,9 @@ class CacheSalts {
  public:
   CacheSalts() : key_(net::random_hash_key()) {}
 
-  // Requests without a key share one salt. `of_client` is empty where the request has none. Any
-  // thread.
-  work::CacheSalt of(const net::HttpRequest& request, std::string_view of_client) const;
+  // `credentials` as of credentials_of(): requests without share one salt. `of_client` is empty where
+  // the request has none. Any thread.
+  work::CacheSalt of(std::string_view credentials, std::string_view of_client) const;
 
  private:
   const net::HashKey key_;

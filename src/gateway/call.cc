@@ -37,7 +37,7 @@ std::vector<work::Order> orders_of(const Call& call, const Terms& terms) {
       order.score_prompt = call.echo && call.sampling.top_logprobs.has_value();
       order.deadline = terms.deadline;
       order.priority = call.priority;
-      order.cache_salt = terms.cache_salt;
+      order.cache_salt = call.salt;
       order.speculate = call.speculate;
       orders.push_back(std::move(order));
     }

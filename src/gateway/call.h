@@ -32,7 +32,7 @@ struct Call {
   bool ignore_end = false;  // goes on past the tokens that end an answer
   bool echo = false;        // the prompt comes first in the answer
   int32_t priority = 0;     // as of work::Order: higher goes first
-  std::string cache_salt;   // the client's own part of it, "" for none
+  work::CacheSalt salt;     // of the caches of prompts and of their tokens
   bool speculate = true;
   std::optional<maas::Tier> tier;  // the client's wish; none: its project's
   bool stream = false;
@@ -49,7 +49,6 @@ struct Call {
 struct Terms {
   RequestId id;
   Instant deadline = kNever;
-  work::CacheSalt cache_salt;
 };
 
 // The orders for the worker, prompt by prompt, choice by choice. More than one get the request's id

@@ -79,7 +79,8 @@ Task<Status> answer_options(net::HttpExchange& http, std::string allow, std::str
 Gateway::Gateway(ModelDirectory& models, Options options)
     : models_(models),
       options_(std::move(options)),
-      metrics_(models_, options_.probe),
+      token_cache_(options_.token_cache_bytes),
+      metrics_(models_, token_cache_, options_.probe),
       kept_answers_(options_.kept_answers),
       side_threads_(options_.side_threads) {}
 
@@ -87,7 +88,8 @@ Gateway::Gateway(std::vector<ServedModel> models, Options options)
     : fixed_(std::make_unique<FixedModels>(std::move(models))),
       models_(*fixed_),
       options_(std::move(options)),
-      metrics_(models_, options_.probe),
+      token_cache_(options_.token_cache_bytes),
+      metrics_(models_, token_cache_, options_.probe),
       kept_answers_(options_.kept_answers),
       side_threads_(options_.side_threads) {}
 
@@ -108,7 +110,8 @@ net::HttpHandler Gateway::handler() {
 
 Task<void> Gateway::handle(net::HttpExchange& http) {
   const Stations at{models_,      options_,  metrics_,     side_threads_,
-                    desk_thread_, draining_, cache_salts_, kept_answers_};
+                    desk_thread_, draining_, cache_salts_, token_cache_,
+                    kept_answers_};
   RequestRecord record;
   Status served;
   const net::HttpRequest& request = http.request();

@@ -23,6 +23,7 @@
 #include "maas/office/office.h"
 #include "net/http_server.h"
 #include "net/side_threads.h"
+#include "text/token_cache.h"
 
 namespace mill::gateway {
 
@@ -36,6 +37,7 @@ struct Options {
       Duration::zero();  // an answer that takes longer ends with 504; zero: as long as it takes
   size_t inline_body_bytes = 16 << 10;  // a larger body is parsed and tokenized on a side thread
   int side_threads = 1;
+  size_t token_cache_bytes = 64 << 20;  // ids of what prompts said before; 0: none
   std::shared_ptr<const net::HttpProbe> probe;  // of the server, for /metrics; may be null
   std::string admin_key;  // of /admin; empty: /admin is for programs on this machine alone
   // Who may ask, and who pays. Null: everybody, and nobody (`serve --open`). It must outlive the
@@ -75,6 +77,7 @@ class Gateway {
   const std::unique_ptr<ModelDirectory> fixed_;  // null: the directory is somebody else's
   ModelDirectory& models_;
   const Options options_;
+  text::TokenCache token_cache_;
   Metrics metrics_;
   const CacheSalts cache_salts_;
   KeptAnswers kept_answers_;

@@ -108,6 +108,26 @@ constexpr ProbeRow kProbeRows[] = {
      &net::HttpProbe::body_bytes},
 };
 
+struct TokenCacheRow {
+  std::string_view name, type, help;
+  int64_t text::TokenCache::Counts::*value;
+};
+
+constexpr TokenCacheRow kTokenCacheRows[] = {
+    {"tokenmill_token_cache_hits_total", "counter", "Units of prompts whose tokens were known",
+     &text::TokenCache::Counts::hits},
+    {"tokenmill_token_cache_misses_total", "counter", "Units of prompts that were tokenized",
+     &text::TokenCache::Counts::misses},
+    {"tokenmill_token_cache_hit_bytes_total", "counter", "Text of the known units",
+     &text::TokenCache::Counts::hit_bytes},
+    {"tokenmill_token_cache_missed_bytes_total", "counter", "Text of the tokenized units",
+     &text::TokenCache::Counts::missed_bytes},
+    {"tokenmill_token_cache_entries", "gauge", "Units in the token cache",
+     &text::TokenCache::Counts::entries},
+    {"tokenmill_token_cache_bytes", "gauge", "Memory of the token cache",
+     &text::TokenCache::Counts::bytes},
+};
+
 struct CounterRow {
   std::string_view name, help;
   std::atomic<int64_t> ModelMetrics::*value;
@@ -215,8 +235,9 @@ void ModelMetrics::answered(const RequestRecord& record, Duration duration) {
                                (usage.completion_tokens - 1));
 }
 
-Metrics::Metrics(const ModelDirectory& models, std::shared_ptr<const net::HttpProbe> probe)
-    : models_(models), probe_(std::move(probe)) {
+Metrics::Metrics(const ModelDirectory& models, const text::TokenCache& tokens,
+                 std::shared_ptr<const net::HttpProbe> probe)
+    : models_(models), tokens_(tokens), probe_(std::move(probe)) {
   for (const KnownModel& model : models.list())
     per_model_.emplace(model.id, std::make_unique<ModelMetrics>());
 }
@@ -304,6 +325,11 @@ std::string Metrics::text() const {
   for (const auto& [labels, load] : loads)
     fmt::format_to(std::back_inserter(out), "tokenmill_queue_wait_seconds{{{}}} {}\n", labels,
                    load.drain_seconds);
+  const text::TokenCache::Counts counts = tokens_.counts();
+  for (const TokenCacheRow& row : kTokenCacheRows) {
+    describe(out, row.name, row.type, row.help);
+    sample(out, row.name, "", counts.*row.value);
+  }
   if (!probe_) return out;
   for (const ProbeRow& row : kProbeRows) {
     describe(out, row.name, row.type, row.help);

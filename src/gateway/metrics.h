@@ -18,6 +18,7 @@
 #include "gateway/model_directory.h"
 #include "gateway/request_record.h"
 #include "net/http_server.h"
+#include "text/token_cache.h"
 
 namespace mill::gateway {
 
@@ -58,8 +59,9 @@ struct ModelMetrics {
 
 class Metrics {
  public:
-  // The directory must outlive it; `probe` may be null.
-  Metrics(const ModelDirectory& models, std::shared_ptr<const net::HttpProbe> probe);
+  // The directory and the cache must outlive it; `probe` may be null.
+  Metrics(const ModelDirectory& models, const text::TokenCache& tokens,
+          std::shared_ptr<const net::HttpProbe> probe);
 
   // Counts on where a model of that id left off.
   ModelMetrics& of(const ServedModel& model);
@@ -71,6 +73,7 @@ class Metrics {
   void append_refusals(std::string& out) const;
 
   const ModelDirectory& models_;
+  const text::TokenCache& tokens_;
   std::shared_ptr<const net::HttpProbe> probe_;
   mutable std::mutex mutex_;
   std::map<std::string, std::unique_ptr<ModelMetrics>, std::less<>> per_model_;  // by id

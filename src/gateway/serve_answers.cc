@@ -28,21 +28,25 @@ Result<Call> parse_chat_now(std::string_view body, const openai::Catalogue& cata
 }
 
 // Parses on a side thread when that would hold up the others of this io thread.
-Task<Result<Call>> parse_beside(Stations at, std::shared_ptr<const std::string> body, Parse parse) {
-  if (body->size() <= at.options.inline_body_bytes) co_return parse(*body, at.catalogue());
-  std::function<Result<Call>()> work = [at, parse, body] { return parse(*body, at.catalogue()); };
+Task<Result<Call>> parse_beside(Stations at, std::shared_ptr<const std::string> body, Parse parse,
+                                std::string credentials) {
+  openai::Catalogue catalogue = at.catalogue(std::move(credentials));
+  if (body->size() <= at.options.inline_body_bytes) co_return parse(*body, catalogue);
+  std::function<Result<Call>()> work = [catalogue = std::move(catalogue), parse, body] {
+    return parse(*body, catalogue);
+  };
   Result<Call> call = co_await at.side_threads.run(std::move(work));
   co_return call;
 }
 
 // Waits where the model has to be loaded first, and then reads the body again, as tokens are the
 // model's. A lease is held meanwhile, so that it is there.
-Task<Result<Call>> read_call(Stations at, std::string bytes, Parse parse) {
+Task<Result<Call>> read_call(Stations at, std::string bytes, Parse parse, std::string credentials) {
   const auto body = std::make_shared<const std::string>(std::move(bytes));
-  Result<Call> call = co_await parse_beside(at, body, parse);
+  Result<Call> call = co_await parse_beside(at, body, parse, credentials);
   if (!call || call->model) co_return call;
   MILL_CO_TRY(const ModelLease lease, co_await at.models.wait_for(call->absent));
-  call = co_await parse_beside(at, body, parse);
+  call = co_await parse_beside(at, body, parse, credentials);
   if (call && !call->model) {
     co_return fail(Code::kOverloaded, "the model '" + call->absent + "' is being unloaded",
                    "model");
@@ -165,7 +169,8 @@ void give_way(std::vector<work::Order>& orders, const Booking& booking) {
 
 // What the client should know of a model that goes away (RFC 9745, RFC 8594).
 void append_deprecation(std::vector<net::Header>& headers, Stations at, const Call& call) {
-  const auto prices = at.catalogue().prices;
+  if (!at.options.office) return;
+  const auto prices = at.options.office->till().prices();
   const maas::Model* sold = prices ? prices->find(call.model->id) : nullptr;
   if (!sold || !sold->deprecated(unix_nanoseconds())) return;
   constexpr int64_t kSecond = 1'000'000'000;
@@ -186,7 +191,9 @@ struct Endpoint {
 Task<Status> answer(Stations at, net::HttpExchange& http, RequestRecord& record, Endpoint endpoint,
                     std::optional<maas::Caller> caller, KeptAnswers::Turn* kept) {
   std::string body = http.take_body();
-  MILL_CO_TRY(const Call call, co_await read_call(at, std::move(body), endpoint.parse));
+  std::string credentials(credentials_of(http.request()));
+  MILL_CO_TRY(const Call call, co_await read_call(at, std::move(body), endpoint.parse,
+                                                  std::move(credentials)));
   http.drop_body();
   record.model = call.model->id;
   ModelMetrics& metrics = at.metrics.of(*call.model);
@@ -208,8 +215,7 @@ Task<Status> answer(Stations at, net::HttpExchange& http, RequestRecord& record,
     headers = booking.headers();
     append_deprecation(headers, at, call);
   }
-  const work::CacheSalt salt = at.cache_salts.of(http.request(), call.cache_salt);
-  std::vector<work::Order> orders = orders_of(call, {http.id(), deadline, salt});
+  std::vector<work::Order> orders = orders_of(call, {http.id(), deadline});
   if (booking.booked()) give_way(orders, booking);
   Result<Choices> taken = Choices::submit(*call.model->worker, std::move(orders));
   if (!taken) {

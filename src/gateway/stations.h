@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <string>
+#include <utility>
 
 #include "base/result.h"
 #include "base/task.h"
@@ -21,15 +23,19 @@ struct Stations {
   net::SideThreads& desk_thread;
   const std::atomic<bool>& draining;
   const CacheSalts& cache_salts;
+  text::TokenCache& token_cache;
   KeptAnswers& kept_answers;
 
-  openai::Catalogue catalogue() const {
-    if (!options.office) return {.models = &models, .limits = options.limits};
-    return {.models = &models,
-            .limits = options.limits,
-            .prices = options.office->till().prices(),
-            .unix_ns = unix_nanoseconds(),
-            .sells = true};
+  // `credentials` as of credentials_of().
+  openai::Catalogue catalogue(std::string credentials) const {
+    openai::Catalogue out{.models = &models, .limits = options.limits};
+    out.asker = {&cache_salts, std::move(credentials), &token_cache};
+    if (options.office) {
+      out.prices = options.office->till().prices();
+      out.unix_ns = unix_nanoseconds();
+      out.sells = true;
+    }
+    return out;
   }
 };
 

@@ -1,8 +1,10 @@
 #include "text/tokenizer.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "text/split/unicode.h"
+#include "text/text_units.h"
 #include "text/tokenizer_parts.h"
 
 namespace mill::text {
@@ -39,12 +41,17 @@ std::string repair_strictly(std::string_view text) {
 Joined join(std::span<const TextSpan> spans, bool lenient_utf8) {
   Joined out;
   const bool in_place = lenient_utf8 && spans.size() == 1;
+  size_t bytes = 0;
+  for (const TextSpan& span : spans) bytes += span.text.size();
+  if (!in_place) out.storage.reserve(bytes);
   for (const TextSpan& span : spans) {
     const size_t begin = out.storage.size();
     if (in_place)
       out.text = span.text;
+    else if (lenient_utf8)
+      out.storage += span.text;
     else
-      out.storage += lenient_utf8 ? std::string(span.text) : repair_strictly(span.text);
+      out.storage += repair_strictly(span.text);
     const size_t end = in_place ? span.text.size() : out.storage.size();
     if (!span.trusted || begin == end) continue;
     if (!out.trusted.empty() && out.trusted.back().end == begin)
@@ -60,6 +67,11 @@ Joined join(std::span<const TextSpan> spans, bool lenient_utf8) {
 
 struct Tokenizer::Impl {
   TokenizerParts parts;
+  TextUnits units;
+  uint64_t serial;  // no two tokenizers of this process have one
+
+  explicit Impl(TokenizerParts of)
+      : parts(std::move(of)), units(parts), serial(made.fetch_add(1, std::memory_order_relaxed)) {}
 
   void encode_text(std::string_view text, bool at_start, Memory& memory,
                    std::vector<TokenId>& out) const {
@@ -70,6 +82,7 @@ struct Tokenizer::Impl {
     if (!is_sound(text)) text = memory.repaired = repair(text);
     if (!parts.normalizer.empty())
       text = memory.normalized = parts.normalizer.apply(text, at_start);
+    memory.byte_pairs.words.expect(text.size());
     parts.pre_tokenizer.cut(text, memory.words);
     for (const std::string_view word : memory.words) {
       if (const auto* pairs = std::get_if<BytePairs>(&parts.model))
@@ -78,6 +91,27 @@ struct Tokenizer::Impl {
         pieces->encode(word, out);
     }
   }
+
+  // encode_text() of what is not remembered.
+  void encode_units(std::string_view text, bool at_start, Remembered remembered, Memory& memory,
+                    std::vector<TokenId>& out) const {
+    if (remembered.cache == nullptr) return encode_text(text, at_start, memory, out);
+    // The beginning is read in another way only by normalizers that keep a text from being divided.
+    const uint64_t reading = serial << 1 | (at_start && !units.divides() ? 1 : 0);
+    while (!text.empty()) {
+      const std::string_view unit = text.substr(0, units.first_unit(text));
+      text.remove_prefix(unit.size());
+      const TokenCache::Key key{remembered.owner, reading, unit};
+      const bool worth_it = unit.size() >= TextUnits::kWorthIt;
+      if (worth_it && remembered.cache->find(key, out)) continue;
+      const size_t before = out.size();
+      encode_text(unit, at_start, memory, out);
+      if (worth_it) remembered.cache->add(key, std::span(out).subspan(before));
+    }
+  }
+
+ private:
+  static inline std::atomic<uint64_t> made{1};
 };
 
 Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -86,10 +120,11 @@ Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
 Tokenizer Tokenizer::from_parts(TokenizerParts parts) {
-  return Tokenizer(std::make_unique<Impl>(Impl{std::move(parts)}));
+  return Tokenizer(std::make_unique<Impl>(std::move(parts)));
 }
 
-std::vector<TokenId> Tokenizer::encode(std::span<const TextSpan> spans, Ends ends) const {
+std::vector<TokenId> Tokenizer::encode(std::span<const TextSpan> spans, Ends ends,
+                                       Remembered remembered) const {
   const TokenizerParts& parts = impl_->parts;
   const Joined joined = join(spans, parts.lenient_utf8);
   std::vector<TokenId> out;
@@ -103,9 +138,10 @@ std::vector<TokenId> Tokenizer::encode(std::span<const TextSpan> spans, Ends end
       out.push_back(fragment.token);
     } else if (parts.space_in_front && after_special) {
       with_space.assign(" ").append(fragment.text);
-      impl_->encode_text(with_space, false, memory, out);
+      impl_->encode_units(with_space, false, remembered, memory, out);
     } else {
-      impl_->encode_text(fragment.text, fragment.text.data() == joined.text.data(), memory, out);
+      const bool at_start = fragment.text.data() == joined.text.data();
+      impl_->encode_units(fragment.text, at_start, remembered, memory, out);
     }
     after_special = fragment.token != kNoToken;
   }

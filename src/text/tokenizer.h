@@ -15,6 +15,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "text/token_cache.h"
 #include "text/vocabulary.h"
 
 namespace mill::text {
@@ -26,6 +27,12 @@ namespace mill::text {
 struct TextSpan {
   std::string_view text;
   bool trusted = false;
+};
+
+// Where encode() looks up what it has seen before. The ids are the same with and without.
+struct Remembered {
+  TokenCache* cache = nullptr;  // none
+  TokenCache::Owner owner;
 };
 
 struct TokenizerParts;
@@ -49,7 +56,8 @@ class Tokenizer {
   // one text, so that a trusted and an untrusted rendering of the same words give the same ids.
   // Never fails: bytes that are no valid UTF-8 are handled as the peers do.
   // Requires: less than 4 GiB of text.
-  std::vector<TokenId> encode(std::span<const TextSpan> spans, Ends ends) const;
+  std::vector<TokenId> encode(std::span<const TextSpan> spans, Ends ends,
+                              Remembered remembered = {}) const;
   std::vector<TokenId> encode(std::string_view text, bool trusted, Ends ends) const;
 
   size_t size() const;  // of the vocabulary

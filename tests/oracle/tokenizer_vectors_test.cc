@@ -3,30 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <sstream>
 
 #include "app/model_text.h"
+#include "test_files.h"
 #include "text/tokenizer.h"
 
 namespace mill {
 namespace {
 
 namespace fs = std::filesystem;
-
-fs::path shared_data() {
-  if (const char* shared = std::getenv("TOKENMILL_SHARED")) return fs::path(shared) / "data";
-  return fs::path(MILL_SOURCE_DIR) / "../shared/data";
-}
-
-std::string contents_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 struct Vector {
   std::string text;
@@ -82,13 +70,9 @@ TEST(TokenizerJsonVectors, Qwen2) {
   const fs::path folder = shared_data() / "tokenizers",
                  packed = folder / "qwen3" / "tokenizer.json.xz";
   if (!fs::exists(packed)) GTEST_SKIP() << "no " << packed;
-  FILE* pipe = popen(("xz -dc '" + packed.string() + "'").c_str(), "r");
-  ASSERT_NE(pipe, nullptr);
-  std::string json;
-  char block[1 << 16];
-  for (size_t n; (n = std::fread(block, 1, sizeof block, pipe)) > 0;) json.append(block, n);
-  if (pclose(pipe) != 0) GTEST_SKIP() << "xz can't unpack " << packed;
-  const auto tokenizer = text::Tokenizer::from_tokenizer_json(json);
+  const std::optional<std::string> json = unpacked(packed);
+  if (!json) GTEST_SKIP() << "xz can't unpack " << packed;
+  const auto tokenizer = text::Tokenizer::from_tokenizer_json(*json);
   ASSERT_TRUE(tokenizer) << tokenizer.error().message;
   expect_vectors(*tokenizer, folder / "ggml-vocab-qwen2.gguf");
 }

@@ -201,7 +201,7 @@ Result<std::optional<maas::Tier>> read_tier(const Fields& fields, bool sold) {
 }
 
 Status read_handling(const Fields& fields, const Catalogue& catalogue, Call& call) {
-  const RequestLimits& limits = catalogue.limits;
+  const size_t longest_salt = catalogue.limits.cache_salt_bytes;
   MILL_TRY(call.tier, read_tier(fields, catalogue.sells));
   MILL_TRY(const auto priority, fields.integer("priority", -kMaxInt32, kMaxInt32));
   MILL_TRY(const auto cache_salt, fields.string("cache_salt"));
@@ -209,16 +209,20 @@ Status read_handling(const Fields& fields, const Catalogue& catalogue, Call& cal
   // On the wire, as in vLLM, the lower number goes first.
   call.priority = static_cast<int32_t>(-priority.value_or(0));
   call.speculate = speculate.value_or(true);
-  if (!cache_salt) return {};
-  if (cache_salt->empty() || cache_salt->size() > limits.cache_salt_bytes) {
+  if (cache_salt && (cache_salt->empty() || cache_salt->size() > longest_salt)) {
     return fail(Code::kInvalid,
                 fmt::format("'cache_salt' must be a text of 1 to {} bytes; without one the prompt "
                             "shares the cache of all requests with the same key",
-                            limits.cache_salt_bytes),
+                            longest_salt),
                 "cache_salt");
   }
-  call.cache_salt = *cache_salt;
+  const Asker& asker = catalogue.asker;
+  if (asker.salts) call.salt = asker.salts->of(asker.credentials, cache_salt.value_or(""));
   return {};
+}
+
+text::Remembered remembered(const Catalogue& catalogue, const Call& call) {
+  return {catalogue.asker.tokens, {.high = call.salt.high, .low = call.salt.low}};
 }
 
 Status refuse_unbuilt(const Fields& fields, std::span<const Unbuilt> table) {

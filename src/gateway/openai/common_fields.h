@@ -5,16 +5,26 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "gateway/cache_salts.h"
 #include "gateway/call.h"
 #include "gateway/limits.h"
 #include "gateway/openai/fields.h"
 #include "maas/catalog/price_version.h"
+#include "text/tokenizer.h"
 
 namespace mill::gateway::openai {
+
+// Whose caches a request may use.
+struct Asker {
+  const CacheSalts* salts = nullptr;  // null: all have one
+  std::string credentials;            // as of credentials_of()
+  text::TokenCache* tokens = nullptr;  // null: none
+};
 
 // What a request is read against.
 struct Catalogue {
@@ -23,6 +33,7 @@ struct Catalogue {
   std::shared_ptr<const maas::PriceVersion> prices;  // aliases, fallbacks and caps; null: none
   int64_t unix_ns = 0;                               // for models that retire
   bool sells = false;                                // whether answers cost something
+  Asker asker = {};
 };
 
 // The model that "model" names, by id or by an alias of the price book, into `call`: its lease, or
@@ -42,6 +53,8 @@ Status read_delivery(const Fields& fields, const RequestLimits& limits, Call& ca
 // priority, cache_salt, speculate, service_tier into `call`: how the server goes about it; the
 // answer is the same.
 Status read_handling(const Fields& fields, const Catalogue& catalogue, Call& call);
+// What `call` may look its tokens up in.
+text::Remembered remembered(const Catalogue& catalogue, const Call& call);
 
 // A member that this server knows and has not built: harmless while absent, null, or equal to
 // `harmless` (JSON).

@@ -147,7 +147,8 @@ Result<Call> parse_chat(std::string_view body, const Catalogue& catalogue, int64
   MILL_TRY_DO(read_template_variables(fields, variables));
   MILL_TRY(variables["messages"],
            read_messages(fields, catalogue.limits.messages, call.model->template_knows_developer));
-  MILL_TRY(Prompt prompt, render_prompt(*call.model, std::move(variables), unix_time));
+  MILL_TRY(Prompt prompt, render_prompt(*call.model, std::move(variables), unix_time,
+                                        remembered(catalogue, call)));
   call.prompts.push_back(std::move(prompt));
   MILL_TRY_DO(check_length(call, catalogue.limits, "messages"));
   return call;

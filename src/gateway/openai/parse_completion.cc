@@ -45,17 +45,19 @@ Result<Prompt> read_ids(const json::array& ids, const ServedModel& model, bool w
   return prompt;
 }
 
-Result<Prompt> read_text(std::string_view text, const ServedModel& model, bool parse_special) {
-  Prompt prompt = text_prompt(model, text, parse_special);
+Result<Prompt> read_text(std::string_view text, const ServedModel& model, bool parse_special,
+                         text::Remembered remembered) {
+  Prompt prompt = text_prompt(model, text, parse_special, remembered);
   if (prompt.ids.empty())
     return wrong_prompt("is empty, and this model has no token to begin with");
   return prompt;
 }
 
 // One element of a batch, or the whole of "prompt".
-Result<Prompt> read_one(const json::value& value, const Call& call, bool parse_special) {
+Result<Prompt> read_one(const json::value& value, const Call& call, bool parse_special,
+                        text::Remembered remembered) {
   if (const auto* text = value.if_string()) {
-    return read_text({text->data(), text->size()}, *call.model, parse_special);
+    return read_text({text->data(), text->size()}, *call.model, parse_special, remembered);
   }
   if (const auto* ids = value.if_array()) return read_ids(*ids, *call.model, call.echo);
   return wrong_prompt(
@@ -68,9 +70,10 @@ Status read_prompts(const Fields& fields, const Catalogue& catalogue, bool parse
   if (!value) return wrong_prompt("is missing");
   const json::array* array = value->if_array();
   if (array && array->empty()) return wrong_prompt("is an empty array");
+  const text::Remembered known = remembered(catalogue, call);
   const bool batch = array && !array->front().is_number();
   if (!batch) {
-    MILL_TRY(Prompt prompt, read_one(*value, call, parse_special));
+    MILL_TRY(Prompt prompt, read_one(*value, call, parse_special, known));
     call.prompts.push_back(std::move(prompt));
     return {};
   }
@@ -80,7 +83,7 @@ Status read_prompts(const Fields& fields, const Catalogue& catalogue, bool parse
                                     catalogue.limits.answers));
   }
   for (const json::value& element : *array) {
-    MILL_TRY(Prompt prompt, read_one(element, call, parse_special));
+    MILL_TRY(Prompt prompt, read_one(element, call, parse_special, known));
     call.prompts.push_back(std::move(prompt));
   }
   return {};

@@ -1,6 +1,7 @@
 #include "text/jinja/characters.h"
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <span>
 #include <vector>
@@ -169,6 +170,11 @@ int64_t count_code_points(std::string_view text) {
 }
 
 bool is_ascii(std::string_view text) {
+  constexpr uint64_t kHighBits = 0x8080808080808080ull;
+  for (uint64_t eight; text.size() >= sizeof eight; text.remove_prefix(sizeof eight)) {
+    std::memcpy(&eight, text.data(), sizeof eight);
+    if ((eight & kHighBits) != 0) return false;
+  }
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return static_cast<signed char>(c) >= 0; });
 }

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "text/pieces/merge_all.h"
 #include "text/pieces/piece_index.h"
+#include "text/pieces/word_memory.h"
 
 namespace mill::text {
 
@@ -47,6 +48,7 @@ class BytePairs {
   struct Memory {
     std::vector<TokenId> symbols;
     MergeMemory merging;
+    WordMemory words;
   };
   // Appends the tokens of a word. Any number of threads may call it.
   void encode(std::string_view word, Memory& memory, std::vector<TokenId>& out) const;
@@ -60,20 +62,30 @@ class BytePairs {
   enum Wholeness : uint8_t { kNotTried = 0, kItself, kOthers };
   struct PairEntry {
     uint64_t key = kFree;  // left << 32 | right
-    uint32_t priority = 0;
+    uint32_t priority = kNoMerge;
+    TokenId made = kNoToken;
   };
   static constexpr uint64_t kFree = UINT64_MAX;
 
   BytePairs() = default;
   Status add_merges(const std::vector<Merge>& merges);
+  void encode_new(std::string_view word, Memory& memory, std::vector<TokenId>& out) const;
+  void merge_few(std::string_view word, std::vector<TokenId>& symbols) const;
   void first_symbols(std::string_view word, std::vector<TokenId>& symbols) const;
   uint64_t place_of(uint64_t key) const;
+  const PairEntry& entry_of(TokenId left, TokenId right) const;
 
   Options options_;
   PieceIndex index_;
   std::array<TokenId, 256> byte_symbols_{};  // or, by_characters, the fallback tokens
   bool all_bytes_ = false;
-  std::vector<PairEntry> pairs_;  // open hash table
+  // Of the symbols of two bytes: what most words begin with, without a search.
+  struct BytePair {
+    uint32_t priority;
+    TokenId made;
+  };
+  std::vector<BytePair> byte_pairs_;  // [first << 8 | second]; empty by_characters
+  std::vector<PairEntry> pairs_;      // open hash table
   uint64_t pair_mask_ = 0;
   std::vector<TokenId> made_by_;                       // [priority]
   std::unique_ptr<std::atomic<uint8_t>[]> wholeness_;  // [vocabulary]

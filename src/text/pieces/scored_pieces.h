@@ -36,6 +36,8 @@ class ScoredPieces {
     std::vector<Span> symbols;
     MergeMemory merging;
   };
+  // Whether no piece holds a space behind a character that ends with the byte `last`.
+  bool cuts_at_space_after(unsigned char last) const { return !may_merge_across(last, ' '); }
   // Appends the tokens of `text`, in which spaces stand for themselves. Any number of threads may
   // call it.
   void encode(std::string_view text, Memory& memory, std::vector<TokenId>& out) const;

@@ -174,6 +174,30 @@ std::string apply_one(const Normalizer::Step& step, std::string_view text, bool 
 
 }  // namespace
 
+bool Normalizer::keeps_spaces_apart() const {
+  return std::all_of(steps_.begin(), steps_.end(), [](const Step& step) {
+    switch (step.kind) {
+      case Kind::kNfc:
+      case Kind::kNfd:
+      case Kind::kNfkc:
+      case Kind::kNfkd:
+      case Kind::kLowercase:
+      case Kind::kStripMarks:
+      case Kind::kStripAccents:
+      case Kind::kBertClean:
+      case Kind::kBertChinese:
+        return true;
+      case Kind::kReplace:  // its text may hold both
+      case Kind::kPrepend:  // these see where the text begins
+      case Kind::kPrependIfNew:
+      case Kind::kPrependIfFirst:
+      case Kind::kPrependIfNoSpace:
+        return false;
+    }
+    return false;
+  });
+}
+
 std::string Normalizer::apply(std::string_view text, bool at_start) const {
   std::string out(text);
   for (const Step& step : steps_) out = apply_one(step, out, at_start);

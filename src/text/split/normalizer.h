@@ -34,6 +34,9 @@ class Normalizer {
   explicit Normalizer(std::vector<Step> steps) : steps_(std::move(steps)) {}
 
   bool empty() const { return steps_.empty(); }
+  // Whether what a text becomes is what its parts become, put together, where it is cut between an
+  // ASCII letter and a space. (Both are starters that nothing in front of them combines with.)
+  bool keeps_spaces_apart() const;
   // Time is O(n log n) at worst, for a text of combining marks only.  Requires: is_sound(text).
   // at_start: the text is the beginning of the whole one.
   std::string apply(std::string_view text, bool at_start) const;

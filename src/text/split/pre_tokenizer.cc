@@ -323,6 +323,17 @@ void PreTokenizer::cut(std::string_view text, Pieces& pieces) const {
   }
 }
 
+// By induction over the stages: what one leaves joined at the border, the next one sees as a text
+// with that border in it.
+bool PreTokenizer::cuts_at_spaces() const {
+  bool cuts = false;
+  for (const auto& stage : stages_) {
+    if (stage->at_space() == AtSpace::kNotKnown) return false;
+    cuts |= stage->at_space() == AtSpace::kCuts;
+  }
+  return cuts;
+}
+
 PreTokenizerTraits traits_of_pre_tokenizer(std::string_view name) {
   const Named* const found = find(name);
   return found == nullptr ? PreTokenizerTraits{} : found->traits;

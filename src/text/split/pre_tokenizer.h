@@ -17,6 +17,10 @@ class PreTokenizer {
   // No stages: every text is one piece.
   explicit PreTokenizer(Stages stages) : stages_(std::move(stages)) {}
 
+  // Whether, for every text with a space behind an ASCII letter, the pieces are those of what is in
+  // front of the space and those of the rest.
+  bool cuts_at_spaces() const;
+
   // Replaces what `pieces` holds by the pieces of `text`.  Requires: is_sound(text).
   void cut(std::string_view text, Pieces& pieces) const;
 

@@ -36,8 +36,24 @@ const char* Runs::match(const char* at, const char* end) const {
   return run(at);
 }
 
+AtSpace Runs::at_space() const {
+  if (members_.has(' ')) return AtSpace::kNotKnown;
+  if (count_.least > 1) return AtSpace::kMayJoin;
+  for (uint32_t code = 'A'; code <= 'Z'; ++code)
+    if (!members_.has(code) || !members_.has(code | 0x20)) return AtSpace::kMayJoin;
+  return AtSpace::kCuts;
+}
+
 void Runs::cut(std::string_view text, Pieces& pieces) const {
   cut_by_matches(*this, text, pieces);
+}
+
+const char* Runs::skip(const char* at, const char* end) const {
+  if (lead_ != Lead::kNone) return at;
+  while (at < end && static_cast<unsigned char>(*at) < 0x80 &&
+         !members_.has(static_cast<unsigned char>(*at)))
+    ++at;
+  return at;
 }
 
 void EndSpace::cut(std::string_view text, Pieces& pieces) const {

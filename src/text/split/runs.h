@@ -44,8 +44,13 @@ class Runs final : public Stage {
   Runs(CodeClass members, Lead lead = Lead::kNone) : Runs(std::move(members), lead, Count{}) {}
   Runs(CodeClass members, Lead lead, Count count)
       : members_(std::move(members)), lead_(lead), count_(count), kinds_(UnicodeTable::get()) {}
+  // A class without the space ends its match in front of it, as at the end of a text; one with all
+  // letters has a match there.
+  AtSpace at_space() const override;
   void cut(std::string_view text, Pieces& pieces) const override;
   const char* match(const char* at, const char* end) const;
+  // Past ASCII that no match begins with.
+  const char* skip(const char* at, const char* end) const;
 
  private:
   CodeClass members_;
@@ -57,6 +62,7 @@ class Runs final : public Stage {
 // \s+$
 class EndSpace final : public Stage {
  public:
+  AtSpace at_space() const override { return AtSpace::kMayJoin; }
   void cut(std::string_view text, Pieces& pieces) const override;
 };
 

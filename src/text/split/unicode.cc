@@ -1,5 +1,7 @@
 #include "text/split/unicode.h"
 
+#include <algorithm>
+#include <cstring>
 #include <map>
 
 namespace mill::text {
@@ -69,6 +71,7 @@ UnicodeTable::UnicodeTable() {
     if (is_new) pages_.push_back(kinds);
     page_of_[page] = place->second;
   }
+  std::copy_n(pages_[page_of_[0]].begin(), ascii_.size(), ascii_.begin());
 }
 
 const UnicodeTable& UnicodeTable::get() {
@@ -97,7 +100,15 @@ void append_utf8(std::string& out, uint32_t code) {
 
 bool is_sound(std::string_view text) {
   size_t i = 0;
+  constexpr uint64_t kHighBits = 0x8080808080808080ull;
   while (i < text.size()) {
+    if (uint64_t eight; text.size() - i >= sizeof eight) {
+      std::memcpy(&eight, text.data() + i, sizeof eight);
+      if ((eight & kHighBits) == 0) {
+        i += sizeof eight;
+        continue;
+      }
+    }
     if (static_cast<unsigned char>(text[i]) < 0x80) {
       ++i;
       continue;

@@ -36,12 +36,14 @@ class UnicodeTable {
   static const UnicodeTable& get();
 
   Kinds operator[](uint32_t code) const {
+    if (code < ascii_.size()) return ascii_[code];
     return code < 0x110000 ? pages_[page_of_[code >> 8]][code & 0xFF] : kUnassigned;
   }
 
  private:
   UnicodeTable();
 
+  std::array<Kinds, 128> ascii_{};  // the same once more, near
   std::array<uint16_t, 0x1100> page_of_{};
   std::vector<std::array<Kinds, 256>> pages_;  // equal pages are kept once
 };

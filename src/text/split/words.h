@@ -1,6 +1,10 @@
 // The word patterns of the large byte-level vocabularies (GPT-2, cl100k, o200k, DeepSeek-V3),
 // matched by hand: a pattern engine takes several times as long, and quadratic time on some texts.
 // Checked against PCRE2 in words_test.cc.
+//
+// at_space(): in none of the patterns does a space follow a letter, a letter always begins or goes on
+// with a match, and none looks farther than white space. So a match ends in front of the space, and
+// is the one that the end of the text would give.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +48,7 @@ struct WordPattern {
 class Words final : public Stage {
  public:
   explicit Words(const WordPattern& pattern) : pattern_(pattern), kinds_(UnicodeTable::get()) {}
+  AtSpace at_space() const override { return AtSpace::kCuts; }
   void cut(std::string_view text, Pieces& pieces) const override;
   const char* match(const char* at, const char* end) const;
 
@@ -59,6 +64,7 @@ class Words final : public Stage {
 class Gpt2Words final : public Stage {
  public:
   Gpt2Words() : kinds_(UnicodeTable::get()) {}
+  AtSpace at_space() const override { return AtSpace::kCuts; }
   void cut(std::string_view text, Pieces& pieces) const override;
   const char* match(const char* at, const char* end) const;
 
@@ -71,6 +77,7 @@ class Gpt2Words final : public Stage {
 class DeepseekWords final : public Stage {
  public:
   DeepseekWords() : kinds_(UnicodeTable::get()) {}
+  AtSpace at_space() const override { return AtSpace::kCuts; }
   void cut(std::string_view text, Pieces& pieces) const override;
   const char* match(const char* at, const char* end) const;
 
