@@ -5,8 +5,8 @@
 
 Serves sim:instant (a worker that computes nothing), makes a tenant over the admin API, and lets `wrk` ask for eight tokens
 at a time, open and with books, in turns. Server and load generator share the machine. Prints medians and every round.
-With --prompt-kib the prompts are that long, with books and with the tokenizer of a model file: fresh text, and text that
-repeats all but its last turn.
+With --prompt-kib the prompts are that long, with books and with the tokenizer of a model file: fresh text (each request with a
+cache_salt of its own, so that no cache knows any of it), and text that repeats all but its last turn.
 """
 import argparse
 import json
@@ -109,12 +109,13 @@ def bodies(kib, repeats, count=48):
     return made
 
 
-def load(mill, seconds, connections, folder, requests=(BODY,)):
+def load(mill, seconds, connections, folder, requests=(BODY,), fresh=False):
     script = folder / "post.lua"
+    fresh_body = """return wrk.format(nil, nil, nil, '{"cache_salt":"' .. count .. '",' .. bodies[turn]:sub(2))"""
     lines = ",\n".join(f"[==[{json.dumps(body)}]==]" for body in requests)
     script.write_text(
         f"""local bodies = {{ {lines} }}
-local ready, turn = {{}}, 0
+local ready, count = {{}}, os.time() % 100000 * 1000000
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Authorization"] = "Bearer {mill.key}"
@@ -122,8 +123,9 @@ function init()
   for i, body in ipairs(bodies) do ready[i] = wrk.format(nil, nil, nil, body) end
 end
 function request()
-  turn = turn % #ready + 1
-  return ready[turn]
+  count = count + 1
+  local turn = count % #bodies + 1
+  {fresh_body if fresh else "return ready[turn]"}
 end
 """
     )
@@ -173,7 +175,7 @@ def main():
         try:
             for _ in range(args.rounds if args.prompt_kib else 0):
                 for kind in results:
-                    found = load(mills["books"], args.seconds, args.connections, folders["books"], prompts[kind])
+                    found = load(mills["books"], args.seconds, args.connections, folders["books"], prompts[kind], kind == "fresh text")
                     results[kind].append(found)
             for _ in range(0 if args.prompt_kib else args.rounds):
                 for kind, mill in mills.items():

@@ -18,8 +18,8 @@ class CacheSalts {
  public:
   CacheSalts() : key_(net::random_hash_key()) {}
 
-  // `credentials` as of credentials_of(): requests without share one salt. `of_client` is empty where
-  // the request has none. Any thread.
+  // `credentials` as of credentials_of(): requests without share one salt. `of_client` is empty
+  // where the request has none. Any thread.
   work::CacheSalt of(std::string_view credentials, std::string_view of_client) const;
 
  private:

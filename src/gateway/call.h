@@ -23,7 +23,7 @@ struct Call {
   std::string absent;
   std::string asked;           // the model's name as the client wrote it: its id or an alias
   int32_t context_tokens = 0;  // of the model, or less where the price book says so
-  int32_t most_output = 0;     // tokens of one answer, by the price book; 0: what the context leaves
+  int32_t most_output = 0;  // tokens of one answer, by the price book; 0: what the context leaves
   std::vector<Prompt> prompts;        // one, but for a batch of completions
   int32_t choices = 1;                // answers to each prompt
   work::Sampling sampling;            // of choice 0

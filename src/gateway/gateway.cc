@@ -109,9 +109,8 @@ net::HttpHandler Gateway::handler() {
 }
 
 Task<void> Gateway::handle(net::HttpExchange& http) {
-  const Stations at{models_,      options_,  metrics_,     side_threads_,
-                    desk_thread_, draining_, cache_salts_, token_cache_,
-                    kept_answers_};
+  const Stations at{models_,   options_,     metrics_,     side_threads_, desk_thread_,
+                    draining_, cache_salts_, token_cache_, kept_answers_};
   RequestRecord record;
   Status served;
   const net::HttpRequest& request = http.request();

@@ -37,7 +37,7 @@ struct Options {
       Duration::zero();  // an answer that takes longer ends with 504; zero: as long as it takes
   size_t inline_body_bytes = 16 << 10;  // a larger body is parsed and tokenized on a side thread
   int side_threads = 1;
-  size_t token_cache_bytes = 64 << 20;  // ids of what prompts said before; 0: none
+  size_t token_cache_bytes = 64 << 20;          // ids of what prompts said before; 0: none
   std::shared_ptr<const net::HttpProbe> probe;  // of the server, for /metrics; may be null
   std::string admin_key;  // of /admin; empty: /admin is for programs on this machine alone
   // Who may ask, and who pays. Null: everybody, and nobody (`serve --open`). It must outlive the

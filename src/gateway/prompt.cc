@@ -10,8 +10,8 @@ std::string name_of(const text::Tokenizer& tokenizer, TokenId token) {
 }
 
 // No EOS: a prompt is there to be gone on with.
-std::vector<TokenId> encode(const text::Tokenizer& tokenizer,
-                            std::span<const text::TextSpan> spans, text::Remembered remembered) {
+std::vector<TokenId> encode(const text::Tokenizer& tokenizer, std::span<const text::TextSpan> spans,
+                            text::Remembered remembered) {
   std::vector<TokenId> ids = tokenizer.encode(spans, text::Tokenizer::Ends::kNone, remembered);
   const bool wants = tokenizer.adds_bos() && tokenizer.bos() != kNoToken;
   if (wants && (ids.empty() || ids.front() != tokenizer.bos()))

@@ -13,8 +13,8 @@ namespace mill::gateway {
 // request gives; the tokens' names and the generation prompt are added here. Text of the request
 // stays text: it never becomes a control token. One BOS stands in front where the model wants one,
 // also when the template writes its own. Fails with kInvalid when the model has no template or the
-// template refuses the messages, kTooLarge when the rendering is over its budget. What is `remembered` changes
-// nothing but the time.
+// template refuses the messages, kTooLarge when the rendering is over its budget. What is
+// `remembered` changes nothing but the time.
 Result<Prompt> render_prompt(const ServedModel& model, boost::json::object variables,
                              int64_t unix_time, text::Remembered remembered = {});
 

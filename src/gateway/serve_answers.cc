@@ -192,8 +192,8 @@ Task<Status> answer(Stations at, net::HttpExchange& http, RequestRecord& record,
                     std::optional<maas::Caller> caller, KeptAnswers::Turn* kept) {
   std::string body = http.take_body();
   std::string credentials(credentials_of(http.request()));
-  MILL_CO_TRY(const Call call, co_await read_call(at, std::move(body), endpoint.parse,
-                                                  std::move(credentials)));
+  MILL_CO_TRY(const Call call,
+              co_await read_call(at, std::move(body), endpoint.parse, std::move(credentials)));
   http.drop_body();
   record.model = call.model->id;
   ModelMetrics& metrics = at.metrics.of(*call.model);

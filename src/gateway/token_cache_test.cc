@@ -48,11 +48,10 @@ Asked ask(MillForTest& mill, const std::string& key, const std::string& path, js
 }
 
 json::object chat(std::string_view first, std::string_view last, std::string_view salt = "") {
-  json::object body{
-      {"model", "org/tiny"},
-      {"max_tokens", 1},
-      {"messages", json::array{json::object{{"role", "user"}, {"content", first}},
-                               json::object{{"role", "user"}, {"content", last}}}}};
+  json::object body{{"model", "org/tiny"},
+                    {"max_tokens", 1},
+                    {"messages", json::array{json::object{{"role", "user"}, {"content", first}},
+                                             json::object{{"role", "user"}, {"content", last}}}}};
   if (!salt.empty()) body["cache_salt"] = salt;
   return body;
 }

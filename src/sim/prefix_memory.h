@@ -2,7 +2,8 @@
 //
 // Blocks of kBlockTokens consecutive tokens are named by all that comes before them and by the
 // tenant's salt; the least recently used names are forgotten. Not synchronised. One node and one
-// place in a table for each name, in two blocks of memory: a prompt of 100,000 tokens has 3,000 names.
+// place in a table for each name, in two blocks of memory: a prompt of 100,000 tokens has 3,000
+// names.
 #pragma once
 
 #include <cstdint>

@@ -7,8 +7,8 @@
 
 namespace mill::text {
 
-// Of byte pairs and word pieces the stages say it. Scored pieces have no stages: they are cut where no
-// piece goes across.
+// Of byte pairs and word pieces the stages say it. Scored pieces have no stages: they are cut where
+// no piece goes across.
 TextUnits::TextUnits(const TokenizerParts& parts) {
   const auto* scored = std::get_if<ScoredPieces>(&parts.model);
   const bool all = scored == nullptr && parts.normalizer.keeps_spaces_apart() &&
@@ -31,7 +31,8 @@ size_t TextUnits::first_unit(std::string_view text) const {
   constexpr int kOneIn = 256;  // places of a kind that will do
   for (size_t at = kLeast; (at = text.find(' ', at)) != std::string_view::npos; ++at) {
     bool fit = true;
-    for (size_t i = 1; i <= kLetters; ++i) fit &= letters_[static_cast<unsigned char>(text[at - i])];
+    for (size_t i = 1; i <= kLetters; ++i)
+      fit &= letters_[static_cast<unsigned char>(text[at - i])];
     if (!fit) continue;
     uint64_t before = 0;
     std::memcpy(&before, text.data() + at - kWindow, kWindow);

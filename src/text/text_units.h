@@ -1,5 +1,5 @@
-// Cuts a long text where a tokenizer reads both sides as if the other were not there, at places that
-// its own bytes choose: a text that another one begins with, or that only a few bytes of were
+// Cuts a long text where a tokenizer reads both sides as if the other were not there, at places
+// that its own bytes choose: a text that another one begins with, or that only a few bytes of were
 // changed, has most of its units in common with it. Pure.
 #pragma once
 
@@ -22,9 +22,9 @@ class TextUnits {
 
   // The ids of a text are those of its units, wherever it stands.
   bool divides() const { return divides_; }
-  // The bytes of the unit that `text` begins with; all, where !divides(). The same for any text that
-  // goes on behind it in another way, but for the last unit. About 3,500 in prose.
-  // Requires: text is not empty.
+  // The bytes of the unit that `text` begins with; all, where !divides(). The same for any text
+  // that goes on behind it in another way, but for the last unit. About 3,500 in prose. Requires:
+  // text is not empty.
   size_t first_unit(std::string_view text) const;
 
  private:

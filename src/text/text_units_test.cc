@@ -1,5 +1,6 @@
 // A text that is cut in two where TextUnits may cut gives the ids of the whole one, with every
-// pre-tokenizer, for texts made to break that; and with the cache, whatever a conversation is made of.
+// pre-tokenizer, for texts made to break that; and with the cache, whatever a conversation is made
+// of.
 #include "text/text_units.h"
 
 #include <gtest/gtest.h>
@@ -18,17 +19,16 @@ namespace {
 using Ids = std::vector<TokenId>;
 
 constexpr const char* kNames[] = {
-    "default",      "gpt-2",          "smollm",      "falcon",  "llama3",  "smaug-bpe",
-    "qwen2",        "qwen35",         "seed-coder",  "gpt-4o",  "minicpm5", "ufakzeka",
-    "laguna",       "tekken",         "bloom",       "viking",  "deepseek-llm",
-    "deepseek-coder", "deepseek-v3",  "granite-embed-multi-97m"};
+    "default",   "gpt-2",        "smollm",         "falcon",      "llama3",
+    "smaug-bpe", "qwen2",        "qwen35",         "seed-coder",  "gpt-4o",
+    "minicpm5",  "ufakzeka",     "laguna",         "tekken",      "bloom",
+    "viking",    "deepseek-llm", "deepseek-coder", "deepseek-v3", "granite-embed-multi-97m"};
 
 constexpr uint32_t kTelling[] = {
-    'a',    'b',    's',    't',    'l',   'e',   'r',    'v',    'm',    'd',    'A',
-    'S',    'L',    '\'',   ' ',    ' ',   ' ',   ' ',    '\t',   '\n',   '\r',   '0',
-    '7',    '.',    '/',    '!',    '$',   '_',   0x85,   0xA0,   0x3000, 0xE9,   0xC9,
-    0x301,  0x4E00, 0x3042, 0xAC00, 0x660, 0xB2,  0x17F,  0xAD,   0x2019, 0x3002, 0x1F600,
-    0x1C5,  0x2B0,  0x964,  0x2581, 0x345, 0x327};
+    'a',   'b',  's',    't',    'l',     'e',   'r',   'v',   'm',    'd',    'A',    'S',   'L',
+    '\'',  ' ',  ' ',    ' ',    ' ',     '\t',  '\n',  '\r',  '0',    '7',    '.',    '/',   '!',
+    '$',   '_',  0x85,   0xA0,   0x3000,  0xE9,  0xC9,  0x301, 0x4E00, 0x3042, 0xAC00, 0x660, 0xB2,
+    0x17F, 0xAD, 0x2019, 0x3002, 0x1F600, 0x1C5, 0x2B0, 0x964, 0x2581, 0x345,  0x327};
 
 std::string random_text(std::mt19937& random, uint32_t most, bool broken) {
   std::string text;
@@ -83,9 +83,9 @@ TEST(TextUnits, OwnPatternsAndTextsWithoutStagesAreNotDivided) {
 
 TEST(TextUnits, NormalFormsKeepBothSidesApart) {
   using Kind = Normalizer::Step::Kind;
-  for (const Kind kind : {Kind::kNfc, Kind::kNfd, Kind::kNfkc, Kind::kNfkd, Kind::kLowercase,
-                          Kind::kStripMarks, Kind::kStripAccents, Kind::kBertClean,
-                          Kind::kBertChinese}) {
+  for (const Kind kind :
+       {Kind::kNfc, Kind::kNfd, Kind::kNfkc, Kind::kNfkd, Kind::kLowercase, Kind::kStripMarks,
+        Kind::kStripAccents, Kind::kBertClean, Kind::kBertChinese}) {
     const Normalizer normalizer({{kind}});
     ASSERT_TRUE(normalizer.keeps_spaces_apart());
     for (uint32_t seed = 0; seed < 2000; ++seed) {
@@ -118,8 +118,7 @@ std::vector<std::string> parts_of(std::mt19937& random) {
   for (int i = 0; i < 6; ++i) {
     std::string part;
     while (part.size() < 3000) {
-      for (uint32_t n = random() % 6 + 1; n > 0; --n)
-        part += static_cast<char>('a' + random() % 4);
+      for (uint32_t n = random() % 6 + 1; n > 0; --n) part += static_cast<char>('a' + random() % 4);
       part += random() % 3 == 0 ? random_text(random, 6, i % 3 == 0) : " ";
     }
     parts.push_back(std::move(part));

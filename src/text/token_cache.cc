@@ -62,9 +62,7 @@ struct TokenCache::Entry {
     return owner == key.owner && reading == key.reading && text_bytes == key.text.size() &&
            std::memcmp(bytes.get() + ids * sizeof(TokenId), key.text.data(), text_bytes) == 0;
   }
-  size_t size() const {
-    return sizeof(Entry) + ids * sizeof(TokenId) + text_bytes + kOverhead;
-  }
+  size_t size() const { return sizeof(Entry) + ids * sizeof(TokenId) + text_bytes + kOverhead; }
 };
 
 // Compares and copies outside of the lock.

@@ -2,9 +2,9 @@
 // looked up instead.
 //
 // Exact: a text is found by all of its bytes, and is one that a tokenizer makes ids of without
-// looking at what is around it (text_units.h). Bounded in bytes; the least recently used goes first.
-// Each owner finds its own texts alone, so that nobody can tell by the time an answer takes what
-// another has asked; what they share is the room.
+// looking at what is around it (text_units.h). Bounded in bytes; the least recently used goes
+// first. Each owner finds its own texts alone, so that nobody can tell by the time an answer takes
+// what another has asked; what they share is the room.
 //
 // Any number of threads may use one at a time.
 #pragma once

@@ -21,8 +21,8 @@ namespace mill::gateway::openai {
 
 // Whose caches a request may use.
 struct Asker {
-  const CacheSalts* salts = nullptr;  // null: all have one
-  std::string credentials;            // as of credentials_of()
+  const CacheSalts* salts = nullptr;   // null: all have one
+  std::string credentials;             // as of credentials_of()
   text::TokenCache* tokens = nullptr;  // null: none
 };
 

@@ -107,8 +107,7 @@ void BytePairs::encode(std::string_view word, Memory& memory, std::vector<TokenI
   WordMemory::keep(*slot, key, std::span<const TokenId>(out).subspan(before));
 }
 
-void BytePairs::encode_new(std::string_view word, Memory& memory,
-                           std::vector<TokenId>& out) const {
+void BytePairs::encode_new(std::string_view word, Memory& memory, std::vector<TokenId>& out) const {
   const TokenId whole = index_.find(word);
   std::atomic<uint8_t>* wholeness = whole == kNoToken ? nullptr : &wholeness_[whole];
   if (wholeness != nullptr &&

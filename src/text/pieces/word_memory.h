@@ -47,7 +47,8 @@ class WordMemory {
     return &slot_of(key);
   }
   // Does nothing where they are too many.
-  static void keep(Slot& slot, const std::array<uint64_t, 3>& key, std::span<const TokenId> tokens) {
+  static void keep(Slot& slot, const std::array<uint64_t, 3>& key,
+                   std::span<const TokenId> tokens) {
     if (tokens.size() > kMostTokens) return;
     slot.key = key;
     slot.count = static_cast<uint32_t>(tokens.size());

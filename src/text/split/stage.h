@@ -39,7 +39,8 @@ inline std::string_view between(const char* begin, const char* end) {
 
 // cut() for a rule with `const char* match(const char* at, const char* end)`: the end of the match
 // that starts at `at`, nullptr when none does. Matches become pieces, and so does what lies between
-// two of them. A rule may have `skip`, alike: the first place, at or behind `at`, where one may begin.
+// two of them. A rule may have `skip`, alike: the first place, at or behind `at`, where one may
+// begin.
 template <class Rule>
 void cut_by_matches(const Rule& rule, std::string_view text, Pieces& pieces) {
   const char* at = text.data();

@@ -2,9 +2,9 @@
 // matched by hand: a pattern engine takes several times as long, and quadratic time on some texts.
 // Checked against PCRE2 in words_test.cc.
 //
-// at_space(): in none of the patterns does a space follow a letter, a letter always begins or goes on
-// with a match, and none looks farther than white space. So a match ends in front of the space, and
-// is the one that the end of the text would give.
+// at_space(): in none of the patterns does a space follow a letter, a letter always begins or goes
+// on with a match, and none looks farther than white space. So a match ends in front of the space,
+// and is the one that the end of the text would give.
 #pragma once
 
 #include <cstdint>
