@@ -68,7 +68,7 @@ class Journal {
   virtual Status scan(const Range& range, const Visitor& visit) = 0;
 
   // The entries before `before_seq` that end an id (settle, void, expire; credit or write-off with
-  // an id) and its reversals, in order of seq.
+  // an id) and its reversals, in order of seq. It does not wait for a scan.
   virtual Result<std::vector<Entry>> find(const HoldId& id, int64_t before_seq = INT64_MAX) = 0;
 
   // Replaces the checkpoint of that name, atomically; it may be lost by a crash, and then the one

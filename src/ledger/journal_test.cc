@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "ledger/ledger_for_test.h"
 
 namespace mill::ledger {
@@ -59,6 +61,18 @@ TEST_P(JournalTest, RangesAreOfSeqTimeAndKind) {
   EXPECT_EQ(all(*journal, {.from_ns = 9'999, .to_ns = 10'001})[0].seq, 10);
   EXPECT_TRUE(all(*journal, {.from_ns = 51'000}).empty());
   EXPECT_EQ(all(*journal, {.kinds = {Kind::kHold}}).size(), 25U);
+}
+
+// Whoever books looks up ids under locks that a visitor may want: it must not wait for the scan.
+TEST_P(JournalTest, AnIdIsLookedUpWhileAScanRuns) {
+  auto journal = opened(folder / "j");
+  ASSERT_TRUE(journal->append(chained(1, 5)));
+  int found = 0;
+  EXPECT_TRUE(journal->scan({.to_seq = 1}, [&](const Entry&) -> Status {
+    std::thread([&] { found += journal->find(id_of(77)).has_value() ? 1 : 0; }).join();
+    return {};
+  }));
+  EXPECT_EQ(found, 1);
 }
 
 TEST_P(JournalTest, WhatDoesNotFollowIsRefusedWhole) {

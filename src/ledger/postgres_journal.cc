@@ -87,7 +87,11 @@ class PostgresJournal final : public Journal {
   Status keep(const Entry& entry);
   Status make_kept() const;
   tl::unexpected<Error> not_ours();
-  Result<PostgresRows> read(const char* sql, bool prepared, const PostgresValues& values);
+  Result<PostgresRows> read(const char* sql, bool prepared, const PostgresValues& values) {
+    return read(reader_, sql, prepared, values);
+  }
+  Result<PostgresRows> read(Connection& session, const char* sql, bool prepared,
+                            const PostgresValues& values);
   Result<int64_t> last_seq();
   Result<int64_t> first_at(int64_t at_ns);
   Result<PostgresRows> page(int64_t from, int64_t to, const std::vector<Kind>& kinds);
@@ -106,8 +110,12 @@ class PostgresJournal final : public Journal {
   Head head_;
   bool known_ = false;
 
-  std::mutex reading_;  // of the reading session
+  std::mutex reading_;  // of the reading session; held while visitors run
   Connection reader_;
+  // Of the session that find() has to itself: whoever books may wait for it under locks of its own,
+  // which a visitor may want.
+  std::mutex finding_;
+  Connection finder_;
 };
 
 Result<Head> PostgresJournal::head() {
@@ -268,9 +276,10 @@ Status PostgresJournal::read_head(PostgresConnection& at) {
 }
 
 Status PostgresJournal::reopen() {
-  const std::scoped_lock lock(mutex_, reading_);
+  const std::scoped_lock lock(mutex_, reading_, finding_);
   known_ = false;
   reader_.reset();
+  finder_.reset();
   // A session that only heard "no" still has its lock, and nothing of it is under way.
   if (writer_ && writer_->usable()) return read_head(*writer_);
   writer_.reset();
@@ -352,11 +361,11 @@ Status PostgresJournal::append(std::span<const Entry> entries) {
   return {};
 }
 
-// Asks the reading session; a second time where it had died unnoticed.
-Result<PostgresRows> PostgresJournal::read(const char* sql, bool prepared,
+// Asks a reading session; a second time where it had died unnoticed.
+Result<PostgresRows> PostgresJournal::read(Connection& session, const char* sql, bool prepared,
                                            const PostgresValues& values) {
   for (bool again = false;; again = true) {
-    if (!reader_ || !reader_->usable()) {
+    if (!session || !session->usable()) {
       MILL_TRY(Connection made, connection());
       MILL_TRY_DO(made->script("SET default_transaction_read_only = on"));
       MILL_TRY_DO(made->prepare(
@@ -367,11 +376,11 @@ Result<PostgresRows> PostgresJournal::read(const char* sql, bool prepared,
           "find", fmt::format("SELECT {} FROM entry WHERE hold = $1::bytea AND hold IS NOT NULL "
                               "AND kind IN (2, 6, 7, 8, 9, 10) AND seq < $2::int8 ORDER BY seq",
                               postgres_columns())));
-      reader_ = std::move(made);
+      session = std::move(made);
       again = true;
     }
-    auto rows = prepared ? reader_->run_prepared(sql, values) : reader_->run(sql, values);
-    if (rows || again || reader_->usable()) return rows;
+    auto rows = prepared ? session->run_prepared(sql, values) : session->run(sql, values);
+    if (rows || again || session->usable()) return rows;
   }
 }
 
@@ -440,10 +449,10 @@ Status PostgresJournal::scan(const Range& range, const Visitor& visit) {
 }
 
 Result<std::vector<Entry>> PostgresJournal::find(const HoldId& id, int64_t before_seq) {
-  const std::lock_guard lock(reading_);
+  const std::lock_guard lock(finding_);
   const std::string_view bytes(reinterpret_cast<const char*>(id.data()), id.size());
   MILL_TRY(const PostgresRows rows,
-           read("find", true, PostgresValues().bytes(bytes).number(before_seq)));
+           read(finder_, "find", true, PostgresValues().bytes(bytes).number(before_seq)));
   std::vector<Entry> found;
   for (int i = 0; i < rows.count(); ++i) {
     MILL_TRY(Entry entry, entry_of(rows, i));

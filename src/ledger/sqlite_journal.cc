@@ -193,7 +193,7 @@ class SqliteJournal final : public Journal {
   }
 
   Result<std::vector<Entry>> find(const HoldId& id, int64_t before_seq) override {
-    const std::lock_guard lock(reading_);
+    const std::lock_guard lock(finding_);
     sqlite3_stmt* select = find_.get();
     if (!Binder(select).blob(id.data(), id.size()).number(before_seq).good())
       return fail(Code::kIo, "binding an id");
@@ -208,7 +208,7 @@ class SqliteJournal final : public Journal {
       found.push_back(std::move(*entry));
     }
     sqlite3_reset(select);
-    if (code != SQLITE_DONE) return failed(reader_.get(), "looking up an id", code);
+    if (code != SQLITE_DONE) return failed(finder_.get(), "looking up an id", code);
     return found;
   }
 
@@ -270,7 +270,7 @@ class SqliteJournal final : public Journal {
   }
 
   Status reopen() override {
-    const std::scoped_lock lock(mutex_, reading_);
+    const std::scoped_lock lock(mutex_, reading_, finding_);
     known_ = false;
     drop();
     MILL_TRY_DO(connect());
@@ -283,7 +283,7 @@ class SqliteJournal final : public Journal {
   void drop() {
     insert_.reset(), keep_.reset(), forget_.reset();
     find_.reset(), first_.reset(), hash_.reset();
-    writer_.reset(), reader_.reset();
+    writer_.reset(), reader_.reset(), finder_.reset();
   }
 
   Result<Database> connection(bool read_only) const {
@@ -315,6 +315,7 @@ class SqliteJournal final : public Journal {
       MILL_TRY_DO(run(writer_.get(), pages.c_str(), "opening"));
     }
     MILL_TRY(reader_, connection(true));
+    MILL_TRY(finder_, connection(true));
     return {};
   }
 
@@ -415,11 +416,10 @@ class SqliteJournal final : public Journal {
                               "INSERT INTO kept (seq, name, bytes, checksum) VALUES (?, ?, ?, ?)"));
       MILL_TRY(forget_, prepare(writer_.get(), "DELETE FROM kept WHERE seq <= ?"));
     }
-    MILL_TRY(find_,
-             prepare(reader_.get(),
-                     fmt::format("SELECT {} FROM entry WHERE hold = ?1 AND {} AND seq < ?2 "
-                                 "ORDER BY seq",
-                                 kColumns, kFound)));
+    MILL_TRY(find_, prepare(finder_.get(),
+                            fmt::format("SELECT {} FROM entry WHERE hold = ?1 AND {} AND seq < ?2 "
+                                        "ORDER BY seq",
+                                        kColumns, kFound)));
     MILL_TRY(first_, prepare(reader_.get(), "SELECT at_ns FROM entry WHERE seq = ?"));
     MILL_TRY(hash_, prepare(reader_.get(), "SELECT hash FROM entry WHERE seq = ?"));
     return {};
@@ -529,8 +529,11 @@ class SqliteJournal final : public Journal {
   const SqliteOptions options_;
   OwnerLock lock_;
   std::mutex mutex_;    // of the writing connection and the head
-  std::mutex reading_;  // of the reading connection
-  Database writer_, reader_;
+  std::mutex reading_;  // of the reading connection; held while visitors run
+  // Of the connection that find() has to itself: whoever books may wait for it under locks of its
+  // own, which a visitor may want.
+  std::mutex finding_;
+  Database writer_, reader_, finder_;
   Statement insert_, keep_, forget_, find_, first_, hash_;
   Head head_;
   bool known_ = false;
