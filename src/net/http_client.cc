@@ -8,8 +8,8 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -101,9 +101,8 @@ Task<Result<std::unique_ptr<HttpClient::Connection>>> HttpClient::connect(Instan
     places.emplace_back(address, server_.port);
   } else {
     asio::ip::basic_resolver<tcp, Executor> resolver(executor);
-    const auto found =
-        co_await resolver.async_resolve(server_.host, std::to_string(server_.port),
-                                        asio::redirect_error(kAwait, error));
+    const auto found = co_await resolver.async_resolve(server_.host, std::to_string(server_.port),
+                                                       asio::redirect_error(kAwait, error));
     if (error) {
       co_return fail(Code::kIo, "no address for the host " + server_.host + ": " + error.message());
     }
@@ -111,8 +110,7 @@ Task<Result<std::unique_ptr<HttpClient::Connection>>> HttpClient::connect(Instan
   }
   auto connection = std::make_unique<Connection>(executor);
   connection->stream.expires_at(soonest(deadline, limits_.connect_time));
-  co_await connection->stream.async_connect(places,
-                                            asio::redirect_error(kAwait, error));
+  co_await connection->stream.async_connect(places, asio::redirect_error(kAwait, error));
   if (error == beast::error::timeout) {
     co_return fail(Code::kDeadline, "no connection to " + server_.authority() + " in time");
   }

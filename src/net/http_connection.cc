@@ -188,8 +188,7 @@ Task<tl::expected<void, Refusal>> HttpConnection::read_more(size_t at_most, Inst
   arm(deadline);
   error_code error;
   const auto room = buffer_.prepare(at_most);
-  const size_t count =
-      co_await socket_.async_read_some(room, asio::redirect_error(kAwait, error));
+  const size_t count = co_await socket_.async_read_some(room, asio::redirect_error(kAwait, error));
   disarm();
   if (timed_out_) co_return tl::unexpected<Refusal>(std::move(late));
   if (error) co_return tl::unexpected<Refusal>(Refusal());
@@ -286,8 +285,7 @@ Task<Status> HttpConnection::write(std::string bytes) {
       deadline = now() + shared_.options.limits.write_stall;
     }
     arm(deadline);
-    co_await socket_.async_wait(Socket::wait_write,
-                                asio::redirect_error(kAwait, error));
+    co_await socket_.async_wait(Socket::wait_write, asio::redirect_error(kAwait, error));
     disarm();
     if (timed_out_) {
       shared_.probe->writes_stalled.fetch_add(1);

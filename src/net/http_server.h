@@ -1,9 +1,9 @@
 // An HTTP/1.1 server: reads requests strictly and under absolute deadlines, hands each to one
 // handler, and drains.
 //
-// Every connection is a coroutine on one of the io threads, and stays there. The server never reads a second request
-// of a connection before the first is answered; bytes that come early wait. No TLS: that is a
-// proxy's job.
+// Every connection is a coroutine on one of the io threads, and stays there. The server never reads
+// a second request of a connection before the first is answered; bytes that come early wait. No
+// TLS: that is a proxy's job.
 #pragma once
 
 #include <atomic>

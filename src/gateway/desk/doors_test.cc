@@ -267,7 +267,8 @@ DOORS(EveryRowIsInTheDocument) {
   std::string path;
   for (std::string line; std::getline(file, line);) {
     std::smatch parts;
-    if (!std::regex_match(line, parts, std::regex(R"(\| (`((?:…)?)([^`]*)`)? ?\| ([A-Z, ↕]*)\|.*)")))
+    if (!std::regex_match(line, parts,
+                          std::regex(R"(\| (`((?:…)?)([^`]*)`)? ?\| ([A-Z, ↕]*)\|.*)")))
       continue;
     if (parts[1].matched)
       path = std::regex_replace(parts[3].str(), std::regex(R"(\{[^}]*\}|rl-MODEL)"), "{}");

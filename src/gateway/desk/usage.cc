@@ -144,8 +144,8 @@ Result<maas::UsageQuery> usage_query(const Desk& desk) {
   return query;
 }
 
-// What the costs are in: by the tariff in force, or, where nothing is measured any more, by what the
-// journal has. None where neither says.
+// What the costs are in: by the tariff in force, or, where nothing is measured any more, by what
+// the journal has. None where neither says.
 ledger::Currency tariff_of(const Desk& desk, const maas::UsageTable& table) {
   const maas::EnergyMeter* const meter = desk.office.till().meter();
   return meter && !meter->currency().empty() ? meter->currency() : table.tariff();

@@ -264,8 +264,7 @@ bool AuditFilter::matches(const AuditEvent& event) const {
   return any_or_in(types, event.type) && any_or_in(actors, event.actor) &&
          any_or_in(targets, event.target) && any_or_in(projects, event.project) &&
          (org == 0 || event.org == org) && (project == 0 || event.project == project) &&
-         event.seq > after_seq &&
-         event.at_ns >= from_ns && event.at_ns < to_ns;
+         event.seq > after_seq && event.at_ns >= from_ns && event.at_ns < to_ns;
 }
 
 Result<AuditEvent> AuditTrail::next(const ledger::Entry& entry) {
