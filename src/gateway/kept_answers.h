@@ -49,7 +49,7 @@ class KeptAnswers {
   Status load(ledger::Book& book, int64_t unix_ns, Instant now);
 
   // A request in flight, and its answer so far. Dropped without keep(), its key is free again. Must
-  // not outlive the store; of one strand.
+  // not outlive the store; of one io thread.
   class Turn {
    public:
     Turn(Turn&& other) noexcept

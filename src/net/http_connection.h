@@ -90,7 +90,6 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   Task<Status> serve(HttpRequest request, RequestId id);
   Task<void> refuse(Refusal refusal, const HttpRequest& request);
   Task<void> linger();
-  Task<Status> wait_writable();
 
   bool reserve_body(size_t bytes);
   void arm(Instant deadline);
