@@ -252,8 +252,11 @@ Result<Bill> Permit::settle(const Took& took, Outcome outcome) {
     counted.tokens.output_text = std::min(counted.tokens.output_text, took.delivered_tokens);
   if (outcome == Outcome::kFilter) counted.tokens.output_text = 0;
   const bool began = counted.tokens.output_text > 0 || took.delivered_tokens > 0;
-  const bool free =
-      (ours && took.delivered_tokens == 0) || (outcome == Outcome::kDeadline && !began);
+  // In the line to its end: the worker had no step for it.
+  const bool waited = !began && took.usage && took.usage->busy <= Duration::zero();
+  const bool gone = outcome == Outcome::kClientGone || outcome == Outcome::kKeyRevoked;
+  const bool free = (ours && took.delivered_tokens == 0) || (gone && waited) ||
+                    (outcome == Outcome::kDeadline && !began);
   const int64_t actual = counted.tokens.input_uncached + counted.tokens.output_text;
   const std::lock_guard lock(mine.till.mutex);
   const Times at = mine.till.times();

@@ -67,12 +67,12 @@ struct Denial {
 // How a request ended.
 enum class Outcome : uint8_t {
   kDone,        // by itself
-  kClientGone,  // what was milled is charged
+  kClientGone,  // what was milled is charged; nothing when no step was made for it
   kDeadline,    // what was milled is charged; nothing when it never began
   kFault,       // ours: what was delivered is charged; nothing when nothing was
   kFilter,      // the input is charged
   kDrained,     // as kFault
-  kKeyRevoked,  // what was milled is charged
+  kKeyRevoked,  // as kClientGone
 };
 
 // What it took, by the worker's count and the gateway's.

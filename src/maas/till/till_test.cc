@@ -92,6 +92,20 @@ TILL(WhoLeavesPaysForWhatWasMilled) {
   EXPECT_EQ(permit.settle(took(10), Outcome::kClientGone)->charge, 150'000 + 6'000);
 }
 
+TILL(WhoLeavesTheLineBeforeItsTurnPaysNothing) {
+  pay(kHold);
+  const auto leave = [&](Duration busy) {
+    Permit permit = admitted();
+    Took none = took(0);
+    none.delivered_tokens = 0;
+    none.usage->busy = busy;
+    return *permit.settle(none, Outcome::kClientGone);
+  };
+  EXPECT_EQ(leave({}).charge, 0);
+  EXPECT_EQ(leave({}).reason, Reason::kClientGone);
+  EXPECT_EQ(leave(std::chrono::nanoseconds(1)).charge, 150'000) << "its prompt was begun";
+}
+
 TILL(OurFaultBeforeTheFirstTokenIsFree) {
   pay(kHold);
   Permit permit = admitted();
