@@ -1,6 +1,8 @@
 #include "text/token_cache.h"
 
+#include <algorithm>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 namespace mill::text {
@@ -34,7 +36,7 @@ uint64_t hash_of(const TokenCache::Key& key) {
     at += 8;
     left -= 8;
   }
-  b = mixed(b, word_at(at, left));
+  if (left != 0) b = mixed(b, word_at(at, left));
   return mixed(a, b);
 }
 
@@ -44,7 +46,7 @@ struct TokenCache::Entry {
   uint64_t hash;
   Owner owner;
   uint64_t reading;
-  size_t text_bytes;
+  size_t text_size;
   size_t ids;
   std::unique_ptr<char[]> bytes;  // the ids, then the text
 
@@ -52,17 +54,18 @@ struct TokenCache::Entry {
       : hash(hash_of_key),
         owner(key.owner),
         reading(key.reading),
-        text_bytes(key.text.size()),
+        text_size(key.text.size()),
         ids(its_ids.size()),
         bytes(new char[its_ids.size_bytes() + key.text.size()]) {
-    std::memcpy(bytes.get(), its_ids.data(), its_ids.size_bytes());
-    std::memcpy(bytes.get() + its_ids.size_bytes(), key.text.data(), key.text.size());
+    const auto* ids_bytes = reinterpret_cast<const char*>(its_ids.data());
+    char* text_bytes = std::copy_n(ids_bytes, its_ids.size_bytes(), bytes.get());
+    std::ranges::copy(key.text, text_bytes);
   }
   bool is(const Key& key) const {
-    return owner == key.owner && reading == key.reading && text_bytes == key.text.size() &&
-           std::memcmp(bytes.get() + ids * sizeof(TokenId), key.text.data(), text_bytes) == 0;
+    return owner == key.owner && reading == key.reading && text() == key.text;
   }
-  size_t size() const { return sizeof(Entry) + ids * sizeof(TokenId) + text_bytes + kOverhead; }
+  std::string_view text() const { return {bytes.get() + ids * sizeof(TokenId), text_size}; }
+  size_t size() const { return sizeof(Entry) + ids * sizeof(TokenId) + text_size + kOverhead; }
 };
 
 // Compares and copies outside of the lock.
