@@ -1,11 +1,11 @@
 #include "app/mounted_model.h"
 
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <mutex>
 
+#include "app/heap.h"
 #include "base/clock.h"
 #include "device/limits.h"
 #include "engine/ngram_drafter.h"
@@ -74,7 +74,7 @@ Result<std::unique_ptr<MountedModel>> MountedModel::mount(const std::string& mod
   MILL_TRY(ModelText text, open_model_text(*file.file));
   // What only the making of the vocabulary needed goes back before the weights come.
   file.file->drop_pages();
-  ::malloc_trim(0);
+  release_free_memory();
   std::unique_ptr<MountedModel> mounted(new MountedModel(file.id, std::move(text)));
   MILL_TRY(std::unique_ptr<model::Decoder> decoder,
            load_decoder(file, mill, limits_of(settings), progress));
@@ -127,7 +127,7 @@ void MountedModel::end() {
 MountedModel::~MountedModel() {
   worker_.reset();
   text_.reset();
-  ::malloc_trim(0);  // a vocabulary is a million small pieces of the heap
+  release_free_memory();  // a vocabulary is a million small pieces of the heap
 }
 
 }  // namespace mill::app

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "app/heap.h"
 #include "tensor/backend.h"
 #include "version_stamp.h"
 
@@ -35,9 +36,11 @@ std::string version_text() {
   const std::vector<std::string_view> usable = tensor::backend_names();
   return fmt::format(
       "tokenmill {} (commit {})\ncompiler: {}, {} build\n"
-      "kernels: {} compiled in; this machine runs {}; {} is chosen\n",
+      "kernels: {} compiled in; this machine runs {}; {} is chosen\n"
+      "allocator: {}\n",
       MILL_VERSION, MILL_COMMIT, kCompiler, MILL_BUILD_TYPE, kCompiledPaths,
-      fmt::join(usable, ", "), usable.front());
+      fmt::join(usable, ", "), usable.front(),
+      allocator_name());
 }
 
 }  // namespace mill::app

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "app/heap.h"
 #include "tensor/backend.h"
 
 namespace mill::app {
@@ -15,6 +16,7 @@ TEST(VersionTest, NamesVersionCommitAndCompiler) {
   EXPECT_NE(text.find(std::string(tensor::backend_names().front()) + " is chosen"),
             std::string::npos)
       << text;
+  EXPECT_NE(text.find("allocator: " + allocator_name()), std::string::npos) << text;
 }
 
 }  // namespace
