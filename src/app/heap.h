@@ -1,5 +1,6 @@
-// The allocator behind new and malloc in this program: tcmalloc, whose threads take and give small blocks without a lock, or
-// the C library's where the build says so (MILL_ALLOCATOR=system) or a sanitizer brings its own.
+// The allocator behind new and malloc in this program: tcmalloc, whose threads take and give small
+// blocks without a lock, or the C library's where the build says so (MILL_ALLOCATOR=system) or a
+// sanitizer brings its own.
 #pragma once
 
 #include <string>
@@ -9,7 +10,8 @@ namespace mill::app {
 // "tcmalloc 2.10" or "the C library's".
 std::string allocator_name();
 
-// Gives memory that nothing uses back to the system, at once; what is freed otherwise goes back bit by bit, or not at all.
+// Gives memory that nothing uses back to the system, at once; what is freed otherwise goes back bit
+// by bit, or not at all.
 void release_free_memory();
 
 }  // namespace mill::app

@@ -3,15 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
 #include <utility>
 
-#include "base/channel.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "base/watermark.h"
 #include "ledger/ending.h"
 #include "ledger/random_bytes.h"
 #include "ledger/verify.h"
@@ -20,6 +21,8 @@ namespace mill::ledger {
 namespace {
 
 constexpr int64_t kReadAtATime = 10'000;  // entries
+// So many lingering times without an entry, and the writer lies down until the next one wakes it.
+constexpr int kNaps = 20;
 
 }  // namespace
 
@@ -31,11 +34,6 @@ struct Book::Core {
     accounts = Accounts(options.remembered, [this](const HoldId& id) { return recall(id); });
   }
 
-  // A coroutine that waits: what is pushed wakes it on its own loop.
-  struct Sleeper {
-    int64_t seq;
-    std::shared_ptr<Channel<bool>> bell;
-  };
   struct PendingCheckpoint {
     int64_t seq = 0;
     std::string bytes;
@@ -49,6 +47,13 @@ struct Book::Core {
   Status may_post(bool new_business, size_t count) const;  // Requires: the lock
   int64_t next_at_ns() const;                              // Requires: the lock
   void enqueue(Entry entry);                               // Requires: the lock
+  void want(int64_t seq);
+  void call_writer();  // Requires: not the lock
+  // Calls the writer behind the lock: who is woken under it runs into it, and is woken twice.
+  struct CallAfter {
+    Core* core;
+    ~CallAfter() { core->call_writer(); }
+  };
   Result<std::optional<Resolved>> recall(const HoldId& id);
   void write();
   bool commit(std::vector<Entry>& batch);
@@ -56,11 +61,9 @@ struct Book::Core {
   void made_durable(std::span<const Entry> batch);
   void stop_for_good(std::string why);
   void save_due_checkpoint();
-  void wake(int64_t upto);
-  void want(int64_t seq) {  // Requires: the lock
-    if (seq <= wanted_seq) return;
-    wanted_seq = seq;
-    if (std::exchange(lingers, false)) work.notify_one();
+  bool wait_for_batch(std::vector<Entry>& batch);
+  bool due() const {  // Requires: the lock
+    return stopping || wanted_seq > durable_seq || queue.size() >= wake_at;
   }
   Status broken() const { return fail(Code::kIo, "the books are closed: " + message); }
 
@@ -72,15 +75,15 @@ struct Book::Core {
   std::unordered_map<HoldId, Instant> leases;
   std::vector<Entry> queue;
   std::condition_variable work, done;
-  std::vector<Sleeper> sleepers;
   BookHealth::State state = BookHealth::State::kOk;
   std::string message;
   int64_t durable_seq = 0;
   int64_t wanted_seq = 0;  // the last entry that somebody waits for
   // What the writer waits for, so that it is woken once and not by everybody: so many entries in
-  // the queue, or somebody who wants one of them.
+  // the queue, or, unless it gathers, somebody who wants one of them.
   size_t wake_at = SIZE_MAX;
   bool lingers = false;
+  std::atomic<bool> called = false;  // it is to be woken, once the lock is free
   int64_t commits = 0, failed_commits = 0;
   size_t in_flight = 0;
   bool stopping = false;
@@ -88,6 +91,8 @@ struct Book::Core {
   int64_t last_id_ms = -1;
   PendingCheckpoint pending;
   int64_t checkpoint_seq = 0;
+
+  Watermark on_disk;  // durable_seq, for coroutines; closed when the books are
 
   std::mutex listening;  // before `mutex`; held while entries become durable
   std::vector<Listener> listeners;
@@ -148,6 +153,7 @@ Status Book::Core::restore() {
     return fail(Code::kCorrupt, fmt::format("entries after {} are missing", accounts.seq()));
   }
   durable_seq = head.seq;
+  on_disk.rise(durable_seq);
   accounts.may_forget(durable_seq);
   return {};
 }
@@ -177,6 +183,7 @@ Status Book::Core::recover() {
 }
 
 Result<Ticket> Book::Core::post(Entry entry) {
+  const CallAfter call{this};
   const std::lock_guard lock(mutex);
   MILL_TRY_DO(may_post(is_new_business(entry.kind), 1));
   entry.seq = accounts.seq() + 1;
@@ -196,6 +203,7 @@ Result<Ticket> Book::Core::post(Entry entry) {
 
 Result<Ticket> Book::Core::post_together(std::vector<Entry> entries) {
   MILL_CHECK(!entries.empty());
+  const CallAfter call{this};
   const std::lock_guard lock(mutex);
   MILL_TRY_DO(may_post(true, entries.size()));
   int64_t seq = accounts.seq();
@@ -232,18 +240,19 @@ void Book::Core::enqueue(Entry entry) {
     pending = {entry.seq, accounts.snapshot()};
   }
   queue.push_back(std::move(entry));
-  if (queue.size() >= wake_at) {
-    wake_at = SIZE_MAX;
-    work.notify_one();
-  }
+  if (queue.size() == wake_at) called = true;
 }
 
-void Book::Core::wake(int64_t upto) {
-  done.notify_all();
-  const auto ready = std::partition(sleepers.begin(), sleepers.end(),
-                                    [&](const Sleeper& sleeper) { return sleeper.seq > upto; });
-  for (auto sleeper = ready; sleeper != sleepers.end(); ++sleeper) sleeper->bell->push(true);
-  sleepers.erase(ready, sleepers.end());
+void Book::Core::want(int64_t seq) {
+  const CallAfter call{this};
+  const std::lock_guard lock(mutex);
+  if (seq <= wanted_seq) return;
+  wanted_seq = seq;
+  if (std::exchange(lingers, false)) called = true;
+}
+
+void Book::Core::call_writer() {
+  if (called.load() && called.exchange(false)) work.notify_one();
 }
 
 void Book::Core::made_durable(std::span<const Entry> batch) {
@@ -256,17 +265,21 @@ void Book::Core::made_durable(std::span<const Entry> batch) {
     state = BookHealth::State::kOk;
     message.clear();
     accounts.may_forget(durable_seq);
-    wake(durable_seq);
   }
+  done.notify_all();
+  on_disk.rise(batch.back().seq);
   for (const Listener& listener : listeners) listener(batch);
 }
 
 void Book::Core::stop_for_good(std::string why) {
   log_error("the books stopped").add("journal", journal->where()).add("why", why);
-  const std::lock_guard lock(mutex);
-  state = BookHealth::State::kStopped;
-  message = std::move(why);
-  wake(INT64_MAX);
+  {
+    const std::lock_guard lock(mutex);
+    state = BookHealth::State::kStopped;
+    message = std::move(why);
+  }
+  done.notify_all();
+  on_disk.close();
 }
 
 // One try. False: not written, or not certain to be.
@@ -338,34 +351,42 @@ void Book::Core::save_due_checkpoint() {
   if (!saved) log_error("no checkpoint of the books").add("error", saved.error().message);
 }
 
+// False: the books are closed, and nothing is left.
+bool Book::Core::wait_for_batch(std::vector<Entry>& batch) {
+  const size_t last = batch.size();
+  std::unique_lock lock(mutex);
+  // An entry that nobody waits for is not worth being woken for: it is found after a nap.
+  wake_at = options.max_batch;
+  for (int nap = 0; nap == 0 || (nap < kNaps && queue.empty()); ++nap) {
+    lingers = true;
+    if (work.wait_for(lock, options.linger, [&] { return due(); })) break;
+  }
+  if (queue.empty()) {
+    wake_at = 1;
+    work.wait(lock, [&] { return due(); });
+    wake_at = options.max_batch;
+    lingers = true;
+    work.wait_for(lock, options.linger, [&] { return due(); });
+  }
+  lingers = false;
+  if (queue.empty()) return false;
+  if (last > options.gather_from) {
+    wake_at = last;
+    work.wait_for(lock, options.gather, [&] { return stopping || queue.size() >= last; });
+  }
+  wake_at = SIZE_MAX;
+  size_t count = std::min(queue.size(), options.max_batch);
+  while (count < queue.size() && queue[count].with_previous) ++count;
+  batch.assign(std::make_move_iterator(queue.begin()),
+               std::make_move_iterator(queue.begin() + static_cast<std::ptrdiff_t>(count)));
+  queue.erase(queue.begin(), queue.begin() + static_cast<std::ptrdiff_t>(count));
+  in_flight = count;
+  return true;
+}
+
 void Book::Core::write() {
   std::vector<Entry> batch;
-  size_t last = 0;  // entries of the last transaction
-  for (;;) {
-    {
-      std::unique_lock lock(mutex);
-      wake_at = 1;
-      work.wait(lock, [&] { return stopping || !queue.empty(); });
-      if (queue.empty()) return;
-      wake_at = options.max_batch;
-      lingers = true;
-      work.wait_for(lock, options.linger, [&] {
-        return stopping || wanted_seq > durable_seq || queue.size() >= options.max_batch;
-      });
-      lingers = false;
-      if (last > options.gather_from) {
-        wake_at = last;
-        work.wait_for(lock, options.gather, [&] { return stopping || queue.size() >= last; });
-      }
-      wake_at = SIZE_MAX;
-      size_t count = std::min(queue.size(), options.max_batch);
-      while (count < queue.size() && queue[count].with_previous) ++count;
-      last = count;
-      batch.assign(std::make_move_iterator(queue.begin()),
-                   std::make_move_iterator(queue.begin() + static_cast<std::ptrdiff_t>(count)));
-      queue.erase(queue.begin(), queue.begin() + static_cast<std::ptrdiff_t>(count));
-      in_flight = count;
-    }
+  while (wait_for_batch(batch)) {
     if (!commit(batch)) return;
     made_durable(batch);
     save_due_checkpoint();
@@ -395,8 +416,8 @@ Book::~Book() {
   {
     const std::lock_guard lock(core_->mutex);
     core_->stopping = true;
-    core_->work.notify_all();
   }
+  core_->work.notify_all();
   if (core_->writer.joinable()) core_->writer.join();
   if (core_->state == BookHealth::State::kOk) {
     if (const Status saved = checkpoint(); !saved) {
@@ -415,29 +436,21 @@ Result<Ticket> Book::post_together(std::vector<Entry> entries) {
 
 Task<Status> Book::durable(Ticket ticket, Instant deadline) {
   Core& core = *core_;
-  for (;;) {
-    std::shared_ptr<Channel<bool>> bell;
-    {
-      const std::lock_guard lock(core.mutex);
-      if (core.durable_seq >= ticket.seq) co_return Status();
-      if (core.state == BookHealth::State::kStopped) co_return core.broken();
-      if (now() >= deadline)
-        co_return fail(Code::kDeadline, "the books are slow: the entry may still be written");
-      bell = std::make_shared<Channel<bool>>(1);
-      core.sleepers.push_back({ticket.seq, bell});
-      core.want(ticket.seq);
-    }
-    co_await bell->next(deadline);
-  }
+  core.want(ticket.seq);
+  const bool reached = co_await core.on_disk.reached(ticket.seq, deadline);
+  if (reached) co_return Status();
+  const std::lock_guard lock(core.mutex);
+  if (core.state == BookHealth::State::kStopped) co_return core.broken();
+  co_return fail(Code::kDeadline, "the books are slow: the entry may still be written");
 }
 
 Status Book::durable_blocking(Ticket ticket, Instant deadline) {
   Core& core = *core_;
+  core.want(ticket.seq);
   std::unique_lock lock(core.mutex);
   const auto over = [&] {
     return core.durable_seq >= ticket.seq || core.state == BookHealth::State::kStopped;
   };
-  core.want(ticket.seq);
   if (deadline == kNever) {
     core.done.wait(lock, over);
   } else if (!core.done.wait_until(lock, deadline, over)) {
