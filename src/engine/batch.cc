@@ -61,6 +61,7 @@ void Batch::take(work::Order order, work::TokenSink sink, Instant now) {
                                 .deadline = order.deadline,
                                 .priority = order.priority,
                                 .yield = order.yield,
+                                .tenant = order.tenant,
                                 .salt = order.cache_salt},
                                now);
   MILL_CHECK(id.has_value());

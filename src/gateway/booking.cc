@@ -66,6 +66,9 @@ int32_t Booking::level() const {
 Duration Booking::yield() const {
   return state_ ? std::max(state_->permit.rank() - now(), Duration::zero()) : Duration::zero();
 }
+uint64_t Booking::tenant() const {
+  return state_ ? state_->terms.caller.payer.org : 0;
+}
 ledger::Nano Booking::charge() const {
   return state_ ? state_->bill.charge : 0;
 }

@@ -42,6 +42,7 @@ class Booking {
   bool booked() const { return state_ != nullptr; }
   // How long the answer is to yield to those who have had less of the mill.
   Duration yield() const;
+  uint64_t tenant() const;      // among whom the mill is shared; 0 when nothing is booked
   maas::Tier tier() const;      // that it is served and sold in; kDefault when nothing is booked
   int32_t level() const;        // of its tier: work::Order::priority
   std::string id() const;       // the request's ULID in the books; "" when nothing is booked

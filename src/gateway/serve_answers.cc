@@ -163,6 +163,7 @@ Task<Status> refuse_key(Stations at, net::HttpExchange& http, KeptAnswers::Refus
 void give_way(std::vector<work::Order>& orders, const Booking& booking) {
   for (work::Order& order : orders) {
     order.yield = booking.yield();
+    order.tenant = booking.tenant();
     order.priority = std::min(order.priority, 0) + booking.level();
   }
 }

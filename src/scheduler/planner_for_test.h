@@ -1,6 +1,7 @@
 // For tests of the planner: short ways to say what happens.
 #pragma once
 
+#include <chrono>
 #include <numeric>
 #include <vector>
 
@@ -34,6 +35,23 @@ inline void play(StepPlanner& planner) {
   for (const SequenceId id : running) {
     const Sequence& s = planner.sequence(id);
     if (s.generates && s.computed == s.goal()) planner.accept(id, 1);
+  }
+}
+
+// A machine on which a step takes 1 ms and 100 us per token.
+inline Duration teacher(int64_t tokens) {
+  return std::chrono::microseconds(1000 + 100 * tokens);
+}
+
+inline void teach(StepPlanner& planner) {
+  for (int i = 0; i < 30; ++i) {
+    const SequenceId id = add(planner, 20 + 13 * (i % 7), 3);
+    for (int step = 0; step < 3; ++step) {
+      const int64_t tokens = planner.plan(kStart).tokens;
+      play(planner);
+      planner.measured(teacher(tokens));
+    }
+    planner.finish(id);
   }
 }
 

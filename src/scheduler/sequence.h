@@ -34,6 +34,9 @@ struct Sequence {
   int64_t cached_tokens = 0;  // of the prompt, found in the prefix cache and never computed for it
   int64_t prompt_seen = 0;    // of the prompt, the most that ever were in the cache
 
+  uint64_t tenant = 0;
+  uint64_t turn = 0;  // grows with every slice; of the last one of it
+
   // The place in the line: smaller ranks come first, among equals the earlier arrival.
   Instant rank{};
   uint64_t arrival = 0;  // grows with every sequence that was added

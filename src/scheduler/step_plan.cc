@@ -9,9 +9,16 @@ namespace mill::scheduler {
 
 const StepPlan& StepPlanner::plan(Instant now) {
   open_books();
+  now_ = now;
   admit_ahead();
   give_decodes();
-  give_prefills(now);
+  Room room = room_for_prefills(now);
+  give_prefills(room, false);
+  if (due_.any) {
+    give_patient(room);
+    give_prefills(room, true);
+  }
+  if (room.timed && room.given > 0) last_prefill_ = room.given;
   give_drafts();
   MILL_CHECK(!plan_.empty() || size() == 0);
   planned_ = !plan_.empty();
@@ -59,9 +66,13 @@ void StepPlanner::save(SequenceId id) {
 }
 
 void StepPlanner::give_decodes() {
+  find_due();
+  patient_.clear();
   for (size_t i = 0; i < running_.size(); ++i) {  // give() may shorten the line behind i
-    MILL_CHECK(at(running_[i]).ahead == 0);
-    if (at(running_[i]).one_behind()) give(running_[i], 1, 1);
+    const Sequence& s = at(running_[i]);
+    MILL_CHECK(s.ahead == 0);
+    if (!s.one_behind()) continue;
+    yields(s) ? patient_.push_back(running_[i]) : void(give(running_[i], 1, 1));
   }
   decodes_ = plan_.slices.size();
   shape_ = {};
@@ -87,15 +98,15 @@ double StepPlanner::urgency(Instant now) const {
 
 StepPlanner::Room StepPlanner::room_for_prefills(Instant now) const {
   Room room{.tokens = limits_.step_tokens - plan_.tokens};
+  room.behind = std::count_if(running_.begin(), running_.end(),
+                              [&](SequenceId id) { return !at(id).one_behind(); });
   if (plan_.empty()) return room;
   room.tokens = std::min<int64_t>(room.tokens, limits_.prefill_tokens);
   if (!time_.known()) return room;
   const double without = time_.seconds(shape_);
   const bool target = limits_.itl_target > Duration::zero();
   // Who waits for the first token counts as much as who waits for the next.
-  const auto open = static_cast<size_t>(limits_.max_running) - running_.size();
-  const size_t prompts = running_.size() - decodes_ + std::min(open, waiting_.size());
-  const double parts = static_cast<double>(prompts) / static_cast<double>(decodes_);
+  const double parts = static_cast<double>(prompts_due()) / static_cast<double>(decodes_);
   const double limit =
       target ? to_seconds(limits_.itl_target) : (limits_.stretch + parts) * without;
   room.timed = true;
@@ -113,33 +124,39 @@ int64_t StepPlanner::tokens_of(const Room& room, const Sequence& s) const {
 
 void StepPlanner::spend(Room& room, const Slice& slice) const {
   room.tokens -= slice.count;
-  if (!room.timed) return;
+  room.given += slice.count;
   room.least = std::max<int64_t>(room.least - slice.count, 0);
+  spend_time(room, slice);
+}
+
+void StepPlanner::spend_time(Room& room, const Slice& slice) const {
+  if (!room.timed) return;
   StepShape shape;
   shape.add(slice.first, slice.count, slice.logit_rows);
   room.seconds -= time_.seconds(shape) - time_.seconds({});
 }
 
-void StepPlanner::give_prefills(Instant now) {
-  Room room = room_for_prefills(now);
-  const int64_t already = plan_.tokens;
+// Prompts of those who yield (`patient`), or of the others.
+void StepPlanner::give_prefills(Room& room, bool patient) {
   const size_t before = running_.size();
-  auto prefills = static_cast<int64_t>(before - decodes_);
-  for (size_t i = 0; room.tokens > 0 && (i < running_.size() || admit_next()); ++i) {
+  const auto comes = [&] {
+    return !waiting_.empty() && yields(at(waiting_.begin()->id)) == patient && admit_next();
+  };
+  for (size_t i = 0; room.tokens > 0 && (i < running_.size() || comes()); ++i) {
     const SequenceId id = running_[i];
-    if (i < before && at(id).one_behind()) continue;
+    if (i < before && (at(id).one_behind() || yields(at(id)) != patient)) continue;
     adopt(id);
     // One row is kept for each of those behind, who may be about to end their prompts.
-    prefills = std::max<int64_t>(prefills - 1, 0);
+    room.behind = std::max<int64_t>(room.behind - 1, 0);
     if (awaits_another(at(id))) continue;
     const int64_t tokens = tokens_of(room, at(id));
     if (tokens <= 0) break;
     const int64_t rows = limits_.logit_rows - plan_.logit_rows;
-    const int64_t given = give(id, tokens, rows > 1 ? std::max<int64_t>(rows - prefills, 1) : rows);
+    const int64_t given =
+        give(id, tokens, rows > 1 ? std::max<int64_t>(rows - room.behind, 1) : rows);
     claim(at(id));
     if (given > 0) spend(room, plan_.slices.back());
   }
-  if (room.timed && plan_.tokens > already) last_prefill_ = plan_.tokens - already;
 }
 
 // Plans up to `tokens` tokens and `rows` logit rows of a running sequence; the number of tokens

@@ -89,6 +89,7 @@ Result<SequenceId> StepPlanner::add(NewSequence call, Instant now) {
   s.arrived = now;
   s.rank = now - std::clamp<int64_t>(call.priority, -kLevels, kLevels) * limits_.priority_worth +
            std::clamp(call.yield, Duration::zero(), work::kLongestYield);
+  s.tenant = call.tenant;
   s.deadline = call.deadline;
   s.state = Sequence::State::kWaiting;
   waiting_.insert(place_of(id));
@@ -147,6 +148,7 @@ void StepPlanner::commit() {
   windowed_.scrubbed(plan_.scrub_windowed);
   for (const Slice& slice : plan_.slices) {
     Sequence& s = at(slice.sequence);
+    s.turn = ++turns_;
     s.computed += slice.count - slice.drafts;
     s.ahead = s.taken = slice.drafts;
     if (slice.logit_rows > 0) s.logits_from = s.computed;

@@ -20,6 +20,12 @@
 // computed by one ahead of it waits for that instead of computing it too; as the one ahead runs and
 // is not held up by logit rows, the wait ends.
 //
+// Shares. A rank that lies ahead of now is one whose turn is still to come: its tenant has asked
+// for more than its share. While another tenant's answer is due, such a one has what is left of a
+// step: all those together may make it `stretch` times as long as it were without them (but one
+// token of one of them is in every step), and they take turns. So a flood lengthens its own
+// answers, not those of others; and where more in a step costs no time, it loses nothing.
+//
 // Speculation. draft() says which tokens may follow; the next plan takes as many of them as tokens,
 // logit rows, blocks and time are left over by everybody else's needs (drafts preempt nobody and
 // take nothing from a prompt). The slice then covers the last token and the drafts and asks for
@@ -95,6 +101,7 @@ struct NewSequence {
   Instant deadline = kNever;
   int32_t priority = 0;
   Duration yield{};  // 0 … work::kLongestYield; what is beyond counts as its end
+  uint64_t tenant = 0;
   work::CacheSalt salt;
 };
 
@@ -236,6 +243,13 @@ class StepPlanner {
     int64_t least = 0;  // tokens that they get whatever the time
     bool timed = false;
     double seconds = 0;
+    int64_t behind = 0;  // so many of those who run and are not looked at yet have prompts left
+    int64_t given = 0;   // tokens of prompts
+  };
+  // The tenants of those who decode and whose turn has come.
+  struct DueTenants {
+    bool any = false, several = false;
+    uint64_t first = 0;
   };
 
   Sequence& at(SequenceId id) { return table_[static_cast<size_t>(id)]; }
@@ -252,11 +266,12 @@ class StepPlanner {
   void open_books();
   void save(SequenceId id);
   void give_decodes();
-  void give_prefills(Instant now);
+  void give_prefills(Room& room, bool patient);
   void give_drafts();
   Room room_for_prefills(Instant now) const;
   int64_t tokens_of(const Room& room, const Sequence& sequence) const;
   void spend(Room& room, const Slice& slice) const;
+  void spend_time(Room& room, const Slice& slice) const;
   double urgency(Instant now) const;
   double seconds_for_drafts() const;
   int64_t drafts_for(const Slice& slice) const;
@@ -268,6 +283,12 @@ class StepPlanner {
   int64_t cached_upto(const Sequence& sequence, int64_t from) const;
   bool awaits_another(const Sequence& sequence) const;
   void claim(const Sequence& sequence);
+
+  // shares.cc: who makes room for other tenants
+  void find_due();
+  bool yields(const Sequence& sequence) const;
+  size_t prompts_due() const;
+  void give_patient(Room& room);
 
   // admission.cc: who runs
   void admit(SequenceId id);
@@ -305,9 +326,12 @@ class StepPlanner {
 
   // The step in the making.
   StepPlan plan_;
-  StepShape shape_;           // of plan_
-  bool planned_ = false;      // a plan waits for its commit
-  bool preempted_ = false;    // by this plan
+  Instant now_{};
+  StepShape shape_;  // of the due decodes, then of the whole plan
+  DueTenants due_;
+  std::vector<SequenceId> patient_;  // those who decode and yield
+  bool planned_ = false;             // a plan waits for its commit
+  bool preempted_ = false;           // by this plan
   int64_t last_prefill_ = 0;  // tokens of prompts in the last step that had a time limit for them
   size_t decodes_ = 0;        // so many leading slices are of sequences one token behind
   Blocks slack_;              // blocks that nobody has a claim on; see admission.cc
@@ -316,6 +340,7 @@ class StepPlanner {
 
   // To undo it.
   uint64_t plans_ = 0;
+  uint64_t turns_ = 0;  // slices that were committed
   std::vector<Saved> saved_;
   std::vector<SequenceId> running_before_;
   std::vector<SequenceId> adopted_;  // those who took something over from the cache

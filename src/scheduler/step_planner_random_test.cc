@@ -100,6 +100,7 @@ class Life {
     EXPECT_EQ(planner_.totals().prompt_tokens + planner_.totals().cached_tokens, prompt_tokens_);
   }
 
+  int64_t held_back = 0;
   int64_t ended = 0, cancelled = 0, expired = 0, refused = 0, right = 0, wrong = 0, aborted = 0;
   const StepPlanner& planner() const { return planner_; }
   int64_t steps() const { return steps_; }
@@ -133,6 +134,7 @@ class Life {
       NewSequence call{.prompt = prompt_of(a.prompt),
                        .max_tokens = a.max_tokens,
                        .score_prompt = a.score,
+                       .tenant = a.tenant,
                        .salt = {.high = a.tenant, .low = 5}};
       for (const TokenId token : call.prompt) {
         a.contents.push_back(after(a.contents.empty() ? a.root() : a.contents.back(), token));
@@ -292,6 +294,23 @@ class Life {
       ASSERT_LE(prefill, limits().prefill_tokens);
     }
     check_order(seen);
+    check_shares(seen);
+  }
+
+  // Who decodes moves in every step, unless its turn is still to come while another tenant's has;
+  // or it is the last, for whom there is no block.
+  void check_shares(const std::map<SequenceId, int>& seen) {
+    const std::span<const SequenceId> running = planner_.running();
+    const auto due = [&](SequenceId id) { return planner_.sequence(id).rank <= clock_; };
+    for (const SequenceId id : running) {
+      if (!one_behind_.contains(id) || seen.contains(id) || id == running.back()) continue;
+      const uint64_t tenant = planner_.sequence(id).tenant;
+      ASSERT_FALSE(due(id)) << "its turn had come";
+      ASSERT_TRUE(std::any_of(running.begin(), running.end(), [&](SequenceId other) {
+        return due(other) && planner_.sequence(other).tenant != tenant;
+      })) << "nobody was in its way";
+      ++held_back;
+    }
   }
 
   void check_order(const std::map<SequenceId, int>& seen) {

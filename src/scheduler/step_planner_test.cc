@@ -277,23 +277,6 @@ TEST(StepPlanner, NobodyIsPreemptedForOneWhoWouldNotFitAnyway) {
   play(planner);
 }
 
-// A machine on which a step takes 1 ms and 100 us per token.
-Duration teacher(int64_t tokens) {
-  return std::chrono::microseconds(1000 + 100 * tokens);
-}
-
-void teach(StepPlanner& planner) {
-  for (int i = 0; i < 30; ++i) {
-    const SequenceId id = add(planner, 20 + 13 * (i % 7), 3);
-    for (int step = 0; step < 3; ++step) {
-      const int64_t tokens = planner.plan(kStart).tokens;
-      play(planner);
-      planner.measured(teacher(tokens));
-    }
-    planner.finish(id);
-  }
-}
-
 int64_t chunk_beside_decodes(PlannerLimits limits, Duration waited = {}) {
   limits.blocks = 200;
   StepPlanner planner(limits);

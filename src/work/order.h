@@ -49,6 +49,7 @@ struct Order {
   Instant deadline = kNever;         // past it the answer ends with kDeadline
   int32_t priority = 0;              // higher goes first; equal ones in order of arrival
   Duration yield{};                  // goes behind those who arrive up to so much later (fair shares), at most kLongestYield
+  uint64_t tenant = 0;               // whose: what yields makes room for other tenants' answers, not for its own
   CacheSalt cache_salt;              // of the tenant
   bool speculate = true;             // tokens may be guessed and verified; the answer is the same with and without
 };
