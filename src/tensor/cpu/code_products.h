@@ -156,6 +156,9 @@ template <class S>
   }
 }
 
+template <class S, class Group>
+using DotsOf = typename S::template Dots<Group::kMost, static_cast<int>(kSteps) / Group::kHalves>;
+
 // kRows rows times one panel.
 template <class S, class Group, int kRows>
 class CodeTile {
@@ -163,9 +166,9 @@ class CodeTile {
   using F = typename S::F;
   using I = typename S::I;
   static constexpr int kVectors = static_cast<int>(kPanel) / S::kLanes;
-  static constexpr int kWidth = S::kCodeVectors;  // vectors whose integers are held at a time
+  using Dots = DotsOf<S, Group>;
+  static constexpr int kWidth = Dots::kVectors;  // of a pass over the groups
   static constexpr int kHalfSteps = static_cast<int>(kSteps) / Group::kHalves;
-  using Dots = typename S::template Dots<Group::kMost, kHalfSteps>;
 
   // Rows [first, first + kRows) of the call, groups [from, to) of the inputs, which lie at `panel`
   // in the form of Group. `partial`: [rows, kPanel] sums of the groups before; unused where the
@@ -177,37 +180,34 @@ class CodeTile {
     const int8_t* codes = call.codes + first * call.cols + from * 32;
     const float* scales = call.scales + first * groups + from;
     const int32_t* sums = call.sums + first * groups + from;
-    F sum[kRows][kVectors];
+    for (int v = 0; v < kVectors; v += kWidth) {
+      F sum[kRows][kWidth];
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
+      for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) {
-        sum[r][v] = from == 0 ? S::zero() : S::load(place(partial, first + r, v));
+        for (int w = 0; w < kWidth; ++w) {
+          sum[r][w] = from == 0 ? S::zero() : S::load(place(partial, first + r, v + w));
+        }
       }
-    }
-    for (int64_t g = 0; g < to - from; ++g) {
-      const Group group(panel, g);
-      if constexpr (kFetch) {
-        const std::byte* ahead = panel + call.panel_bytes + Group::offset(g);
-        const std::byte* end = panel + call.panel_bytes + Group::offset(g + 1);
-        for (; ahead < end; ahead += 64) S::fetch(ahead);
-      }
-#pragma GCC unroll 8
-      for (int v = 0; v < kVectors; v += kWidth) {
+      for (int64_t g = 0; g < to - from; ++g) {
+        const Group group(panel, g);
+        if constexpr (kFetch) {
+          if (v == 0) fetch_next(call, panel, g);
+        }
         add_half<0>(group, v, codes + g * 32, call.cols, scales + g, sums + g, groups, sum);
         if constexpr (Group::kHalves == 2) {
           add_half<1>(group, v, codes + g * 32 + 16, call.cols, scales + g, sums + g, groups, sum);
         }
       }
-    }
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
+      for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) {
-        if (to < groups) {
-          S::store(place(partial, first + r, v), sum[r][v]);
-        } else {
-          write_vector<S>(call, first + r, v, sum[r][v]);
+        for (int w = 0; w < kWidth; ++w) {
+          if (to < groups) {
+            S::store(place(partial, first + r, v + w), sum[r][w]);
+          } else {
+            write_vector<S>(call, first + r, v + w, sum[r][w]);
+          }
         }
       }
     }
@@ -216,6 +216,13 @@ class CodeTile {
  private:
   static float* place(float* partial, int64_t row, int v) {
     return partial + row * kPanel + v * S::kLanes;
+  }
+
+  [[gnu::always_inline]] static void fetch_next(const PanelCall& call, const std::byte* panel,
+                                                int64_t g) {
+    const std::byte* ahead = panel + call.panel_bytes + Group::offset(g);
+    const std::byte* end = panel + call.panel_bytes + Group::offset(g + 1);
+    for (; ahead < end; ahead += 64) S::fetch(ahead);
   }
 
   // A pair of s16 factors for the two 16-code sums of a group that picks half `half`.
@@ -229,7 +236,7 @@ class CodeTile {
   [[gnu::always_inline]] static void add_half(const Group& group, int v0, const int8_t* codes,
                                               int64_t code_stride, const float* scales,
                                               const int32_t* sums, int64_t group_stride,
-                                              F (&sum)[kRows][kVectors]) {
+                                              F (&sum)[kRows][kWidth]) {
     constexpr int kEffectiveZero = Group::kZero - Dots::kOffset;
     Dots dots[kRows][kWidth];
 #pragma GCC unroll 8
@@ -256,7 +263,7 @@ class CodeTile {
               S::dot_pairs(S::broadcast(sums + r * group_stride), S::set_int(pick(kHalf, 1)));
           part = S::subtract_product(part, minimum, S::from_int(codes_sum));
         }
-        sum[r][v0 + w] = S::add_product(sum[r][v0 + w], part, S::set(scales[r * group_stride]));
+        sum[r][w] = S::add_product(sum[r][w], part, S::set(scales[r * group_stride]));
       }
     }
   }
@@ -296,7 +303,7 @@ void run_code_tile(const PanelCall& call, const std::byte* panel, int64_t first,
 template <class S, class Group, bool kFetchFirst>
 void run_code_tiles(const PanelCall& call, const std::byte* panel, int64_t from, int64_t to,
                     float* partial) {
-  constexpr int kRows = S::kCodeRows;
+  constexpr int kRows = DotsOf<S, Group>::kRows;
   int64_t tiles = (call.rows + kRows - 1) / kRows;
   int64_t first = 0;
   if constexpr (kFetchFirst) {
@@ -331,9 +338,11 @@ template <class S, DType D>
 void code_product(const PanelCall& call) {
   using Group = FileGroup<S, D>;
   constexpr CodeLayout kLayout = code_layout(D);
-  // Numbers that take work to put together are worth expanding for fewer rows.
-  constexpr int64_t kExpandRows =
-      kLayout.planes > 0 || kLayout.halves > 1 ? S::kExpandRowsOfPieces : S::kExpandRows;
+  // Numbers that take work to put together are worth expanding for fewer rows than nibbles.
+  constexpr bool kPieces = kLayout.planes > 0 || kLayout.halves > 1;
+  constexpr int64_t kExpandRows = kLayout.low_bits == 8 ? S::kExpandRowsOfBytes
+                                  : kPieces             ? S::kExpandRowsOfPieces
+                                                        : S::kExpandRows;
   if constexpr (kExpandRows > 1) {
     if (call.rows < kExpandRows) {
       return run_code_tiles<S, Group, true>(call, call.panel, 0, call.cols / 32, nullptr);

@@ -20,10 +20,9 @@ struct Simd {
   using I = __m256i;
   using B = __m256i;
   static constexpr int kLanes = 8;
-  static constexpr int kCodeRows = 3;
-  static constexpr int kCodeVectors = 2;
-  static constexpr int64_t kExpandRows = 32;
-  static constexpr int64_t kExpandRowsOfPieces = 24;
+  static constexpr int64_t kExpandRows = 24;
+  static constexpr int64_t kExpandRowsOfPieces = 2;
+  static constexpr int64_t kExpandRowsOfBytes = kNever;
   static constexpr int kValueRows = 6;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 3;  // queries of a tile in attention
@@ -149,6 +148,10 @@ struct Simd {
     static constexpr int kOffset = kMost > 127 ? 128 : 0;
     static constexpr int kFit = kOffset != 0 ? 1 : 32767 / (2 * 127 * kMost);
     static constexpr int kRun = kFit < kSteps ? kFit : kSteps;
+    // As many rows as leave registers for all vectors' sums; where a sum in 32 bits is held beside
+    // that of the pairs, for half of the vectors.
+    static constexpr int kRows = kRun == kSteps ? 3 : 4;
+    static constexpr int kVectors = kRun == kSteps ? 4 : 2;
     I sum;
     I pairs;
     template <int kStep>
@@ -161,6 +164,7 @@ struct Simd {
         products = _mm256_maddubs_epi16(w, x);
       }
       pairs = kStep % kRun == 0 ? products : _mm256_add_epi16(pairs, products);
+      asm("" : "+x"(pairs));
       if constexpr (kStep % kRun == kRun - 1 || kStep == kSteps - 1) {
         sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
       }

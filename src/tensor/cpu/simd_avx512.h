@@ -20,10 +20,9 @@ struct Simd {
   using I = __m512i;
   using B = __m512i;
   static constexpr int kLanes = 16;
-  static constexpr int kCodeRows = 6;
-  static constexpr int kCodeVectors = 2;
   static constexpr int64_t kExpandRows = kNever;
   static constexpr int64_t kExpandRowsOfPieces = 48;
+  static constexpr int64_t kExpandRowsOfBytes = kNever;
   static constexpr int kValueRows = 8;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 6;  // queries of a tile in attention
@@ -129,6 +128,8 @@ struct Simd {
   template <int kMost, int kSteps>
   struct Dots {
     static constexpr int kOffset = 0;
+    static constexpr int kRows = 6;
+    static constexpr int kVectors = 2;
     I sum;
     template <int kStep>
     [[gnu::always_inline]] void add(B w, I x) {

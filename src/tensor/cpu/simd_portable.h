@@ -20,10 +20,9 @@ struct Simd {
   using I = int32_t __attribute__((vector_size(16)));
   using B = uint8_t __attribute__((vector_size(16)));
   static constexpr int kLanes = 4;
-  static constexpr int kCodeRows = 2;
-  static constexpr int kCodeVectors = 1;
   static constexpr int64_t kExpandRows = 0;
   static constexpr int64_t kExpandRowsOfPieces = 0;
+  static constexpr int64_t kExpandRowsOfBytes = 0;
   static constexpr int kValueRows = 4;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 1;  // queries of a tile in attention
@@ -157,6 +156,8 @@ struct Simd {
   template <int kMost, int kSteps>
   struct Dots {
     static constexpr int kOffset = 0;
+    static constexpr int kRows = 2;
+    static constexpr int kVectors = 1;
     I sum;
     template <int kStep>
     [[gnu::always_inline]] void add(B w, I x) {
