@@ -252,6 +252,7 @@ void Decoder::Impl::attention_sublayer(Team& team, int32_t index, const KvMemory
                           .k_norm = or_null(layer.k_norm),
                           .q_factors = or_null(layer.query_factors),
                           .k_factors = or_null(layer.key_factors),
+                          .k_center = or_null(layer.key_center),
                           .eps = config.norm_eps,
                           .rotation = &rotation,
                           .kv = kv_layer(index, kv)});
@@ -340,7 +341,7 @@ Result<std::unique_ptr<Decoder>> Decoder::load(std::shared_ptr<const Gguf> file,
   MILL_TRY(DecoderConfig config, decoder_config_of(*file));
   MILL_TRY_DO(check_tensors(*file, config));
   MILL_TRY(DecoderWeights weights, pack_weights(*file, config, backend, pool, progress));
-  if (limits.kv_type == tensor::KvType::kI8) balance_keys(*file, config, weights);
+  if (limits.kv_type == tensor::KvType::kI8) balance_keys(*file, config, pool, weights);
   MILL_TRY(Workspace space, Workspace::make(config, weights, limits));
   file->drop_pages();
   return std::unique_ptr<Decoder>(

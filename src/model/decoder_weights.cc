@@ -106,21 +106,29 @@ tensor::Weight piece_of(const tensor::Weight& whole, int64_t first_row) {
   return piece;
 }
 
-void balance_keys(const Gguf& file, const DecoderConfig& config, DecoderWeights& weights) {
-  for (int32_t i = 0; i < config.layers; ++i) {
-    LayerWeights& layer = weights.layers[static_cast<size_t>(i)];
-    const bool local = config.windowed[static_cast<size_t>(i)];
-    const tensor::Weight keys = stored(file, fmt::format("blk.{}.attn_k.weight", i));
-    layer.query_factors = query_factors({.weight = keys,
-                                         .input_norm = layer.attention_norm,
-                                         .bias = layer.k_bias,
-                                         .head_norm = layer.k_norm},
-                                        config.heads, local ? config.local_rope : config.rope);
-    layer.key_factors.clear();
-    for (const float factor : layer.query_factors) layer.key_factors.push_back(1.0F / factor);
-    const size_t bytes = static_cast<size_t>(keys.rows) * tensor::row_bytes(keys.dtype, keys.cols);
-    file.drop_pages(std::span(keys.data, bytes));
-  }
+void balance_keys(const Gguf& file, const DecoderConfig& config, tensor::ThreadPool& pool,
+                  DecoderWeights& weights) {
+  const Rope ropes[] = {Rope(config.rope, weights.rope_factors),
+                        Rope(config.local_rope, weights.rope_factors)};
+  pool.run([&](tensor::Team& team) {
+    const auto [first, last] = team.share(config.layers);
+    for (int64_t i = first; i < last; ++i) {
+      LayerWeights& layer = weights.layers[static_cast<size_t>(i)];
+      const tensor::Weight queries = stored(file, fmt::format("blk.{}.attn_q.weight", i));
+      const tensor::Weight keys = stored(file, fmt::format("blk.{}.attn_k.weight", i));
+      KeyBalance made = key_balance({queries, layer.q_bias, layer.q_norm},
+                                    {keys, layer.k_bias, layer.k_norm}, layer.attention_norm,
+                                    config.heads, ropes[config.windowed[static_cast<size_t>(i)]],
+                                    config.attention_softcap == 0);
+      layer.query_factors = std::move(made.query_factors);
+      layer.key_factors = std::move(made.key_factors);
+      layer.key_center = std::move(made.key_center);
+      for (const tensor::Weight& matrix : {queries, keys}) {
+        const size_t row = tensor::row_bytes(matrix.dtype, matrix.cols);
+        file.drop_pages(std::span(matrix.data, static_cast<size_t>(matrix.rows) * row));
+      }
+    }
+  });
 }
 
 Result<DecoderWeights> pack_weights(const Gguf& file, const DecoderConfig& config,

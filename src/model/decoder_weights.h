@@ -19,7 +19,7 @@ struct LayerWeights {
   std::vector<float> attention_post_norm, ffn_post_norm;  // [dim], sandwich norms
   std::vector<float> q_norm, k_norm;                      // [head_dim]
   std::vector<float> q_bias, k_bias, v_bias;  // [heads * head_dim], [kv_heads * head_dim]
-  std::vector<float> query_factors, key_factors;  // [kv_heads * head_dim] (key_balance.h)
+  std::vector<float> query_factors, key_factors, key_center;  // [kv_heads * head_dim] or empty
   tensor::PackedMatrix q, k, v, o;            // o: [dim, heads * head_dim]
   tensor::PackedMatrix gate, up, down;        // [ffn_dim, dim], [dim, ffn_dim]
 };
@@ -49,7 +49,9 @@ Result<DecoderWeights> pack_weights(const Gguf& file, const DecoderConfig& confi
                                     const tensor::Backend& backend, tensor::ThreadPool& pool,
                                     const OnProgress& progress);
 
-// Fills in the layers' query_factors and key_factors, for a cache of 8-bit codes.
-void balance_keys(const Gguf& file, const DecoderConfig& config, DecoderWeights& weights);
+// Fills in the layers' query_factors, key_factors and key_center (key_balance.h), for a cache of
+// 8-bit codes.
+void balance_keys(const Gguf& file, const DecoderConfig& config, tensor::ThreadPool& pool,
+                  DecoderWeights& weights);
 
 }  // namespace mill::model

@@ -50,4 +50,14 @@ void Rope::angles(int64_t position, float* cos, float* sin) const {
   }
 }
 
+// The sum of exp(i n angle) over n < N is exp(i (N - 1) angle / 2) sin(N angle / 2) / sin(angle / 2).
+Rope::Mean Rope::mean_angle(int32_t pair, int64_t positions) const {
+  const double angle = frequencies_[static_cast<size_t>(pair)];
+  const auto count = static_cast<double>(positions);
+  const double below = std::sin(angle / 2);
+  const double share = below == 0 ? 1 : std::sin(count * angle / 2) / (count * below);
+  const double middle = (count - 1) * angle / 2;
+  return {magnitude_ * share * std::cos(middle), magnitude_ * share * std::sin(middle)};
+}
+
 }  // namespace mill::model

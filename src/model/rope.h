@@ -19,6 +19,13 @@ class Rope {
   bool half_split() const { return half_split_; }
   // Writes [dims / 2] cosines and sines for one position. Computed in f64, so long contexts lose nothing.
   void angles(int64_t position, float* cos, float* sin) const;
+  // Pair i's mean cosine and sine over the first `positions` positions.  Requires: positions > 0.
+  struct Mean {
+    double cos, sin;
+  };
+  Mean mean_angle(int32_t pair, int64_t positions) const;
+  // What the cosines and sines are times.
+  double magnitude() const { return magnitude_; }
 
  private:
   std::vector<double> frequencies_;  // [dims / 2] radians per token

@@ -46,6 +46,23 @@ TEST(Rope, YarnKeepsFastWavesAndStretchesSlowOnes) {
   EXPECT_NEAR(cos[0], 0.1 * std::log(4.0) + 1, 1e-6);
 }
 
+TEST(Rope, MeanAngleIsTheMeanOfTheAngles) {
+  const Rope rope({.theta = 10000, .dims = 8, .scaling = RopeConfig::Scaling::kYarn, .factor = 4, .original_context = 64}, {});
+  for (const int64_t positions : {1, 7, 1000}) {
+    std::vector<float> cos(4), sin(4);
+    std::vector<double> cosines(4), sines(4);
+    for (int64_t p = 0; p < positions; ++p) {
+      rope.angles(p, cos.data(), sin.data());
+      for (size_t i = 0; i < 4; ++i) cosines[i] += cos[i], sines[i] += sin[i];
+    }
+    for (size_t i = 0; i < 4; ++i) {
+      const Rope::Mean mean = rope.mean_angle(static_cast<int32_t>(i), positions);
+      EXPECT_NEAR(mean.cos, cosines[i] / static_cast<double>(positions), 1e-6);
+      EXPECT_NEAR(mean.sin, sines[i] / static_cast<double>(positions), 1e-6);
+    }
+  }
+}
+
 TEST(Rope, FarPositionsAreExact) {
   const Rope rope({.theta = 1000000, .dims = 4}, {});
   float cos[2], sin[2];

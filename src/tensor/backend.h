@@ -98,7 +98,7 @@ struct StoreCall {
   HeadShape shape;
   std::span<const Slice> slices;
   Matrix q;       // [rows, heads * head_dim], normed and rotated in place
-  Matrix k;       // [rows, kv_heads * head_dim], likewise, then stored
+  Matrix k;       // [rows, kv_heads * head_dim], likewise, then centered and stored
   ConstMatrix v;  // [rows, kv_heads * head_dim], stored
   const float* q_norm =
       nullptr;  // [head_dim] RMS norm weight per head before the rotation, or null
@@ -107,6 +107,9 @@ struct StoreCall {
   // rotation, or null.
   const float* q_factors = nullptr;
   const float* k_factors = nullptr;
+  // [kv_heads, head_dim] subtracted from a key after the rotation, or null. It moves all scores of
+  // a query alike, which a softmax does not see.  Requires: no softcap where these keys are read.
+  const float* k_center = nullptr;
   float eps = 0.0F;
   const Rotation* rotation = nullptr;  // null: positions are not encoded in this layer
   KvLayer kv;

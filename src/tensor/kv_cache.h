@@ -11,8 +11,11 @@ namespace mill::tensor {
 
 inline constexpr int32_t kBlockTokens = 32;
 
-// What a key or value is kept as. kI8: a signed 8-bit code per number and one f32 scale per token
-// and KV head (the largest magnitude / 127), for keys and for values.
+// What a key or value is kept as. kI8: of the head's Walsh-Hadamard transform, a signed 8-bit code
+// per number and one f32 scale per token and KV head (the largest magnitude / 127), for keys and
+// for values. The transform is orthogonal: a score is the same between transformed queries and
+// keys, and one large dimension becomes a little in all of them, which one scale for all codes
+// better (as QuaRot does: Ashkboos et al., arXiv 2404.00456).
 enum class KvType { kF32, kF16, kBF16, kI8 };
 inline constexpr std::array kAllKvTypes = {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::kI8};
 
@@ -30,6 +33,13 @@ constexpr std::optional<KvType> kv_type_named(std::string_view wanted) {
 // head_dim, rounded up to whole vectors.
 constexpr int64_t padded_head_dim(int64_t head_dim) {
   return (head_dim + 15) / 16 * 16;
+}
+
+// The transform is of blocks of so many dimensions, the largest power of two that divides head_dim:
+// y[i] = sum_j (-1)^popcount(i & j) x[j] / sqrt(size). It is its own inverse.
+// Computed in f32: the division first, then sums and differences over strides 1, 2, 4, …
+constexpr int64_t mixed_size(int64_t head_dim) {
+  return head_dim & -head_dim;
 }
 
 // Bytes of the keys (or of the values) of one KV head in one block: a multiple of 64. The order

@@ -45,6 +45,14 @@ def compare(np, truth, run):
     return {"kl": kl / len(truth), "best": best / len(truth), "rms": (square / truth.size) ** 0.5}
 
 
+def spread(peers, owns):
+    """The standard error of sum(ours) / sum(llama.cpp's), by leaving out one window at a time."""
+    a, b, count = [one["kl"] for one in owns], [one["kl"] for one in peers], len(owns)
+    ratios = [(sum(a) - x) / (sum(b) - y) for x, y in zip(a, b)]
+    mean = sum(ratios) / count
+    return ((count - 1) / count * sum((ratio - mean) ** 2 for ratio in ratios)) ** 0.5
+
+
 def logits_of(path, text, args, kv_f32=False):
     """f32 [ctx, vocabulary] of the first window, from the lab where it was made before."""
     _, np = llama.require()
@@ -86,11 +94,16 @@ def judge(name, path, truth_path, text, args):
         peers.append(compare(np, truth, logits_of(path, part, args)))
         if not args.peer_only:
             owns.append(compare(np, truth, ours_of(np, path, part, args)))
+            if args.each:
+                ratio = owns[-1]["kl"] / peers[-1]["kl"]
+                print(f"{name}: {peers[-1]['kl']:.6f} {owns[-1]['kl']:.6f} {ratio:.3f}", flush=True)
     peer = {what: sum(one[what] for one in peers) / len(peers) for what in peers[0]}
     if args.peer_only:
         print(f"| {name} | {peer['kl']:.6f} | | {peer['best']:.3f} | | {peer['rms']:.4f} | |")
         return False
     ours = {what: sum(one[what] for one in owns) / len(owns) for what in peer}
+    if len(owns) > 1:
+        print(f"{name}: {ours['kl'] / peer['kl']:.3f} ± {spread(peers, owns):.3f} of llama.cpp's KL")
     bad = not ours["kl"] <= peer["kl"] * args.slack + args.floor  # a NaN is bad too
     print(
         f"| {name} | {peer['kl']:.6f} | {ours['kl']:.6f} | {peer['best']:.3f} | "
@@ -134,6 +147,7 @@ def arguments():
     add("--text", default="en", help="en (wikitext), zh, or a file (en)")
     add("--ctx", type=int, default=512)
     add("--windows", type=int, default=1, help="windows spread over the text (1)")
+    add("--each", action="store_true", help="print each window: both KLs, and their ratio")
     add("--slack", type=float, help="factor on llama.cpp's KL (1.0; 1.1 for the made models)")
     add("--floor", type=float, help="nats that are always allowed (0; 1e-6)")
     add("--threads", type=int, default=2)

@@ -8,6 +8,7 @@
 
 #include "tensor/cpu/attention.h"
 #include "tensor/cpu/long_dots.h"
+#include "tensor/cpu/mixing.h"
 
 namespace mill::tensor {
 
@@ -30,6 +31,8 @@ class CodeAttention : private Attention<S> {
     for (int64_t i = 0; i < queries_; ++i) code_query(i);
     this->each_block([&](int64_t block, const std::byte* keys, const std::byte* values,
                          int64_t tokens) { attend_block(block, keys, values, tokens); });
+    for (int64_t i = 0; i < queries_; ++i)
+      mix_head<S>(sums_ + i * width_, call_.head_dim, sums_ + i * width_);
     this->finish();
   }
 
@@ -48,7 +51,9 @@ class CodeAttention : private Attention<S> {
   int8_t* weight_code(int64_t i) const { return weight_codes_ + i * 2 * kBlockTokens; }
 
   void code_query(int64_t i) {
-    const float* from = this->query(i);
+    // In the room of the query's sums, which are not begun yet.
+    float* from = sums_ + i * width_;
+    mix_head<S>(this->query(i), call_.head_dim, from);
     const float top = highest<S>(from, call_.head_dim);
     query_scales_[i] = top / kMostLongCode;
     const F inverse = S::set(inverse_of(top));

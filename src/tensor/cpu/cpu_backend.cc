@@ -168,8 +168,8 @@ class CpuBackend final : public Backend {
         for (int64_t h = std::max<int64_t>(first - at, 0); h < std::min(last - at, heads); ++h) {
           if (h < call.shape.heads) {
             const int64_t ratio = call.shape.heads / call.shape.kv_heads;
-            prepare(call, call.q, call.q_norm, slice.first_row + i, h,
-                    head_factors(call, call.q_factors, h / ratio));
+            prepare(call, call.q, slice.first_row + i, h,
+                    {.norm = call.q_norm, .factors = of_head(call, call.q_factors, h / ratio)});
           } else {
             store(call, slice, i, h - call.shape.heads);
           }
@@ -224,18 +224,15 @@ class CpuBackend final : public Backend {
     kernels_.product[weight.format](call);
   }
 
-  static const float* head_factors(const StoreCall& call, const float* factors, int64_t kv_head) {
-    return factors ? factors + kv_head * call.shape.head_dim : nullptr;
+  static const float* of_head(const StoreCall& call, const float* values, int64_t kv_head) {
+    return values ? values + kv_head * call.shape.head_dim : nullptr;
   }
 
-  void prepare(const StoreCall& call, Matrix rows, const float* norm, int64_t row, int64_t head,
-               const float* factors) const {
-    const int64_t head_dim = call.shape.head_dim;
-    HeadCall made{.head = rows.row(row) + head * head_dim,
-                  .head_dim = head_dim,
-                  .norm = norm,
-                  .eps = call.eps,
-                  .factors = factors};
+  // `made`: the norm, factors and center that are wanted.
+  void prepare(const StoreCall& call, Matrix rows, int64_t row, int64_t head, HeadCall made) const {
+    made.head_dim = call.shape.head_dim;
+    made.head = rows.row(row) + head * made.head_dim;
+    made.eps = call.eps;
     if (call.rotation) {
       made.cos = call.rotation->cos.row(row);
       made.sin = call.rotation->sin.row(row);
@@ -249,17 +246,20 @@ class CpuBackend final : public Backend {
   void store(const StoreCall& call, const Slice& slice, int64_t i, int64_t head) const {
     const int64_t head_dim = call.shape.head_dim;
     const int64_t row = slice.first_row + i;
-    prepare(call, call.k, call.k_norm, row, head, head_factors(call, call.k_factors, head));
+    prepare(call, call.k, row, head,
+            {.norm = call.k_norm,
+             .factors = of_head(call, call.k_factors, head),
+             .center = of_head(call, call.k_center, head)});
     const int64_t position = slice.position + i;
     const auto block =
         static_cast<size_t>(slice.blocks[static_cast<size_t>(position / kBlockTokens)]);
     std::byte* base = call.kv.base + block * call.kv.block_bytes;
     const int64_t token = position % kBlockTokens;
-    const size_t of_head = static_cast<size_t>(head) * kv_head_bytes(call.kv.type, head_dim);
+    const size_t at = static_cast<size_t>(head) * kv_head_bytes(call.kv.type, head_dim);
     put_key(kernels_, call.kv.type, call.k.row(row) + head * head_dim, head_dim, token,
-            base + call.kv.key_offset + of_head);
+            base + call.kv.key_offset + at);
     put_value(kernels_, call.kv.type, call.v.row(row) + head * head_dim, head_dim, token,
-              base + call.kv.value_offset + of_head);
+              base + call.kv.value_offset + at);
   }
 
   // `rows`: room for the item's rows of all heads, where values are not wanted.

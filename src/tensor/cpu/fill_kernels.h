@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tensor/cpu/code_attention.h"
+#include "tensor/cpu/mixing.h"
 #include "tensor/cpu/rows.h"
 #include "tensor/cpu/value_attention.h"
 
@@ -29,6 +30,7 @@ void fill_kernels(Kernels& kernels) {
   kernels.encode = encode<S>;
   kernels.prepare_head = prepare_head<S>;
   kernels.to_half = to_half<S>;
+  kernels.mix_head = mix_head<S>;
   kernels.highest = highest<S>;
   kernels.to_codes = to_codes<S>;
   kernels.attend = attend<S>;

@@ -74,6 +74,7 @@ struct HeadCall {
   const float* sin = nullptr;
   int64_t dims = 0;
   bool half_split = false;
+  const float* center = nullptr;  // [head_dim] subtracted after the rotation, or null
 };
 
 // Consecutive queries of one sequence on the heads of one KV head, whose keys and values lie in the
@@ -114,6 +115,8 @@ struct Kernels {
   void (*prepare_head)(const HeadCall&) = nullptr;
   // f32 to f16; a number beyond the range of f16 becomes the largest one.
   void (*to_half)(const float* from, uint16_t* to, int64_t count) = nullptr;
+  // The transform that an 8-bit cache keeps (kv_cache.h). `to` may be `from`.
+  void (*mix_head)(const float* from, int64_t count, float* to) = nullptr;
   // The largest magnitude, or a NaN where there is one.
   float (*highest)(const float* from, int64_t count) = nullptr;
   // Numbers times `inverse` to the nearest integer; ties to even.  Requires: the results lie in

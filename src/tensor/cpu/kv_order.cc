@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "tensor/half.h"
 
@@ -21,16 +22,20 @@ void convert(const Kernels& kernels, KvType type, const float* from, int64_t cou
   }
 }
 
-// Calls put(i, code) for each of the head's numbers, and writes the scale.
+// Calls put(i, code) for each number of the head's transform, and writes the scale.
 template <class Put>
 void encode(const Kernels& kernels, const float* from, int64_t head_dim, int64_t token,
             std::byte* head, const Put& put) {
-  const float highest = kernels.highest(from, head_dim);
+  thread_local std::vector<float> room;
+  if (room.size() < static_cast<size_t>(head_dim)) room.resize(static_cast<size_t>(head_dim));
+  float* mixed = room.data();
+  kernels.mix_head(from, head_dim, mixed);
+  const float highest = kernels.highest(mixed, head_dim);
   const float inverse = highest > 1e-36F ? 127.0F / highest : 0.0F;
   int8_t codes[kRun];
   for (int64_t d = 0; d < head_dim; d += kRun) {
     const int64_t count = std::min(kRun, head_dim - d);
-    kernels.to_codes(from + d, inverse, codes, count);
+    kernels.to_codes(mixed + d, inverse, codes, count);
     for (int64_t i = 0; i < count; ++i) put(d + i, static_cast<std::byte>(codes[i]));
   }
   const float scale = highest / 127.0F;

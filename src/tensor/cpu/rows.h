@@ -188,11 +188,15 @@ void prepare_head(const HeadCall& call) {
       S::store_part(call.head + i, S::mul(load_lanes<S>(call.head + i, lanes), factor), lanes);
     }
   }
-  if (!call.cos) return;
-  if (call.half_split) {
-    rotate_halves<S>(call);
-  } else {
-    rotate_neighbours<S>(call);
+  if (call.cos && call.half_split) rotate_halves<S>(call);
+  if (call.cos && !call.half_split) rotate_neighbours<S>(call);
+  if (call.center) {
+    for (int64_t i = 0; i < call.head_dim; i += S::kLanes) {
+      const int64_t left = call.head_dim - i;
+      const int lanes = static_cast<int>(left < S::kLanes ? left : S::kLanes);
+      const typename S::F center = load_lanes<S>(call.center + i, lanes);
+      S::store_part(call.head + i, S::sub(load_lanes<S>(call.head + i, lanes), center), lanes);
+    }
   }
 }
 

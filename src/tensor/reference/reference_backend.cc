@@ -43,9 +43,9 @@ void rotate(float* head, const Rotation& rotation, int64_t row) {
   }
 }
 
-// Norm and factors (where there are any) and rotation of all heads of one row.
+// Norm and factors (where there are any), rotation and center of all heads of one row.
 void prepare_heads(float* row_data, int64_t heads, const StoreCall& call, const float* norm,
-                   const float* factors, int64_t row) {
+                   const float* factors, const float* center, int64_t row) {
   const int64_t head_dim = call.shape.head_dim;
   for (int64_t h = 0; h < heads; ++h) {
     float* head = row_data + h * head_dim;
@@ -59,7 +59,26 @@ void prepare_heads(float* row_data, int64_t heads, const StoreCall& call, const 
       for (int64_t i = 0; i < head_dim; ++i) head[i] *= of_head[i];
     }
     if (call.rotation) rotate(head, *call.rotation, row);
+    if (center) {
+      for (int64_t i = 0; i < head_dim; ++i) head[i] -= center[h * head_dim + i];
+    }
   }
+}
+
+// The transform of kv_cache.h, rounded as it says there: so a number in the middle of two codes
+// falls to the same side on every path.
+std::vector<float> mixed(std::vector<float> values) {
+  const auto size = static_cast<size_t>(mixed_size(static_cast<int64_t>(values.size())));
+  for (float& value : values) value *= 1.0F / std::sqrt(static_cast<float>(size));
+  for (size_t stride = 1; stride < size; stride *= 2) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (i & stride) continue;
+      const float low = values[i], high = values[i + stride];
+      values[i] = low + high;
+      values[i + stride] = low - high;
+    }
+  }
+  return values;
 }
 
 // One head's keys (or values) of a block: [kBlockTokens, head_dim] of the type; of codes,
@@ -88,7 +107,7 @@ class CachedHead {
   std::vector<float> take() const {
     std::vector<float> values(static_cast<size_t>(head_dim_));
     for (int64_t i = 0; i < head_dim_; ++i) values[static_cast<size_t>(i)] = take(i);
-    return values;
+    return type_ == KvType::kI8 ? mixed(values) : values;
   }
 
  private:
@@ -101,12 +120,14 @@ class CachedHead {
     return head_ + kBlockTokens * padded_head_dim(head_dim_) + token_ * 4;
   }
 
-  void put_codes(const float* values) const {
+  void put_codes(const float* from) const {
+    const std::vector<float> values = mixed(std::vector<float>(from, from + head_dim_));
     float highest = 0;
-    for (int64_t i = 0; i < head_dim_; ++i) highest = std::max(highest, std::abs(values[i]));
+    for (const float value : values) highest = std::max(highest, std::abs(value));
     const float inverse = highest > 1e-36F ? 127.0F / highest : 0.0F;
     for (int64_t i = 0; i < head_dim_; ++i) {
-      *number(i) = static_cast<std::byte>(static_cast<int8_t>(std::nearbyint(values[i] * inverse)));
+      const float code = std::nearbyint(values[static_cast<size_t>(i)] * inverse);
+      *number(i) = static_cast<std::byte>(static_cast<int8_t>(code));
     }
     const float step = highest / 127.0F;
     std::memcpy(scale(), &step, 4);
@@ -214,8 +235,10 @@ class ReferenceBackend final : public Backend {
       for (int64_t i = 0; i < slice.rows; ++i) {
         const int64_t row = slice.first_row + i;
         if (row < first || row >= last) continue;
-        prepare_heads(call.q.row(row), shape.heads, call, call.q_norm, call.q_factors, row);
-        prepare_heads(call.k.row(row), shape.kv_heads, call, call.k_norm, call.k_factors, row);
+        prepare_heads(call.q.row(row), shape.heads, call, call.q_norm, call.q_factors, nullptr,
+                      row);
+        prepare_heads(call.k.row(row), shape.kv_heads, call, call.k_norm, call.k_factors,
+                      call.k_center, row);
         for (int64_t h = 0; h < shape.kv_heads; ++h) {
           const int64_t position = slice.position + i;
           const auto head = [&](size_t offset) {
