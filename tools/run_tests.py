@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Runs every test and prints one line each; the last line is `N passed, N failed` (`, N skipped` when any was).
 
-    run_tests.py --build DIR [--units-only] [--filter WORD]
+    run_tests.py --build DIR [--units-only] [--filter WORD] [--jobs N]
 
 Units are the GoogleTest binaries below DIR; the others are scripts of this repository. Each test case counts, not each binary.
+N run at a time (two, where there are two processors); those that measure time or crowd the machine run alone, after the others.
 """
 import argparse
 import json
@@ -12,10 +13,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 UNIT_SECONDS = 1200
+# The longest first, so that none of them is what the end waits for.
+LONG = ("mill_token_cache_test", "mill_maas_till_test", "mill_engine_test", "mill_ledger_test", "mill_tensor_test", "mill_text_test",
+        "mill_model_test")
+# Answers within a second, thousands of connections, steps of milliseconds, speeds: these have the machine to themselves.
+ALONE = ("mill_crowd_test", "mill_device_test", "mill_gateway_test", "mill_net_test", "mill_sim_test", "mill_soak_test",
+         "tests/e2e/test_bench.py", "tests/e2e/test_many_models.py", "tests/e2e/test_real_model.py")
 
 
 def run_unit(binary):
@@ -76,6 +84,7 @@ def main():
     parser.add_argument("--build", type=Path, required=True)
     parser.add_argument("--units-only", action="store_true")
     parser.add_argument("--filter", default="")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     arguments = parser.parse_args()
     build = arguments.build.resolve()
 
@@ -84,19 +93,33 @@ def main():
         sys.exit(f"run_tests: no test binaries below {build}")
     if not arguments.units_only:
         tests += [(name, run_script, command) for name, command in scripts(build)]
-    total_passed = total_failed = total_skipped = 0
-    for name, run, what in tests:
-        if arguments.filter not in name:
-            continue
+    tests = [test for test in tests if arguments.filter in test[0]]
+    tests.sort(key=lambda test: LONG.index(test[0]) if test[0] in LONG else len(LONG))
+    totals = [0, 0, 0]
+
+    def timed(test):
         start = time.monotonic()
-        passed, failed, skipped, output = run(what)
+        return test[0], test[1](test[2]), time.monotonic() - start
+
+    def tell(name, outcome, seconds):
+        passed, failed, skipped, output = outcome
         print(f"{'ok  ' if not failed else 'FAIL'} {name}: {passed} passed, {failed} failed, {len(skipped)} skipped"
-              f" ({time.monotonic() - start:.1f} s)", flush=True)
+              f" ({seconds:.1f} s)", flush=True)
         for case, reason in skipped:
             print(f"     skipped {case}: {reason}")
         if output:
             print("\n".join(output.splitlines()[-80:]))
-        total_passed, total_failed, total_skipped = total_passed + passed, total_failed + failed, total_skipped + len(skipped)
+        for i, count in enumerate((passed, failed, len(skipped))):
+            totals[i] += count
+
+    with ThreadPoolExecutor(max(1, arguments.jobs)) as pool:
+        running = [pool.submit(timed, test) for test in tests if test[0] not in ALONE]
+        for done in as_completed(running):
+            tell(*done.result())
+    for test in tests:
+        if test[0] in ALONE:
+            tell(*timed(test))
+    total_passed, total_failed, total_skipped = totals
     print(f"{total_passed} passed, {total_failed} failed" + (f", {total_skipped} skipped" if total_skipped else ""))
     return 1 if total_failed or not total_passed else 0
 
