@@ -1,6 +1,6 @@
 # `make run` and `make test` are all most people need. Each sets up what is missing and is quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test bench asan tsan soak fuzz format tidy clean
+.PHONY: help setup build run test bench asan tsan soak fuzz includes format tidy clean
 
 help:
 	@echo "make run    build, fetch the default model, serve it on http://127.0.0.1:8080"
@@ -9,6 +9,7 @@ help:
 	@echo "make asan   unit tests under AddressSanitizer and UBSan     make tsan   under ThreadSanitizer"
 	@echo "make soak   clients that leave, cancel and crowd at random: 10 minutes under each sanitizer (SECONDS_EACH=600)"
 	@echo "make fuzz   60 s of fuzzing the model loader                make format / make tidy / make clean"
+	@echo "make includes   that every file includes what it uses: a build without precompiled headers"
 
 setup:
 	@tools/setup.sh build
@@ -54,8 +55,15 @@ bench:
 format:
 	@git ls-files 'src/*.h' 'src/*.cc' 'tests/*.cc' 'bench/*.cc' | xargs clang-format -i
 
+includes:
+	@tools/setup.sh test
+	@cmake --preset includes -Wno-dev --log-level=WARNING
+	@cmake --build --preset includes
+
 tidy:
-	@git ls-files 'src/*.cc' | grep -v -e _test.cc -e _fuzz.cc | xargs -P 2 -n 4 clang-tidy -p build/release --quiet
+	@cmake --preset includes -Wno-dev --log-level=WARNING
+	@cmake --build --preset includes --target mill_version_stamp
+	@git ls-files 'src/*.cc' | grep -v -e _test.cc -e _fuzz.cc | xargs -P 2 -n 4 clang-tidy -p build/includes --quiet
 
 clean:
 	@rm -rf build

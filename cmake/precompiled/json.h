@@ -1,0 +1,6 @@
+// plain.h and JSON.
+#pragma once
+
+#include <boost/json.hpp>
+
+#include "plain.h"

@@ -1,0 +1,5 @@
+// json.h and GoogleTest, for tests.
+#pragma once
+
+#include "json.h"
+#include "prints.h"

@@ -1,0 +1,3 @@
+#include "prints.h"
+
+MILL_PRINTS()
