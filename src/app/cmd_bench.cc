@@ -152,9 +152,9 @@ Status bench(const Arguments& arguments, const Settings& settings) {
   }
   for (const int64_t batch : arguments.batch) {
     if (arguments.gen == 0) break;
-    MILL_TRY(Figure figure, measure.decode({.batch = batch,
-                                            .context = arguments.context,
-                                            .steps = arguments.gen}));
+    MILL_TRY(
+        Figure figure,
+        measure.decode({.batch = batch, .context = arguments.context, .steps = arguments.gen}));
     report.figures.push_back(std::move(figure));
   }
   settings.on("json") ? print_json(report) : print_table(report);
@@ -165,7 +165,7 @@ Status bench(const Arguments& arguments, const Settings& settings) {
 
 void add_bench_command(CommandLine& line) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App& command = line.add(
+  Command& command = line.add(
       nullptr, "bench",
       "Measure how fast this machine mills a model; with --clients, --rate, --trace or "
       "--http, how it bears a load",
@@ -175,26 +175,26 @@ void add_bench_command(CommandLine& line) {
       "a catalogue name or a path to a .gguf file; over --http, the server's name of "
       "it (none: the first that it lists)");
   command.add_option("--prompt", arguments->prompt, "tokens of the prompt that is timed (0: none)")
-      ->check(CLI::Range(0, 1 << 20))
-      ->capture_default_str();
+      .range(0, 1 << 20)
+      .show_default();
   command.add_option("--gen", arguments->gen, "steps that are timed per batch (0: none)")
-      ->check(CLI::Range(0, 1 << 20))
-      ->capture_default_str();
+      .range(0, 1 << 20)
+      .show_default();
   command
       .add_option("--context", arguments->context,
                   "tokens that each sequence has before its steps are timed")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
+      .range(1, 1 << 20)
+      .show_default();
   command.add_flag("--profile", arguments->profile,
                    "say where the time went: at which stations of the decoder, or waiting");
   command.add_option("--batch", arguments->batch, "numbers of sequences decoded together")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+      .delimiter(',')
+      .range(1, 1024)
+      .show_default();
   command
       .add_option("--rounds", arguments->rounds, "how often the prompt is timed; the median counts")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+      .range(1, 1000)
+      .show_default();
   add_load_flags(command, arguments->load);
 }
 

@@ -218,7 +218,7 @@ Status remove_models(const Settings& settings, const std::vector<std::string>& n
 }  // namespace
 
 void add_models_command(CommandLine& line) {
-  CLI::App& models =
+  Command& models =
       line.add(nullptr, "models", "List, pull, show, verify and remove model files", 0, {});
   line.add(&models, "list", "List the catalogue and what is here of it", kModels,
            [](const Settings& settings) { return list_models(settings); });
@@ -232,7 +232,7 @@ void add_models_command(CommandLine& line) {
   line.add(&models, "show", "Tell what a model file holds", kModels,
            [shown](const Settings& settings) { return show_model(settings, *shown); })
       .add_option("MODEL", *shown, "a path to a .gguf file, or the name of a pulled model")
-      ->required();
+      .required();
 
   const auto verified = std::make_shared<std::vector<std::string>>();
   line.add(&models, "verify", "Compare pulled files with their checksums", kModels,
@@ -243,7 +243,7 @@ void add_models_command(CommandLine& line) {
   line.add(&models, "rm", "Remove pulled models", kModels,
            [removed](const Settings& settings) { return remove_models(settings, *removed); })
       .add_option("NAME", *removed, "names in the catalogue, or of files in the models folder")
-      ->required();
+      .required();
 }
 
 }  // namespace mill::app

@@ -52,23 +52,23 @@ Status perplexity(const Arguments& arguments, const Settings& settings) {
 
 void add_perplexity_command(CommandLine& line) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App& command =
+  Command& command =
       line.add(nullptr, "perplexity", "Measure how well a model predicts a text", kPerplexity,
                [arguments](const Settings& settings) { return perplexity(*arguments, settings); });
   command.add_option("model", arguments->model, "a catalogue name or a path to a .gguf file")
-      ->required();
+      .required();
   command.add_option("--file", arguments->file, "the text; - reads standard input")
-      ->required()
-      ->type_name("PATH");
+      .required()
+      .type_name("PATH");
   command
       .add_option("--windows", arguments->windows,
                   "stop after this many windows; 0 means the whole text")
-      ->check(CLI::NonNegativeNumber);
+      .at_least_zero();
   command
       .add_option(
           "--logits-out", arguments->logits_out,
           "write the logits of the first window here: a .npy file, f32 [window, vocabulary]")
-      ->type_name("PATH");
+      .type_name("PATH");
 }
 
 }  // namespace mill::app

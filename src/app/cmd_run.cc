@@ -129,30 +129,30 @@ Status run(const Arguments& arguments, const Settings& settings) {
 
 void add_run_command(CommandLine& line) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App& command =
+  Command& command =
       line.add(nullptr, "run", "Chat with a model in the terminal", kRun,
                [arguments](const Settings& settings) { return run(*arguments, settings); });
   command.add_option("model", arguments->model, "a catalogue name or a path to a .gguf file")
-      ->required();
+      .required();
   command.add_option(
       "prompt", arguments->prompt,
       "answer this and end; without it, and when standard input is no terminal, that is read");
   command.add_option("--system", arguments->system, "the system message");
   command.add_option("--temperature", arguments->temperature, "0 is greedy")
-      ->check(CLI::Range(0.0, 2.0))
-      ->capture_default_str();
+      .range(0.0, 2.0)
+      .show_default();
   command
       .add_option("--top-p", arguments->top_p,
                   "draw from the likeliest tokens that together have this share")
-      ->check(CLI::Range(0.001, 1.0))
-      ->capture_default_str();
+      .range(0.001, 1.0)
+      .show_default();
   command
       .add_option("--max-tokens", arguments->max_tokens,
                   "longest answer; 0 means what the context has room for")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+      .at_least_zero()
+      .show_default();
   command.add_option("--seed", arguments->seed, "draw the same numbers each time")
-      ->each([arguments](const std::string&) { arguments->seed_given = true; });
+      .each([arguments](const std::string&) { arguments->seed_given = true; });
 }
 
 }  // namespace mill::app

@@ -82,23 +82,23 @@ Status render(const Arguments& arguments, const Settings& settings) {
 
 void add_template_command(CommandLine& line) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App& command = line.add(
+  Command& command = line.add(
       nullptr, "template", "Render a chat template, to see the prompt a model gets", kTemplate,
       [arguments](const Settings& settings) { return render(*arguments, settings); });
   command.add_option("model", arguments->model, "a catalogue name or a path to a .gguf file");
   command.add_option("--file", arguments->file, "a template of its own instead of a model's")
-      ->type_name("PATH");
+      .type_name("PATH");
   command
       .add_option("--input", arguments->input,
                   "a JSON object with messages and any other variable (tools, "
                   "add_generation_prompt, bos_token, …); - is standard input")
-      ->required()
-      ->type_name("PATH");
+      .required()
+      .type_name("PATH");
   command
       .add_option("--now", arguments->now,
                   "the time that strftime_now sees, in seconds since 1970 UTC")
-      ->type_name("TIME")
-      ->each([arguments](const std::string&) { arguments->now_given = true; });
+      .type_name("TIME")
+      .each([arguments](const std::string&) { arguments->now_given = true; });
   command.add_flag("--origin", arguments->show_origin,
                    "show which parts are the template's own and which came with the request");
 }

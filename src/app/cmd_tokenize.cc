@@ -51,15 +51,14 @@ Status tokenize(const Arguments& arguments, const Settings& settings) {
 
 void add_tokenize_command(CommandLine& line) {
   const auto arguments = std::make_shared<Arguments>();
-  CLI::App& command =
+  Command& command =
       line.add(nullptr, "tokenize", "Show the tokens of a text", kTokenize,
                [arguments](const Settings& settings) { return tokenize(*arguments, settings); });
   command.add_option("model", arguments->model, "a catalogue name or a path to a .gguf file")
-      ->required();
+      .required();
   command.add_option("text", arguments->text, "the text; - reads standard input");
-  command
-      .add_option("--file", arguments->file, "read the text from this file; - is standard input")
-      ->type_name("PATH");
+  command.add_option("--file", arguments->file, "read the text from this file; - is standard input")
+      .type_name("PATH");
   command.add_flag("--ids", arguments->ids_only, "print one JSON array of ids");
   command.add_flag("--no-special", arguments->no_special,
                    "names of control tokens are ordinary text, and no BOS or EOS is added");

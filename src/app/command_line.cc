@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -60,23 +61,26 @@ void print_error(const Error& error) {
 }
 
 CommandLine::CommandLine(const std::string& version)
-    : root_(
+    : root_(std::make_unique<CLI::App>(
           "Serves language models on this machine through the OpenAI API.\n"
           "Every flag can also be set in a YAML file (--config) and by the environment variable "
           "that its\n"
           "help names; a flag wins over the file, the file over the environment.",
-          "tokenmill") {
-  root_.set_version_flag("--version", version);
-  root_.require_subcommand(0, 1);
+          "tokenmill")) {
+  root_->set_version_flag("--version", version);
+  root_->require_subcommand(0, 1);
   given_.environment = system_environment();
 }
 
-CLI::App& CommandLine::add(CLI::App* parent, const std::string& name, const std::string& help,
-                           uint32_t commands, Action action) {
-  CLI::App& command = *(parent == nullptr ? root_ : *parent).add_subcommand(name, help);
+CommandLine::~CommandLine() = default;
+
+Command& CommandLine::add(Command* parent, const std::string& name, const std::string& help,
+                          uint32_t commands, Action action) {
+  CLI::App& command = *(parent == nullptr ? *root_ : parent->app_).add_subcommand(name, help);
+  Command& added = all_.emplace_back(command);
   if (!action) {
     command.require_subcommand(1);
-    return command;
+    return added;
   }
   command
       .add_option(
@@ -95,7 +99,7 @@ CLI::App& CommandLine::add(CLI::App* parent, const std::string& name, const std:
     chosen_command_ = &command;
   });
   if (parent == nullptr) commands_.push_back(&command);
-  return command;
+  return added;
 }
 
 void CommandLine::add_flag(CLI::App& command, const Setting& setting) {
@@ -156,14 +160,14 @@ Status CommandLine::apply_own_values(const Settings& settings) {
 int CommandLine::run(int argc, const char* const* argv) {
   find_own_flags();
   try {
-    root_.parse(argc, argv);
+    root_->parse(argc, argv);
   } catch (const CLI::ParseError& end) {
-    if (end.get_exit_code() == 0) return root_.exit(end);
+    if (end.get_exit_code() == 0) return root_->exit(end);
     std::fprintf(stderr, "tokenmill: %s (tokenmill --help tells what there is)\n", end.what());
     return kUsageExit;
   }
   if (!chosen_) {
-    std::fputs(root_.help().c_str(), stdout);
+    std::fputs(root_->help().c_str(), stdout);
     return finish({});
   }
   const Result<Settings> settings = Settings::resolve(given_);

@@ -2,12 +2,14 @@
 // runs the one that was chosen, and turns its outcome into an exit code.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "app/command.h"
 #include "app/settings.h"
 #include "base/result.h"
 
@@ -20,17 +22,20 @@ class CommandLine {
  public:
   // `version` is what --version prints.
   explicit CommandLine(const std::string& version);
+  ~CommandLine();
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
 
   using Action = std::function<Status(const Settings&)>;
 
   // Adds the command `name` under `parent` (null: the program itself), with the flags of every
   // setting whose `commands` has a bit of `commands`. The caller may add positional arguments and
-  // options to the CLI::App it gets back; they must outlive run(), as must what `action` refers to.
+  // options to the Command it gets back; they must outlive run(), as must what `action` refers to.
   // Such an option of a command under the program is the command's own flag: the YAML file can set
   // it under the command's name (bench: {gen: 64}) and so can the variable TOKENMILL_BENCH_GEN. An
   // action that is empty makes a command that only groups others.
-  CLI::App& add(CLI::App* parent, const std::string& name, const std::string& help,
-                uint32_t commands, Action action);
+  Command& add(Command* parent, const std::string& name, const std::string& help, uint32_t commands,
+               Action action);
 
   // Exit code 0, kFailExit or kUsageExit; one sentence on standard error for the last two. A
   // command's error with Code::kInvalid counts as usage.
@@ -49,8 +54,9 @@ class CommandLine {
     bool required;  // checked here, after the file and the environment have had their say
   };
 
-  CLI::App root_;
-  std::vector<CLI::App*> commands_;
+  std::unique_ptr<CLI::App> root_;
+  std::deque<Command> all_;
+  std::vector<CLI::App*> commands_;  // those under the program
   std::vector<OwnFlag> own_flags_;
   Given given_;
   CLI::App* chosen_command_ = nullptr;

@@ -22,7 +22,7 @@ Outcome run_line(std::vector<const char*> words, const Status& answer,
                  std::vector<std::string>* models = nullptr) {
   CommandLine line("test 1.0");
   std::string word;
-  CLI::App& command =
+  Command& command =
       line.add(nullptr, "mill", "Mills", kServe, [&](const Settings& settings) -> Status {
         if (models != nullptr) *models = settings.texts("model");
         return answer;
@@ -88,12 +88,12 @@ class OwnFlagsTest : public ::testing::Test {
   }
   Outcome run(std::vector<const char*> words) {
     CommandLine line("test 1.0");
-    CLI::App& bench =
+    Command& bench =
         line.add(nullptr, "bench", "Benches", kBench, [](const Settings&) -> Status { return {}; });
-    bench.add_option("--gen", gen_, "steps")->check(CLI::Range(1, 1000));
+    bench.add_option("--gen", gen_, "steps").range(1, 1000);
     bench.add_option("--batch", batch_, "sizes");
     bench.add_flag("--quick", quick_, "quick");
-    bench.add_option("--file", file_, "a file")->required();
+    bench.add_option("--file", file_, "a file").required();
     add_config_command(line);
     words.insert(words.begin(), "tokenmill");
     ::testing::internal::CaptureStdout();

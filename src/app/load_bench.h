@@ -2,11 +2,11 @@
 // closed or an open loop, one load or a sweep of them.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "app/command.h"
 #include "app/settings.h"
 #include "base/result.h"
 
@@ -37,7 +37,7 @@ struct LoadArguments {
 };
 
 // The flags. `arguments` must outlive the command line's run().
-void add_load_flags(CLI::App& command, LoadArguments& arguments);
+void add_load_flags(Command& command, LoadArguments& arguments);
 
 // Runs the load and prints what came of it. `model`: of the engine a catalogue name or a path, over
 // HTTP the name that the server knows it by ("": the first that it lists). Fails as its parts do,

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "net/event_loop.h"
+#include "net/http_client.h"
 
 namespace mill::app {
 namespace {

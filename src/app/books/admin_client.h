@@ -8,11 +8,15 @@
 #include <boost/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "app/settings.h"
 #include "base/result.h"
-#include "net/http_client.h"
 #include "net/http_url.h"
+
+namespace mill::net {
+struct HttpAnswer;
+}
 
 namespace mill::app {
 

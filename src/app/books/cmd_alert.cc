@@ -147,8 +147,8 @@ Status clear_webhook(const Settings& settings, const AlertArguments&) {
 
 using Action = Status (*)(const Settings&, const AlertArguments&);
 
-CLI::App& add(CommandLine& line, CLI::App& group, const char* name, const char* help,
-              const Arguments& given, Action action) {
+Command& add(CommandLine& line, Command& group, const char* name, const char* help,
+             const Arguments& given, Action action) {
   return line.add(&group, name, help, kDesk,
                   [given, action](const Settings& s) { return action(s, *given); });
 }
@@ -156,19 +156,19 @@ CLI::App& add(CommandLine& line, CLI::App& group, const char* name, const char* 
 }  // namespace
 
 void add_alert_command(CommandLine& line) {
-  CLI::App& group =
+  Command& group =
       line.add(nullptr, "alert",
                "When an organization's webhook is told of its spending and its credit", 0, {});
   const auto given = std::make_shared<AlertArguments>();
-  CLI::App& set =
+  Command& set =
       add(line, group, "set", "Tell when a period's spending reaches an amount", given, set_alert);
-  set.add_option("INTERVAL", given->interval, "day or month, in UTC")->required();
-  set.add_option("AMOUNT", given->amount, "such as 25 or 12.50")->required();
+  set.add_option("INTERVAL", given->interval, "day or month, in UTC").required();
+  set.add_option("AMOUNT", given->amount, "such as 25 or 12.50").required();
   set.add_option("--notify", given->notify, "whom it is for: an address that rides in the alert");
-  CLI::App& list = add(line, group, "list", "List alerts of spending", given, list_alerts);
-  CLI::App& clear = add(line, group, "clear", "Take an alert of spending away", given, clear_alert);
-  clear.add_option("ID", given->id, "such as alert-month-25")->required();
-  for (CLI::App* command : {&set, &list, &clear})
+  Command& list = add(line, group, "list", "List alerts of spending", given, list_alerts);
+  Command& clear = add(line, group, "clear", "Take an alert of spending away", given, clear_alert);
+  clear.add_option("ID", given->id, "such as alert-month-25").required();
+  for (Command* command : {&set, &list, &clear})
     command->add_option("--project", given->project, "of a project, by name or id");
   add(line, group, "low-credit", "Tell when credit runs low; without an amount: show", given,
       set_low_credit)
@@ -176,13 +176,13 @@ void add_alert_command(CommandLine& line) {
 }
 
 void add_webhook_command(CommandLine& line) {
-  CLI::App& group =
+  Command& group =
       line.add(nullptr, "webhook", "Where an organization's alerts are posted, signed", 0, {});
   const auto given = std::make_shared<AlertArguments>();
   add(line, group, "set", "Set the address; the first time, the secret is shown", given,
       set_webhook)
       .add_option("URL", given->url, "https://… or http://…")
-      ->required();
+      .required();
   add(line, group, "show", "Show the address", given, show_webhook);
   add(line, group, "rotate", "Make a new secret and show it", given, rotate_webhook)
       .add_option("--overlap-hours", given->overlap_hours, "how long the old one signs too");

@@ -84,10 +84,10 @@ Status audit(const Settings& settings, const AuditArguments& given) {
 
 void add_audit_command(CommandLine& line) {
   const auto given = std::make_shared<AuditArguments>();
-  CLI::App& command =
+  Command& command =
       line.add(nullptr, "audit", "Show who changed what, the newest first", kDesk,
                [given](const Settings& settings) { return audit(settings, *given); });
-  command.add_option("--count", given->count, "how many events")->check(CLI::Range(1, 1000000));
+  command.add_option("--count", given->count, "how many events").range(1, 1000000);
   command.add_option("--type", given->types, "such as api_key.created (repeat for more)");
   command.add_option("--actor", given->actors, "the id of a key (repeat for more)");
   command.add_option("--project", given->project, "by name or id");

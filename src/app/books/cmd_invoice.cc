@@ -61,19 +61,19 @@ Status focus(const Settings& settings, const InvoiceArguments& given) {
 
 void add_invoice_commands(CommandLine& line) {
   const auto bill = std::make_shared<InvoiceArguments>();
-  CLI::App& one =
+  Command& one =
       line.add(nullptr, "invoice", "Make the invoice of a month, as a page to print or a table",
                kDesk, [bill](const Settings& settings) { return invoice(settings, *bill); });
-  one.add_option("MONTH", bill->month, "such as 2026-11, in UTC")->required();
+  one.add_option("MONTH", bill->month, "such as 2026-11, in UTC").required();
   one.add_flag("--csv", bill->csv, "a table instead of a page (HTML)");
   one.add_option("--project", bill->project, "of one project alone, by name or id");
   one.add_option("--out", bill->out, "the file to write; standard output unless given");
 
-  CLI::App& group = line.add(nullptr, "export", "Export a month for other programs", 0, {});
+  Command& group = line.add(nullptr, "export", "Export a month for other programs", 0, {});
   const auto month = std::make_shared<InvoiceArguments>();
-  CLI::App& data = line.add(&group, "focus", "The FinOps data set FOCUS 1.2, as CSV", kDesk,
-                            [month](const Settings& settings) { return focus(settings, *month); });
-  data.add_option("MONTH", month->month, "such as 2026-11, in UTC")->required();
+  Command& data = line.add(&group, "focus", "The FinOps data set FOCUS 1.2, as CSV", kDesk,
+                           [month](const Settings& settings) { return focus(settings, *month); });
+  data.add_option("MONTH", month->month, "such as 2026-11, in UTC").required();
   data.add_option("--out", month->out, "the file to write; standard output unless given");
 }
 

@@ -155,39 +155,39 @@ Status update(const Settings& settings, const KeyArguments& given, bool admin) {
   return {};
 }
 
-void add_restrictions(CLI::App& command, KeyArguments& given, bool admin) {
+void add_restrictions(Command& command, KeyArguments& given, bool admin) {
   command.add_option("--expires", given.expires,
                      "never, a date such as 2027-01-31, or 90d, 12h, 30m");
   if (!admin) {
     command
         .add_option("--model", given.models,
                     "a model it may ask (repeat for more); any takes the list away")
-        ->type_name("MODEL");
+        .type_name("MODEL");
   }
   command
       .add_option("--network", given.networks,
                   "where it may be used from, such as 10.0.0.0/8 (repeat for more); any takes the "
                   "list away")
-      ->type_name("CIDR");
+      .type_name("CIDR");
 }
 
-void add_commands(CommandLine& line, CLI::App& group, bool admin) {
+void add_commands(CommandLine& line, Command& group, bool admin) {
   const auto given = std::make_shared<KeyArguments>();
   const auto add = [&](const char* name, const char* help,
-                       Status (*action)(const Settings&, const KeyArguments&, bool)) -> CLI::App& {
-    CLI::App& command =
+                       Status (*action)(const Settings&, const KeyArguments&, bool)) -> Command& {
+    Command& command =
         line.add(&group, name, help, kDesk, [given, action, admin](const Settings& settings) {
           return action(settings, *given, admin);
         });
     if (!admin) command.add_option("--project", given->project, "its project, by name or id");
     return command;
   };
-  const auto named = [&](CLI::App& command) -> CLI::App& {
-    command.add_option("KEY", given->name, "its name or id")->required();
+  const auto named = [&](Command& command) -> Command& {
+    command.add_option("KEY", given->name, "its name or id").required();
     return command;
   };
-  CLI::App& made = add("create", "Make a key, and show it once", create);
-  made.add_option("NAME", given->name, "what it is called")->required();
+  Command& made = add("create", "Make a key, and show it once", create);
+  made.add_option("NAME", given->name, "what it is called").required();
   made.add_option("--user", given->user, "the id of the user whose key it is");
   if (!admin) {
     made.add_option("--service-account", given->service_account,
@@ -198,7 +198,7 @@ void add_commands(CommandLine& line, CLI::App& group, bool admin) {
   named(add("show", "Show a key, without its secret", show));
   named(add("revoke", "End a key", revoke));
   named(add("rotate", "Give a key a new secret, and show it once; the old one ends", rotate));
-  CLI::App& changed = named(add("update", "Change a key's name or what it may do", update));
+  Command& changed = named(add("update", "Change a key's name or what it may do", update));
   changed.add_option("--name", given->other, "the new name");
   add_restrictions(changed, *given, admin);
 }

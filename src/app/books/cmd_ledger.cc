@@ -102,13 +102,13 @@ Status export_entries(const Settings& settings, const LedgerArguments& given) {
 }  // namespace
 
 void add_ledger_command(CommandLine& line) {
-  CLI::App& group = line.add(nullptr, "ledger", "Verify and export the journal (--ledger)", 0, {});
+  Command& group = line.add(nullptr, "ledger", "Verify and export the journal (--ledger)", 0, {});
   line.add(&group, "verify", "Read every entry and rebuild the books from them", kLedger, verify);
   const auto given = std::make_shared<LedgerArguments>();
   line.add(&group, "export", "Print every entry, one a line", kLedger,
            [given](const Settings& settings) { return export_entries(settings, *given); })
       .add_option("--format", given->format, "jsonl or csv")
-      ->check(CLI::IsMember({"jsonl", "csv"}));
+      .one_of({"jsonl", "csv"});
 }
 
 }  // namespace mill::app

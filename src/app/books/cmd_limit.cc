@@ -142,10 +142,10 @@ Status clear_budget(const Settings& settings, const LimitArguments& given) {
 
 using Action = Status (*)(const Settings&, const LimitArguments&);
 
-CLI::App& add(CommandLine& line, CLI::App& group, const char* name, const char* help,
-              const Arguments& given, Action action) {
-  CLI::App& command = line.add(&group, name, help, kDesk,
-                               [given, action](const Settings& s) { return action(s, *given); });
+Command& add(CommandLine& line, Command& group, const char* name, const char* help,
+             const Arguments& given, Action action) {
+  Command& command = line.add(&group, name, help, kDesk,
+                              [given, action](const Settings& s) { return action(s, *given); });
   command.add_option("--project", given->project, "of a project, by name or id");
   return command;
 }
@@ -153,39 +153,39 @@ CLI::App& add(CommandLine& line, CLI::App& group, const char* name, const char* 
 }  // namespace
 
 void add_limit_command(CommandLine& line) {
-  CLI::App& group = line.add(nullptr, "limit",
-                             "What an organization, a project or a key may ask in a minute and a "
-                             "day",
-                             0, {});
+  Command& group = line.add(nullptr, "limit",
+                            "What an organization, a project or a key may ask in a minute and a "
+                            "day",
+                            0, {});
   const auto given = std::make_shared<LimitArguments>();
-  const auto add_limit = [&](const char* name, const char* help, Action action) -> CLI::App& {
-    CLI::App& command = add(line, group, name, help, given, action);
+  const auto add_limit = [&](const char* name, const char* help, Action action) -> Command& {
+    Command& command = add(line, group, name, help, given, action);
     command.add_option("--key", given->key, "of a key, by name or id");
     return command;
   };
-  CLI::App& set = add_limit("set", "Set limits", set_limits);
+  Command& set = add_limit("set", "Set limits", set_limits);
   set.add_option("--model", given->model, "of the project, for this model alone");
   set.add_option("LIMIT", given->limits,
                  "requests_per_minute=N, requests_per_day=N, input_tokens_per_minute=N, "
                  "uncached_tokens_per_minute=N, output_tokens_per_minute=N, concurrent_requests=N")
-      ->required();
+      .required();
   add_limit("list", "List limits", list_limits);
-  CLI::App& clear = add_limit("clear", "Take limits away", clear_limits);
+  Command& clear = add_limit("clear", "Take limits away", clear_limits);
   clear.add_option("--model", given->model, "of the project, for this model alone");
-  clear.add_option("LIMIT", given->limits, "their names")->required();
+  clear.add_option("LIMIT", given->limits, "their names").required();
 }
 
 void add_budget_command(CommandLine& line) {
-  CLI::App& group = line.add(
+  Command& group = line.add(
       nullptr, "budget", "What an organization or a project may spend in a day and a month", 0, {});
   const auto given = std::make_shared<LimitArguments>();
-  CLI::App& set = add(line, group, "set", "Set a budget", given, set_budget);
-  set.add_option("INTERVAL", given->interval, "day or month, in UTC")->required();
-  set.add_option("AMOUNT", given->amount, "such as 25 or 12.50")->required();
+  Command& set = add(line, group, "set", "Set a budget", given, set_budget);
+  set.add_option("INTERVAL", given->interval, "day or month, in UTC").required();
+  set.add_option("AMOUNT", given->amount, "such as 25 or 12.50").required();
   add(line, group, "list", "List budgets and what is spent of them", given, list_budgets);
   add(line, group, "clear", "Take a budget away", given, clear_budget)
       .add_option("INTERVAL", given->interval, "day or month")
-      ->required();
+      .required();
 }
 
 }  // namespace mill::app

@@ -103,26 +103,26 @@ Status change(const Settings& settings, const OrgArguments& given, const std::st
   return {};
 }
 
-CLI::App& add(CommandLine& line, CLI::App& org, const char* name, const char* help,
-              const Arguments& given, Status (*action)(const Settings&, const OrgArguments&)) {
+Command& add(CommandLine& line, Command& org, const char* name, const char* help,
+             const Arguments& given, Status (*action)(const Settings&, const OrgArguments&)) {
   return line.add(&org, name, help, kDesk,
                   [given, action](const Settings& settings) { return action(settings, *given); });
 }
 
-void add_amount(CLI::App& command, const Arguments& given, const char* help) {
-  command.add_option("ORG", given->name, "its name or id")->required();
-  command.add_option("AMOUNT", given->amount, help)->required();
+void add_amount(Command& command, const Arguments& given, const char* help) {
+  command.add_option("ORG", given->name, "its name or id").required();
+  command.add_option("AMOUNT", given->amount, help).required();
   command.add_option("--note", given->note, "why, for the journal");
 }
 
 }  // namespace
 
 void add_org_command(CommandLine& line) {
-  CLI::App& org = line.add(nullptr, "org", "Organizations, and the money they have", 0, {});
+  Command& org = line.add(nullptr, "org", "Organizations, and the money they have", 0, {});
   const auto given = std::make_shared<OrgArguments>();
 
-  CLI::App& made = add(line, org, "create", "Make an organization", given, create);
-  made.add_option("NAME", given->name, "what it is called")->required();
+  Command& made = add(line, org, "create", "Make an organization", given, create);
+  made.add_option("NAME", given->name, "what it is called").required();
   made.add_option("--currency", given->currency, "of its credit, such as USD, CNY or CREDITS");
   made.add_option("--credit", given->credit, "what it has paid in");
   made.add_option("--credit-limit", given->credit_limit, "how far it may owe");
@@ -131,10 +131,10 @@ void add_org_command(CommandLine& line) {
   add(line, org, "show", "Show an organization and its balance", given, show)
       .add_option("ORG", given->name, "its name or id");
 
-  CLI::App& pay = add(line, org, "pay", "Book a payment (or with a minus sign a repayment)", given,
-                      [](const Settings& s, const OrgArguments& g) {
-                        return change(s, g, "/credit", {{"amount", g.amount}});
-                      });
+  Command& pay = add(line, org, "pay", "Book a payment (or with a minus sign a repayment)", given,
+                     [](const Settings& s, const OrgArguments& g) {
+                       return change(s, g, "/credit", {{"amount", g.amount}});
+                     });
   add_amount(pay, given, "such as 10 or 12.50");
   pay.add_option("--id", given->id, "a ULID: the same one twice books once");
   add_amount(add(line, org, "credit-limit", "Set how far an organization may owe", given,
@@ -147,29 +147,29 @@ void add_org_command(CommandLine& line) {
                    return change(s, g, "/write_off", {{"amount", g.amount}});
                  }),
              given, "at most what is owed");
-  CLI::App& back = add(line, org, "reverse", "Give back what a request was charged", given,
-                       [](const Settings& s, const OrgArguments& g) {
-                         json::object body{{"request_id", g.request}};
-                         if (!g.amount.empty()) body["amount"] = g.amount;
-                         return change(s, g, "/reversals", std::move(body));
-                       });
-  back.add_option("ORG", given->name, "its name or id")->required();
+  Command& back = add(line, org, "reverse", "Give back what a request was charged", given,
+                      [](const Settings& s, const OrgArguments& g) {
+                        json::object body{{"request_id", g.request}};
+                        if (!g.amount.empty()) body["amount"] = g.amount;
+                        return change(s, g, "/reversals", std::move(body));
+                      });
+  back.add_option("ORG", given->name, "its name or id").required();
   back.add_option("REQUEST", given->request,
                   "the receipt of the request: X-Tokenmill-Receipt of its answer")
-      ->required();
+      .required();
   back.add_option("--amount", given->amount, "a part of it; all where it is not given");
   back.add_option("--note", given->note, "why, for the journal");
 
-  CLI::App& renamed = add(line, org, "rename", "Give an organization another name", given,
-                          [](const Settings& s, const OrgArguments& g) {
-                            return change(s, g, "", {{"name", g.other}});
-                          });
-  renamed.add_option("ORG", given->name, "its name or id")->required();
-  renamed.add_option("NAME", given->other, "the new name")->required();
+  Command& renamed = add(line, org, "rename", "Give an organization another name", given,
+                         [](const Settings& s, const OrgArguments& g) {
+                           return change(s, g, "", {{"name", g.other}});
+                         });
+  renamed.add_option("ORG", given->name, "its name or id").required();
+  renamed.add_option("NAME", given->other, "the new name").required();
   add(line, org, "archive", "End an organization: its keys stop working", given,
       [](const Settings& s, const OrgArguments& g) { return change(s, g, "/archive", {}); })
       .add_option("ORG", given->name, "its name or id")
-      ->required();
+      .required();
 
   line.add(nullptr, "balance", "Show what an organization has to spend", kDesk,
            [given](const Settings& settings) { return balance(settings, *given); })

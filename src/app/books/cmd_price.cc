@@ -158,24 +158,24 @@ Status quote(const Settings& settings, const PriceArguments& given) {
 }  // namespace
 
 void add_price_command(CommandLine& line) {
-  CLI::App& group = line.add(nullptr, "price", "Price books, and what a request would cost", 0, {});
+  Command& group = line.add(nullptr, "price", "Price books, and what a request would cost", 0, {});
   const auto given = std::make_shared<PriceArguments>();
   const auto add = [&](const char* name, const char* help,
-                       Status (*action)(const Settings&, const PriceArguments&)) -> CLI::App& {
+                       Status (*action)(const Settings&, const PriceArguments&)) -> Command& {
     return line.add(&group, name, help, kDesk,
                     [given, action](const Settings& settings) { return action(settings, *given); });
   };
-  CLI::App& sets = add("set", "Set a price book from a YAML file", set);
-  sets.add_option("FILE", given->file, "as docs/prices.md describes it")->required();
+  Command& sets = add("set", "Set a price book from a YAML file", set);
+  sets.add_option("FILE", given->file, "as docs/prices.md describes it").required();
   sets.add_flag("--dry-run", given->dry_run, "check it and change nothing");
   add("list", "List price books", list);
   add("show", "Show the prices in effect, or those of a book", show)
       .add_option("NUMBER", given->number, "of a book");
   add("withdraw", "Take back a price book that is not yet in effect", withdraw)
       .add_option("NUMBER", given->number, "of the book")
-      ->required();
-  CLI::App& quotes = add("quote", "Explain line by line what a request would cost", quote);
-  quotes.add_option("MODEL", given->model, "its id or alias")->required();
+      .required();
+  Command& quotes = add("quote", "Explain line by line what a request would cost", quote);
+  quotes.add_option("MODEL", given->model, "its id or alias").required();
   quotes.add_option("--input", given->input, "tokens of the prompt that are computed anew");
   quotes.add_option("--cached", given->cached, "tokens of the prompt that the cache has");
   quotes.add_option("--cache-write", given->cache_write, "tokens of the prompt that are kept");

@@ -103,32 +103,32 @@ Status share(const Settings& settings, const ProjectArguments& given) {
 }  // namespace
 
 void add_project_command(CommandLine& line) {
-  CLI::App& project = line.add(nullptr, "project", "Projects of an organization (--org)", 0, {});
+  Command& project = line.add(nullptr, "project", "Projects of an organization (--org)", 0, {});
   const auto given = std::make_shared<ProjectArguments>();
   const auto add = [&](const char* name, const char* help,
-                       Status (*action)(const Settings&, const ProjectArguments&)) -> CLI::App& {
+                       Status (*action)(const Settings&, const ProjectArguments&)) -> Command& {
     return line.add(&project, name, help, kDesk,
                     [given, action](const Settings& settings) { return action(settings, *given); });
   };
-  const auto add_share = [&](CLI::App& command) {
+  const auto add_share = [&](Command& command) {
     command.add_option("--tier", given->tier, "priority, default, flex or batch");
     command.add_option("--weight", given->weight,
                        "of its share when the mill is busy, 0.001 to 1000 (1)");
   };
-  CLI::App& made = add("create", "Make a project", create);
-  made.add_option("NAME", given->name, "what it is called")->required();
+  Command& made = add("create", "Make a project", create);
+  made.add_option("NAME", given->name, "what it is called").required();
   add_share(made);
   add("list", "List projects", list)
       .add_flag("--archived", given->archived, "those that are over too");
   add("show", "Show a project", show).add_option("PROJECT", given->name, "its name or id");
-  CLI::App& renamed = add("rename", "Give a project another name", rename);
-  renamed.add_option("PROJECT", given->name, "its name or id")->required();
-  renamed.add_option("NAME", given->other, "the new name")->required();
+  Command& renamed = add("rename", "Give a project another name", rename);
+  renamed.add_option("PROJECT", given->name, "its name or id").required();
+  renamed.add_option("NAME", given->other, "the new name").required();
   add("archive", "End a project: its keys stop working", archive)
       .add_option("PROJECT", given->name, "its name or id")
-      ->required();
-  CLI::App& shared = add("share", "Set a project's tier and weight", share);
-  shared.add_option("PROJECT", given->name, "its name or id")->required();
+      .required();
+  Command& shared = add("share", "Set a project's tier and weight", share);
+  shared.add_option("PROJECT", given->name, "its name or id").required();
   add_share(shared);
 }
 

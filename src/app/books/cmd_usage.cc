@@ -116,12 +116,12 @@ Status costs(const Settings& settings, const UsageArguments& given) {
 
 using Action = Status (*)(const Settings&, const UsageArguments&);
 
-CLI::App& add(CommandLine& line, const char* name, const char* help, const char* by,
-              const std::shared_ptr<UsageArguments>& given, Action action) {
-  CLI::App& command =
+Command& add(CommandLine& line, const char* name, const char* help, const char* by,
+             const std::shared_ptr<UsageArguments>& given, Action action) {
+  Command& command =
       line.add(nullptr, name, help, kDesk,
                [given, action](const Settings& settings) { return action(settings, *given); });
-  command.add_option("--by", given->by, by)->delimiter(',');
+  command.add_option("--by", given->by, by).delimiter(',');
   command.add_option("--from", given->from,
                      "an instant or a day, in UTC; this month unless given. Times grow to whole "
                      "days, or hours with --by hour");
@@ -133,7 +133,7 @@ CLI::App& add(CommandLine& line, const char* name, const char* help, const char*
 
 void add_usage_commands(CommandLine& line) {
   const auto usage_given = std::make_shared<UsageArguments>();
-  CLI::App& command =
+  Command& command =
       add(line, "usage", "Show tokens, requests, what was charged for them, and electricity",
           "model, project, key, tier and hour or day, with commas", usage_given, usage);
   command.add_flag("--every-org", usage_given->every,
