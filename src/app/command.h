@@ -44,8 +44,8 @@ class Command {
   Command& operator=(const Command&) = delete;
 
   // Names as CLI11 reads them: "WORD" is positional, "--word" an option, "word,--word" either.
-  // Requires: T is int, int64_t, uint64_t, double, std::string, or a vector of int, int64_t, double
-  // or std::string.
+  // Requires: T is int, int64_t, uint64_t, double, std::string, an optional int64_t or double, or a
+  // vector of int, int64_t, double or std::string.
   template <class T>
   Option add_option(const std::string& names, T& into, const std::string& help);
   Option add_flag(const std::string& names, bool& into, const std::string& help);
