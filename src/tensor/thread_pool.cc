@@ -6,6 +6,7 @@
 #include <atomic>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -92,12 +93,36 @@ std::pair<int64_t, int64_t> Team::share(int64_t count, int64_t grain) const {
   return {std::min(first, count), std::min(last, count)};
 }
 
+Team::Claims Team::claims(int64_t count) {
+  MILL_CHECK(count >= 0 && count >> 32 == 0);
+  return {claimed_, ++round_, size_, count};
+}
+
+std::pair<int64_t, int64_t> Team::Claims::next() {
+  if (!claimed_) return {0, std::exchange(count_, 0)};
+  uint64_t seen = claimed_->load(std::memory_order_relaxed);
+  for (;;) {
+    const auto round = static_cast<uint32_t>(seen >> 32);
+    // Who has begun a later round found nothing left of this one.
+    const int64_t taken = round > round_   ? count_
+                          : round < round_ ? 0
+                                           : static_cast<int64_t>(seen & 0xffffffffU);
+    const int64_t part = std::max<int64_t>(1, (count_ - taken) / (2 * size_));
+    if (taken == count_) return {count_, count_};
+    const uint64_t wanted = uint64_t{round_} << 32 | static_cast<uint64_t>(taken + part);
+    if (claimed_->compare_exchange_weak(seen, wanted, std::memory_order_relaxed)) {
+      return {taken, taken + part};
+    }
+  }
+}
+
 struct ThreadPool::Impl {
   explicit Impl(int members) : barrier(members) {}
 
   std::mutex turn;                                   // held by the caller of run()
   const std::function<void(Team&)>* work = nullptr;  // of the current job; null: end
   alignas(64) std::atomic<uint32_t> job{0};
+  alignas(64) std::atomic<uint64_t> claimed{0};  // of the current job, see Team::Claims
   Barrier barrier;
   std::vector<std::thread> threads;
 
@@ -115,7 +140,7 @@ struct ThreadPool::Impl {
         while (!started()) job.wait(seen, std::memory_order_acquire);
       }
       if (work == nullptr) return;
-      Team team(index, size, &barrier);
+      Team team(index, size, &barrier, &claimed);
       (*work)(team);
       team.wait();
     }
@@ -148,8 +173,9 @@ void ThreadPool::run(const std::function<void(Team&)>& work) {
     work(alone);
     return;
   }
+  impl_->claimed.store(0, std::memory_order_relaxed);
   impl_->start(&work);
-  Team team(0, size(), &impl_->barrier);
+  Team team(0, size(), &impl_->barrier, &impl_->claimed);
   work(team);
   team.wait();
 }

@@ -4,6 +4,7 @@
 // a fraction of a millisecond and then sleep (nothing spins while the mill is idle).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -17,17 +18,41 @@ class Barrier;
 // same arguments; each does its share and returns. Operations don't wait for each other: the caller places the waits.
 class Team {
  public:
-  Team(int index, int size, Barrier* barrier) : index_(index), size_(size), barrier_(barrier) {}
+  Team(int index, int size, Barrier* barrier, std::atomic<uint64_t>* claimed = nullptr)
+      : index_(index), size_(size), barrier_(barrier), claimed_(claimed) {}
   int index() const { return index_; }
   int size() const { return size_; }
   // Returns when every member has called it; what they wrote before is then visible to all.
   void wait();
   // This member's part [first, second) of `count` items, in units of `grain`; parts differ by at most one unit.
   std::pair<int64_t, int64_t> share(int64_t count, int64_t grain = 1) const;
+  // The same count for every member.  Requires: count < 2^32.
+  class Claims;
+  Claims claims(int64_t count);
 
  private:
   int index_, size_;
-  Barrier* barrier_;  // null for a team of one
+  Barrier* barrier_;                // null for a team of one
+  std::atomic<uint64_t>* claimed_;  // of the pool; likewise
+  uint32_t round_ = 0;              // of claims
+};
+
+// Items that the members take as they come for them, so that a core that is slow, or busy with something else, takes fewer:
+// large parts first, then ever smaller ones.  Requires: a member takes until nothing is left before it begins its next Claims.
+class Team::Claims {
+ public:
+  // The next items [first, second) for this member; none when all have been taken.
+  std::pair<int64_t, int64_t> next();
+
+ private:
+  friend class Team;
+  Claims(std::atomic<uint64_t>* claimed, uint32_t round, int size, int64_t count)
+      : claimed_(claimed), round_(round), size_(size), count_(count) {}
+
+  std::atomic<uint64_t>* claimed_;  // the round of claims << 32, and how many items of it are taken
+  uint32_t round_;
+  int size_;
+  int64_t count_;
 };
 
 class ThreadPool {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <numeric>
+#include <tuple>
 #include <vector>
 
 #include "base/clock.h"
@@ -23,6 +24,30 @@ TEST(ThreadPool, SharesCoverEveryItemOnce) {
           next = last;
         }
         ASSERT_EQ(next, count);
+      }
+    }
+  }
+}
+
+// No wait between the rounds: a member may be rounds ahead of the others.
+TEST(ThreadPool, ClaimsTakeEveryItemOnce) {
+  for (const int size : {1, 2, 3, 5}) {
+    ThreadPool pool(size);
+    constexpr int64_t kRounds = 60;
+    std::vector<std::vector<std::atomic<int>>> taken;
+    for (int64_t count = 0; count < kRounds; ++count) taken.emplace_back(static_cast<size_t>(count));
+    for (int job = 1; job <= 20; ++job) {
+      pool.run([&](Team& team) {
+        for (std::vector<std::atomic<int>>& items : taken) {
+          Team::Claims claims = team.claims(static_cast<int64_t>(items.size()));
+          for (auto [first, last] = claims.next(); first < last;
+               std::tie(first, last) = claims.next()) {
+            for (int64_t i = first; i < last; ++i) ++items[static_cast<size_t>(i)];
+          }
+        }
+      });
+      for (const std::vector<std::atomic<int>>& items : taken) {
+        for (const std::atomic<int>& times : items) ASSERT_EQ(times, job) << "members " << size;
       }
     }
   }

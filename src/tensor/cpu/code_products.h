@@ -32,6 +32,7 @@ class FileGroup {
     group_ = super_ + kLayout.header_bytes() + in_super * kLayout.group_bytes();
     scale_row_ = in_super * kLayout.scale_row();
   }
+  using File = FileGroup;
   static int64_t offset(int64_t group) {
     return group / kLayout.groups() * kLayout.super_bytes() +
            group % kLayout.groups() * kLayout.group_bytes();
@@ -95,7 +96,7 @@ class ExpandedGroup {
 
   [[gnu::always_inline]] ExpandedGroup(const std::byte* panel, int64_t group)
       : group_(panel + group * kBytes) {}
-  static int64_t offset(int64_t group) { return group * kBytes; }
+  using File = From;
 
   template <int kStep>
   [[gnu::always_inline]] typename S::B numbers(int v) const {
@@ -159,40 +160,52 @@ template <class S>
 template <class S, class Group>
 using DotsOf = typename S::template Dots<Group::kMost, static_cast<int>(kSteps) / Group::kHalves>;
 
+// What a tile takes of a call: `panel` holds groups [from, to) of the inputs in the form of the
+// tile's Group.
+struct TileWork {
+  const std::byte* panel = nullptr;
+  int64_t from = 0, to = 0;
+  float* partial = nullptr;  // [rows, kPanel] sums of the groups before; unused with all groups
+  int64_t first = 0;         // row
+  // The lines of the next panel that the tile fetches: of each group those from `turn` on, by
+  // `turns`.
+  int64_t turn = 0, turns = 1;
+};
+
 // kRows rows times one panel.
 template <class S, class Group, int kRows>
 class CodeTile {
  public:
   using F = typename S::F;
   using I = typename S::I;
-  static constexpr int kVectors = static_cast<int>(kPanel) / S::kLanes;
   using Dots = DotsOf<S, Group>;
-  static constexpr int kWidth = Dots::kVectors;  // of a pass over the groups
+  static constexpr int kVectors = static_cast<int>(kPanel) / S::kLanes;
+  // Vectors of a pass over the groups: all, where few rows leave room for their sums.
+  static constexpr int kWidth =
+      kRows * kVectors <= Dots::kRows * Dots::kVectors ? kVectors : Dots::kVectors;
   static constexpr int kHalfSteps = static_cast<int>(kSteps) / Group::kHalves;
 
-  // Rows [first, first + kRows) of the call, groups [from, to) of the inputs, which lie at `panel`
-  // in the form of Group. `partial`: [rows, kPanel] sums of the groups before; unused where the
-  // call has all groups.
   template <bool kFetch>
-  static void run(const PanelCall& call, const std::byte* panel, int64_t first, int64_t from,
-                  int64_t to, float* partial) {
+  static void run(const PanelCall& call, const TileWork& work) {
     const int64_t groups = call.cols / 32;
-    const int8_t* codes = call.codes + first * call.cols + from * 32;
-    const float* scales = call.scales + first * groups + from;
-    const int32_t* sums = call.sums + first * groups + from;
+    const int64_t from = work.from, count = work.to - from;
+    const int8_t* codes = call.codes + work.first * call.cols + from * 32;
+    const float* scales = call.scales + work.first * groups + from;
+    const int32_t* sums = call.sums + work.first * groups + from;
     for (int v = 0; v < kVectors; v += kWidth) {
       F sum[kRows][kWidth];
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
         for (int w = 0; w < kWidth; ++w) {
-          sum[r][w] = from == 0 ? S::zero() : S::load(place(partial, first + r, v + w));
+          sum[r][w] = from == 0 ? S::zero() : S::load(place(work, r, v + w));
         }
       }
-      for (int64_t g = 0; g < to - from; ++g) {
-        const Group group(panel, g);
+      for (int64_t g = 0; g < count; ++g) {
+        const Group group(work.panel, g);
         if constexpr (kFetch) {
-          if (v == 0) fetch_next(call, panel, g);
+          constexpr int kPasses = kVectors / kWidth;
+          fetch_next(call, from + g, work.turn * kPasses + v / kWidth, work.turns * kPasses);
         }
         add_half<0>(group, v, codes + g * 32, call.cols, scales + g, sums + g, groups, sum);
         if constexpr (Group::kHalves == 2) {
@@ -203,10 +216,10 @@ class CodeTile {
       for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
         for (int w = 0; w < kWidth; ++w) {
-          if (to < groups) {
-            S::store(place(partial, first + r, v + w), sum[r][w]);
+          if (work.to < groups) {
+            S::store(place(work, r, v + w), sum[r][w]);
           } else {
-            write_vector<S>(call, first + r, v + w, sum[r][w]);
+            write_vector<S>(call, work.first + r, v + w, sum[r][w]);
           }
         }
       }
@@ -214,15 +227,16 @@ class CodeTile {
   }
 
  private:
-  static float* place(float* partial, int64_t row, int v) {
-    return partial + row * kPanel + v * S::kLanes;
+  static float* place(const TileWork& work, int64_t row, int v) {
+    return work.partial + (work.first + row) * kPanel + v * S::kLanes;
   }
 
-  [[gnu::always_inline]] static void fetch_next(const PanelCall& call, const std::byte* panel,
-                                                int64_t g) {
-    const std::byte* ahead = panel + call.panel_bytes + Group::offset(g);
-    const std::byte* end = panel + call.panel_bytes + Group::offset(g + 1);
-    for (; ahead < end; ahead += 64) S::fetch(ahead);
+  [[gnu::always_inline]] static void fetch_next(const PanelCall& call, int64_t group, int64_t turn,
+                                                int64_t turns) {
+    const std::byte* next = call.panel + call.panel_bytes;
+    const std::byte* end = next + Group::File::offset(group + 1);
+    next += Group::File::offset(group) + turn * 64;
+    for (; next < end; next += turns * 64) S::fetch(next);
   }
 
   // A pair of s16 factors for the two 16-code sums of a group that picks half `half`.
@@ -289,33 +303,36 @@ class CodeTile {
 };
 
 template <class S, class Group, bool kFetch, int kRows>
-void run_code_tile(const PanelCall& call, const std::byte* panel, int64_t first, int64_t rows,
-                   int64_t from, int64_t to, float* partial) {
+void run_code_tile(const PanelCall& call, int64_t rows, const TileWork& work) {
   if (rows == kRows) {
-    CodeTile<S, Group, kRows>::template run<kFetch>(call, panel, first, from, to, partial);
+    CodeTile<S, Group, kRows>::template run<kFetch>(call, work);
   } else if constexpr (kRows > 1) {
-    run_code_tile<S, Group, kFetch, kRows - 1>(call, panel, first, rows, from, to, partial);
+    run_code_tile<S, Group, kFetch, kRows - 1>(call, rows, work);
   }
 }
 
-// The rows of a call in tiles as equal as can be. While the first reads this panel, it fetches the
-// next where kFetchFirst says so.
-template <class S, class Group, bool kFetchFirst>
-void run_code_tiles(const PanelCall& call, const std::byte* panel, int64_t from, int64_t to,
-                    float* partial) {
+// The rows of a call in tiles as equal as can be. With kFetch they fetch the next panel: each its
+// part, or the first all of it.
+template <class S, class Group, bool kFetch>
+void run_code_tiles(const PanelCall& call, TileWork work) {
   constexpr int kRows = DotsOf<S, Group>::kRows;
-  int64_t tiles = (call.rows + kRows - 1) / kRows;
-  int64_t first = 0;
-  if constexpr (kFetchFirst) {
-    const int64_t rows = (call.rows + tiles - 1) / tiles;
-    run_code_tile<S, Group, true, kRows>(call, panel, 0, rows, from, to, partial);
-    first = rows;
-    --tiles;
+  const int64_t tiles = (call.rows + kRows - 1) / kRows;
+  int64_t tile = 0;
+  const auto rows_left = [&] {
+    return (call.rows - work.first + tiles - tile - 1) / (tiles - tile);
+  };
+  if constexpr (kFetch && !S::kFetchInParts) {
+    const int64_t rows = rows_left();
+    run_code_tile<S, Group, true, kRows>(call, rows, work);
+    work.first = rows;
+    tile = 1;
   }
-  for (; tiles > 0; --tiles) {
-    const int64_t rows = (call.rows - first + tiles - 1) / tiles;
-    run_code_tile<S, Group, false, kRows>(call, panel, first, rows, from, to, partial);
-    first += rows;
+  work.turns = tiles;
+  for (; tile < tiles; ++tile) {
+    const int64_t rows = rows_left();
+    work.turn = tile;
+    run_code_tile<S, Group, kFetch && S::kFetchInParts, kRows>(call, rows, work);
+    work.first += rows;
   }
 }
 
@@ -330,7 +347,8 @@ void expanded_product(const PanelCall& call) {
   for (int64_t from = 0; from < groups; from += kRunGroups) {
     const int64_t to = from + kRunGroups < groups ? from + kRunGroups : groups;
     Expanded::expand(call.panel, from, to, call.scratch);
-    run_code_tiles<S, Expanded, false>(call, call.scratch, from, to, partial);
+    run_code_tiles<S, Expanded, S::kFetchInParts>(
+        call, {.panel = call.scratch, .from = from, .to = to, .partial = partial});
   }
 }
 
@@ -345,7 +363,7 @@ void code_product(const PanelCall& call) {
                                                         : S::kExpandRows;
   if constexpr (kExpandRows > 1) {
     if (call.rows < kExpandRows) {
-      return run_code_tiles<S, Group, true>(call, call.panel, 0, call.cols / 32, nullptr);
+      return run_code_tiles<S, Group, true>(call, {.panel = call.panel, .to = call.cols / 32});
     }
   }
   if constexpr (kExpandRows < kNever) expanded_product<S, Group>(call);

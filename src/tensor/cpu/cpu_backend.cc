@@ -140,19 +140,23 @@ class CpuBackend final : public Backend {
     if (panels == 0 || x.rows == 0) return;
     const int64_t parts = row_parts(x.rows, x.cols, panels, team.size());
     const int64_t most_rows = (x.rows + parts - 1) / parts;
-    // All panels for the first part of the rows, then for the next: one line of work, cut evenly.
-    const auto [first, last] = team.share(parts * panels);
+    // All panels for the first part of the rows, then for the next: one line of work.
     std::byte* scratch = thread_room().at_least(scratch_bytes(most_rows));
-    for (int64_t part = first / panels; part * panels < last; ++part) {
-      const int64_t first_row = part * x.rows / parts;
-      const int64_t rows = (part + 1) * x.rows / parts - first_row;
-      int64_t begin = part * panels;  // of the product
-      for (const Product& product : products) {
-        const int64_t end = begin + panel_count(product.weight->rows);
-        for (int64_t i = std::max(first, begin); i < std::min(last, end); ++i) {
-          multiply(x, product, i - begin, first_row, rows, scratch);
+    Team::Claims claims = team.claims(parts * panels);
+    for (;;) {
+      const auto [first, last] = claims.next();
+      if (first == last) return;
+      for (int64_t part = first / panels; part * panels < last; ++part) {
+        const int64_t first_row = part * x.rows / parts;
+        const int64_t rows = (part + 1) * x.rows / parts - first_row;
+        int64_t begin = part * panels;  // of the product
+        for (const Product& product : products) {
+          const int64_t end = begin + panel_count(product.weight->rows);
+          for (int64_t i = std::max(first, begin); i < std::min(last, end); ++i) {
+            multiply(x, product, i - begin, first_row, rows, scratch);
+          }
+          begin = end;
         }
-        begin = end;
       }
     }
   }

@@ -23,6 +23,7 @@ struct Simd {
   static constexpr int64_t kExpandRows = 24;
   static constexpr int64_t kExpandRowsOfPieces = 2;
   static constexpr int64_t kExpandRowsOfBytes = kNever;
+  static constexpr bool kFetchInParts = true;  // of the next panel, by all tiles
   static constexpr int kValueRows = 6;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 3;  // queries of a tile in attention
@@ -164,6 +165,7 @@ struct Simd {
         products = _mm256_maddubs_epi16(w, x);
       }
       pairs = kStep % kRun == 0 ? products : _mm256_add_epi16(pairs, products);
+      // One sum after the other: gcc 12 would add in a tree, for which all products must be kept.
       asm("" : "+x"(pairs));
       if constexpr (kStep % kRun == kRun - 1 || kStep == kSteps - 1) {
         sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));

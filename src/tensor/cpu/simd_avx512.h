@@ -23,6 +23,7 @@ struct Simd {
   static constexpr int64_t kExpandRows = kNever;
   static constexpr int64_t kExpandRowsOfPieces = 48;
   static constexpr int64_t kExpandRowsOfBytes = kNever;
+  static constexpr bool kFetchInParts = false;  // of the next panel, by all tiles
   static constexpr int kValueRows = 8;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 6;  // queries of a tile in attention

@@ -23,6 +23,7 @@ struct Simd {
   static constexpr int64_t kExpandRows = 0;
   static constexpr int64_t kExpandRowsOfPieces = 0;
   static constexpr int64_t kExpandRowsOfBytes = 0;
+  static constexpr bool kFetchInParts = false;  // of the next panel, by all tiles
   static constexpr int kValueRows = 4;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 1;  // queries of a tile in attention
