@@ -92,7 +92,7 @@ std::unique_ptr<const Stage> known_stage(std::string_view pattern) {
 }
 
 // A pattern that matches `text` and nothing else.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
@@ -109,7 +109,7 @@ Result<std::string> pattern_of(const object& part) {
   MILL_TRY(const object* pattern, object_at(part, "pattern"));
   if (pattern->contains("Regex")) return string_at(*pattern, "Regex");
   MILL_TRY(const std::string text, string_at(*pattern, "String"));
-  return quoted(text);
+  return in_quotes(text);
 }
 
 CodeClass punctuation() {
@@ -273,7 +273,7 @@ class Reader {
     out_.steps.push_back({Kind::kReplace, " ", mark});
     if (scheme == "always") out_.steps.push_back({Kind::kPrependIfNew, "", mark});
     if (scheme == "first") out_.steps.push_back({Kind::kPrependIfFirst, "", mark});
-    if (split) return add_pattern(quoted(mark), {.behaviour = Behaviour::kMergedWithNext});
+    if (split) return add_pattern(in_quotes(mark), {.behaviour = Behaviour::kMergedWithNext});
     return {};
   }
 
