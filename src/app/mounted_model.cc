@@ -76,8 +76,13 @@ Result<std::unique_ptr<MountedModel>> MountedModel::mount(const std::string& mod
   file.file->drop_pages();
   release_free_memory();
   std::unique_ptr<MountedModel> mounted(new MountedModel(file.id, std::move(text)));
+  // So does what a piece of them needed while it was packed.
+  const model::OnProgress piecewise = [&](double share) {
+    release_free_memory();
+    return !progress || progress(share);
+  };
   MILL_TRY(std::unique_ptr<model::Decoder> decoder,
-           load_decoder(file, mill, limits_of(settings), progress));
+           load_decoder(file, mill, limits_of(settings), piecewise));
   const int64_t made_for = decoder->config().context_tokens;
   const int64_t vocabulary = decoder->config().vocabulary;
   if (static_cast<int64_t>(mounted->text_->tokenizer.size()) > vocabulary) {
