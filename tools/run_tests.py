@@ -22,7 +22,7 @@ UNIT_SECONDS = 1200
 LONG = ("mill_token_cache_test", "mill_maas_till_test", "mill_engine_test", "mill_ledger_test", "mill_tensor_test", "mill_text_test",
         "mill_model_test")
 # Answers within a second, thousands of connections, steps of milliseconds, speeds: these have the machine to themselves.
-ALONE = ("mill_crowd_test", "mill_device_test", "mill_gateway_test", "mill_net_test", "mill_sim_test", "mill_soak_test",
+ALONE = ("mill_crowd_test", "mill_device_test", "mill_gateway_test", "mill_model_test", "mill_net_test", "mill_sim_test", "mill_soak_test",
          "tests/e2e/test_bench.py", "tests/e2e/test_many_models.py", "tests/e2e/test_real_model.py")
 
 
