@@ -2,16 +2,11 @@
 #
 # Declares the library mill::NAME from the folder it is called in, and its one test binary mill_NAME_test. USES names rooms of
 # ARCHITECTURE.md's layer table (checked by tools/house.py); LINKS names libraries from outside. PRECOMPILED json or wire precompiles
-# JSON, or Asio too, for a room most of whose files see them (cmake/precompiled.cmake). COMPUTES keeps a room optimized under the
-# sanitizers, where its tests would take minutes otherwise; the others are not, as half of a build would be the optimizer.
+# JSON, or Asio too, for a room most of whose files see them (cmake/precompiled.cmake).
 set(MILL_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
 
 function(mill_library name)
-  cmake_parse_arguments(ARG "COMPUTES" "PRECOMPILED" "SOURCES;TESTS;USES;LINKS;TEST_USES;TEST_LINKS" ${ARGN})
-  set(level)
-  if(ARG_COMPUTES AND MILL_SANITIZE)
-    set(level -O1)
-  endif()
+  cmake_parse_arguments(ARG "" "PRECOMPILED" "SOURCES;TESTS;USES;LINKS;TEST_USES;TEST_LINKS" ${ARGN})
   set(headers plain)
   if(ARG_PRECOMPILED)
     set(headers ${ARG_PRECOMPILED})
@@ -19,7 +14,7 @@ function(mill_library name)
   if(ARG_SOURCES)
     add_library(mill_${name} STATIC ${ARG_SOURCES})
     set(scope PUBLIC)
-    target_compile_options(mill_${name} PRIVATE ${MILL_WARNINGS} ${level})
+    target_compile_options(mill_${name} PRIVATE ${MILL_WARNINGS})
     mill_precompile(mill_${name} ${headers} ${ARG_LINKS})
   else()
     add_library(mill_${name} INTERFACE)
@@ -31,7 +26,7 @@ function(mill_library name)
   if(ARG_TESTS AND MILL_BUILD_TESTS)
     find_package(GTest REQUIRED)
     add_executable(mill_${name}_test ${ARG_TESTS})
-    target_compile_options(mill_${name}_test PRIVATE ${MILL_WARNINGS} ${level})
+    target_compile_options(mill_${name}_test PRIVATE ${MILL_WARNINGS})
     mill_precompile(mill_${name}_test ${headers}_test ${ARG_LINKS})
     target_compile_definitions(mill_${name}_test PRIVATE MILL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     target_link_libraries(mill_${name}_test PRIVATE mill::${name} ${ARG_TEST_USES} ${ARG_TEST_LINKS} GTest::gtest GTest::gtest_main)

@@ -169,6 +169,18 @@ void rotate_halves(const HeadCall& call) {
   }
 }
 
+// Each number of the head becomes change(number, with[i]).
+template <class S, class Change>
+[[gnu::always_inline]] inline void change_head(const HeadCall& call, const float* with,
+                                               Change change) {
+  for (int64_t i = 0; i < call.head_dim; i += S::kLanes) {
+    const int64_t left = call.head_dim - i;
+    const int lanes = static_cast<int>(left < S::kLanes ? left : S::kLanes);
+    const typename S::F other = load_lanes<S>(with + i, lanes);
+    S::store_part(call.head + i, change(load_lanes<S>(call.head + i, lanes), other), lanes);
+  }
+}
+
 template <class S>
 void prepare_head(const HeadCall& call) {
   if (call.norm) {
@@ -181,22 +193,12 @@ void prepare_head(const HeadCall& call) {
     norm<S>(head);
   }
   if (call.factors) {
-    for (int64_t i = 0; i < call.head_dim; i += S::kLanes) {
-      const int64_t left = call.head_dim - i;
-      const int lanes = static_cast<int>(left < S::kLanes ? left : S::kLanes);
-      const typename S::F factor = load_lanes<S>(call.factors + i, lanes);
-      S::store_part(call.head + i, S::mul(load_lanes<S>(call.head + i, lanes), factor), lanes);
-    }
+    change_head<S>(call, call.factors, [](auto a, auto b) { return S::mul(a, b); });
   }
   if (call.cos && call.half_split) rotate_halves<S>(call);
   if (call.cos && !call.half_split) rotate_neighbours<S>(call);
   if (call.center) {
-    for (int64_t i = 0; i < call.head_dim; i += S::kLanes) {
-      const int64_t left = call.head_dim - i;
-      const int lanes = static_cast<int>(left < S::kLanes ? left : S::kLanes);
-      const typename S::F center = load_lanes<S>(call.center + i, lanes);
-      S::store_part(call.head + i, S::sub(load_lanes<S>(call.head + i, lanes), center), lanes);
-    }
+    change_head<S>(call, call.center, [](auto a, auto b) { return S::sub(a, b); });
   }
 }
 
