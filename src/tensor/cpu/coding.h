@@ -17,58 +17,77 @@
 
 namespace mill::tensor {
 
+// One group of 32, in three steps that each wait for the sums of the one before: who codes several
+// groups takes each step for all of them, so that the waiting overlaps.
 template <class S>
-class Coder {
+class GroupCoder {
  public:
   using F = typename S::F;
   using I = typename S::I;
+  static constexpr int kVectors = 32 / S::kLanes;
 
-  // `highest`: the largest magnitude of all numbers to come. Below 1e-36 all count as 0. A NaN or
-  // infinity makes the scale one.
-  explicit Coder(float highest)
-      : highest_(highest), inverse_(S::set(highest > 1e-36F ? kMost / highest : 0.0F)) {
+  // Weighs the scales. With all magnitudes below 1e-36 all numbers count as 0. A NaN or infinity
+  // makes the scale one.
+  [[gnu::always_inline]] explicit GroupCoder(const F (&x)[kVectors]) {
+    // Magnitudes compare as integers, so that a NaN is the highest.
+    I top = S::magnitude(x[0]);
+#pragma GCC unroll 8
+    for (int v = 1; v < kVectors; ++v) top = S::max_int(top, S::magnitude(x[v]));
+    highest_ = std::bit_cast<float>(S::highest_int(top));
+    const F inverse = S::set(highest_ > 1e-36F ? kMost / highest_ : 0.0F);
+    I errors[kTried];
 #pragma GCC unroll 4
-    for (int k = 0; k < kTried; ++k) errors_[k] = S::zero_int();
-    xq_ = qq_ = S::zero_int();
+    for (int k = 0; k < kTried; ++k) errors[k] = S::zero_int();
+#pragma GCC unroll 4
+    for (int v = 0; v < kHalf; ++v) {
+      // Vector v beside vector v + kHalf, so that a lane's words are of one half each.
+      words_[v] =
+          S::join_words(S::to_int(S::mul(x[v], inverse)), S::to_int(S::mul(x[v + kHalf], inverse)));
+      add_error(errors[0], words_[v]);
+#pragma GCC unroll 4
+      for (int k = 1; k < kTried; ++k) {
+        add_error(errors[k], S::scale_words(words_[v], S::set_int(factor(k))));
+      }
+    }
+    S::store_sums(errors[0], errors[1], errors[2], errors[3], errors_);
   }
 
-  // Two vectors of numbers as words: those of `low` in the low halves of the lanes.
-  I words(F low, F high) const {
-    return S::join_words(S::to_int(S::mul(low, inverse_)), S::to_int(S::mul(high, inverse_)));
-  }
-  // First all words are weighed, then one choice is made, then they are coded.
-  void weigh(I words) {
-    add_error(0, words);
-#pragma GCC unroll 4
-    for (int k = 1; k < kTried; ++k) add_error(k, S::scale_words(words, S::set_int(factor(k))));
-  }
-  void choose() {
-    int best = 0;
-    int64_t least = kWeights[0] * S::sum_int(errors_[0]);
+  [[gnu::always_inline]] void choose() {
+    // The number of the scale below the error's bits, so that there is nothing to branch on (which
+    // scale is nearest is chance); of equals the first.
+    int64_t least = kWeights[0] * errors_[0] * kTried;
 #pragma GCC unroll 4
     for (int k = 1; k < kTried; ++k) {
-      const int64_t error = kWeights[k] * S::sum_int(errors_[k]);
-      best = error < least ? k : best;
+      const int64_t error = kWeights[k] * errors_[k] * kTried + k;
       least = error < least ? error : least;
     }
-    factor_ = S::set_int(factor(best));
+    factor_ = kFactors[least & (kTried - 1)];
   }
-  // The codes, as words.
-  I code(I words) {
-    const I codes = S::round_words(S::scale_words(words, factor_));
-    xq_ = S::add_int(xq_, S::dot_pairs(words, codes));
-    qq_ = S::add_int(qq_, S::dot_pairs(codes, codes));
-    return codes;
-  }
-  // After the last code.
-  float scale() const {
-    // In 512 numbers at a time, sum(x q) stays below 2^31.
-    const int32_t xq = S::sum_int(xq_), qq = S::sum_int(qq_);
-    const float words = qq > 0 ? static_cast<float>(xq) / static_cast<float>(qq) : 256.0F;
-    return words * (highest_ / kMost);
+
+  // `sum` gets the sums of the two halves of the group, as two s16 (the first half low).
+  [[gnu::always_inline]] void code(int8_t* codes, float* scale, int32_t* sum) const {
+    const I factor = S::set_int(factor_);
+    I coded[kHalf];
+    I xq = S::zero_int(), qq = S::zero_int(), sums = S::zero_int();
+#pragma GCC unroll 4
+    for (int v = 0; v < kHalf; ++v) {
+      coded[v] = S::round_words(S::scale_words(words_[v], factor));
+      xq = S::add_int(xq, S::dot_pairs(words_[v], coded[v]));
+      qq = S::add_int(qq, S::dot_pairs(coded[v], coded[v]));
+      sums = S::add_words(sums, coded[v]);
+    }
+    S::store_group(codes, coded);
+    alignas(16) int32_t all[4];
+    S::store_sums(xq, qq, S::low_words(sums), S::high_words(sums), all);
+    *sum = static_cast<int32_t>(static_cast<uint32_t>(all[3]) << 16 |
+                                (static_cast<uint32_t>(all[2]) & 0xffffU));
+    const float words =
+        all[1] > 0 ? static_cast<float>(all[0]) / static_cast<float>(all[1]) : 256.0F;
+    *scale = words * (highest_ / kMost);
   }
 
  private:
+  static constexpr int kHalf = kVectors / 2;
   static constexpr float kMost = 127 * 256;
   static constexpr int kTried = 4;
   // (127 / (127 - k))² in 1/65536: what an error in codes is worth in numbers.
@@ -80,48 +99,22 @@ class Coder {
     const int32_t part = k == 0 ? 32767 : (32768 * (127 - k) + 63) / 127;
     return part << 16 | part;
   }
-  void add_error(int k, I words) {
+  static constexpr int32_t kFactors[kTried] = {factor(0), factor(1), factor(2), factor(3)};
+  [[gnu::always_inline]] static void add_error(I& error, I words) {
     const I off = S::low_bytes(words);
-    errors_[k] = S::add_int(errors_[k], S::dot_pairs(off, off));
+    error = S::add_int(error, S::dot_pairs(off, off));
   }
 
-  float highest_;
-  F inverse_;
-  I errors_[kTried];
-  I factor_;
-  I xq_, qq_;
+  float highest_;  // magnitude
+  int32_t factor_ = 0;
+  alignas(16) int32_t errors_[kTried];
+  I words_[kHalf];
 };
 
-// A group of 32 values as codes. `sum` gets the sums of the two halves of the group, as two s16
-// (the first half low).
+// The first `lanes` of them; the others read as 0.
 template <class S>
-void encode_group(const typename S::F (&x)[32 / S::kLanes], int8_t* codes, float* scale,
-                  int32_t* sum) {
-  constexpr int kVectors = 32 / S::kLanes;
-  using I = typename S::I;
-  // Magnitudes compare as integers, so that a NaN is the highest.
-  I top = S::magnitude(x[0]);
-#pragma GCC unroll 8
-  for (int v = 1; v < kVectors; ++v) top = S::max_int(top, S::magnitude(x[v]));
-  Coder<S> coder(std::bit_cast<float>(S::highest_int(top)));
-  // Vector v beside vector v + kVectors / 2, so that a lane's words are of one half each.
-  I words[kVectors / 2];
-#pragma GCC unroll 4
-  for (int v = 0; v < kVectors / 2; ++v) {
-    words[v] = coder.words(x[v], x[v + kVectors / 2]);
-    coder.weigh(words[v]);
-  }
-  coder.choose();
-  I sums = S::zero_int();
-#pragma GCC unroll 4
-  for (int v = 0; v < kVectors / 2; ++v) {
-    const I code = coder.code(words[v]);
-    S::store_codes(codes + v * S::kLanes, S::low_words(code));
-    S::store_codes(codes + (v + kVectors / 2) * S::kLanes, S::high_words(code));
-    sums = S::add_words(sums, code);
-  }
-  *scale = coder.scale();
-  *sum = S::sum_words(sums);
+typename S::F load_lanes(const float* p, int lanes) {
+  return lanes == S::kLanes ? S::load(p) : S::load_part(p, lanes);
 }
 
 // The largest magnitude, or a NaN where there is one: magnitudes compare as integers.
@@ -130,7 +123,7 @@ float highest(const float* from, int64_t count) {
   typename S::I top = S::zero_int();
   for (int64_t i = 0; i < count; i += S::kLanes) {
     const int lanes = static_cast<int>(count - i < S::kLanes ? count - i : S::kLanes);
-    top = S::max_int(top, S::magnitude(S::load_part(from + i, lanes)));
+    top = S::max_int(top, S::magnitude(load_lanes<S>(from + i, lanes)));
   }
   return std::bit_cast<float>(S::highest_int(top));
 }
@@ -139,7 +132,7 @@ template <class S>
 void to_codes(const float* from, float inverse, int8_t* to, int64_t count) {
   for (int64_t i = 0; i < count; i += S::kLanes) {
     const int lanes = static_cast<int>(count - i < S::kLanes ? count - i : S::kLanes);
-    S::store_codes(to + i, S::to_int(S::mul(S::load_part(from + i, lanes), S::set(inverse))));
+    S::store_codes(to + i, S::to_int(S::mul(load_lanes<S>(from + i, lanes), S::set(inverse))));
   }
 }
 

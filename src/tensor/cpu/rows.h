@@ -77,31 +77,51 @@ float inverse_rms(const float* x, int64_t count, float eps) {
   return 1.0F / __builtin_sqrtf(square_sum<S>(x, count) / static_cast<float>(count) + eps);
 }
 
+// kGroups groups of 32 columns from i on; see produce.
+template <class S, int kGroups, class Value>
+[[gnu::always_inline]] inline void produce_groups(int64_t i, const ActivationRow& out,
+                                                  const Value& value) {
+  constexpr int kVectors = 32 / S::kLanes;
+  typename S::F x[kGroups][kVectors];
+#pragma GCC unroll 2
+  for (int g = 0; g < kGroups; ++g) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) x[g][v] = value(i + g * 32 + v * S::kLanes, S::kLanes);
+    if (out.values) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        S::store(out.values + i + g * 32 + v * S::kLanes, x[g][v]);
+      }
+    }
+  }
+  if (!out.codes) return;
+  int8_t* codes = out.codes + i;
+  float* scales = out.scales + i / 32;
+  int32_t* sums = out.sums + i / 32;
+  GroupCoder<S> first(x[0]);
+  if constexpr (kGroups == 2) {
+    GroupCoder<S> second(x[1]);
+    first.choose();
+    second.choose();
+    first.code(codes, scales, sums);
+    second.code(codes + 32, scales + 1, sums + 1);
+  } else {
+    first.choose();
+    first.code(codes, scales, sums);
+  }
+}
+
 // Columns [first, last) of a row, value(i, lanes) being columns [i, i + lanes), to the wanted
 // forms.
 template <class S, class Value>
 void produce(int64_t first, int64_t last, const ActivationRow& out, const Value& value) {
-  constexpr int kVectors = 32 / S::kLanes;
   int64_t i = first;
-  for (; i + 32 <= last; i += 32) {
-    typename S::F group[kVectors];
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) group[v] = value(i + v * S::kLanes, S::kLanes);
-    if (out.values) {
-#pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) S::store(out.values + i + v * S::kLanes, group[v]);
-    }
-    if (out.codes) encode_group<S>(group, out.codes + i, out.scales + i / 32, out.sums + i / 32);
-  }
+  for (; i + 64 <= last; i += 64) produce_groups<S, 2>(i, out, value);
+  if (i + 32 <= last) produce_groups<S, 1>(i, out, value), i += 32;
   for (; i < last; i += S::kLanes) {
     const int lanes = static_cast<int>(last - i < S::kLanes ? last - i : S::kLanes);
     if (out.values) S::store_part(out.values + i, value(i, lanes), lanes);
   }
-}
-
-template <class S>
-typename S::F load_lanes(const float* p, int lanes) {
-  return lanes == S::kLanes ? S::load(p) : S::load_part(p, lanes);
 }
 
 template <class S>

@@ -122,12 +122,6 @@ struct Simd {
     return _mm256_srai_epi16(_mm256_add_epi16(a, _mm256_set1_epi16(128)), 8);
   }
   MILL_INLINE I low_bytes(I a) { return _mm256_srai_epi16(_mm256_slli_epi16(a, 8), 8); }
-  // The sum of the low words (low) and that of the high ones, each modulo 2^16.
-  MILL_INLINE int32_t sum_words(I a) {
-    const __m128i four = _mm_add_epi16(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
-    const __m128i two = _mm_add_epi16(four, _mm_shuffle_epi32(four, 0x4e));
-    return _mm_cvtsi128_si32(_mm_add_epi16(two, _mm_shuffle_epi32(two, 0xb1)));
-  }
   MILL_INLINE int32_t sum_int(I a) {
     const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
     const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
@@ -138,6 +132,21 @@ struct Simd {
     const __m128i words =
         _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
+  }
+  // The sums of the lanes of each, modulo 2^32.
+  MILL_INLINE void store_sums(I a, I b, I c, I d, int32_t* to) {
+    const I each = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+    _mm_storeu_si128(
+        reinterpret_cast<__m128i*>(to),
+        _mm_add_epi32(_mm256_castsi256_si128(each), _mm256_extracti128_si256(each, 1)));
+  }
+  // 32 numbers in [-128, 127] to bytes: the low words of all vectors, then the high ones.
+  MILL_INLINE void store_group(int8_t* p, const I (&a)[2]) {
+    const I apart = _mm256_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15,  //
+                                     0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    const I fours = _mm256_shuffle_epi8(_mm256_packs_epi16(a[0], a[1]), apart);
+    const I places = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permutevar8x32_epi32(fours, places));
   }
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
   MILL_INLINE I dot_pairs(I a, I b) { return _mm256_madd_epi16(a, b); }

@@ -108,19 +108,24 @@ struct Simd {
     return _mm512_srai_epi16(_mm512_add_epi16(a, _mm512_set1_epi16(128)), 8);
   }
   MILL_INLINE I low_bytes(I a) { return _mm512_srai_epi16(_mm512_slli_epi16(a, 8), 8); }
-  // The sum of the low words (low) and that of the high ones, each modulo 2^16.
-  MILL_INLINE int32_t sum_words(I a) {
-    const __m256i eight =
-        _mm256_add_epi16(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
-    const __m128i four =
-        _mm_add_epi16(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
-    const __m128i two = _mm_add_epi16(four, _mm_shuffle_epi32(four, 0x4e));
-    return _mm_cvtsi128_si32(_mm_add_epi16(two, _mm_shuffle_epi32(two, 0xb1)));
-  }
   MILL_INLINE int32_t sum_int(I a) { return _mm512_reduce_add_epi32(a); }
   // kLanes numbers in [-128, 127] to bytes.
   MILL_INLINE void store_codes(int8_t* p, I a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
+  }
+  // The sums of the lanes of each, modulo 2^32.
+  MILL_INLINE void store_sums(I a, I b, I c, I d, int32_t* to) {
+    to[0] = sum_int(a);
+    to[1] = sum_int(b);
+    to[2] = sum_int(c);
+    to[3] = sum_int(d);
+  }
+  // 32 numbers in [-128, 127] to bytes: the low words of all vectors, then the high ones.
+  MILL_INLINE void store_group(int8_t* p, const I (&a)[16 / kLanes]) {
+    for (int i = 0; i < 16 / kLanes; ++i) {
+      store_codes(p + i * kLanes, low_words(a[i]));
+      store_codes(p + 16 + i * kLanes, high_words(a[i]));
+    }
   }
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
   MILL_INLINE I dot_pairs(I a, I b) { return _mm512_madd_epi16(a, b); }

@@ -139,14 +139,23 @@ struct Simd {
     const U bits = bits_of(a);
     return static_cast<int32_t>(bits[0] + bits[1] + bits[2] + bits[3]);
   }
-  // The sum of the low words (low) and that of the high ones, each modulo 2^16.
-  MILL_INLINE int32_t sum_words(I a) {
-    const I low = set_int(sum_int(low_words(a))), high = set_int(sum_int(high_words(a)));
-    return join_words(low, high)[0];
-  }
   // kLanes numbers in [-128, 127] to bytes.
   MILL_INLINE void store_codes(int8_t* p, I a) {
     for (int i = 0; i < kLanes; ++i) p[i] = static_cast<int8_t>(a[i]);
+  }
+  // The sums of the lanes of each, modulo 2^32.
+  MILL_INLINE void store_sums(I a, I b, I c, I d, int32_t* to) {
+    to[0] = sum_int(a);
+    to[1] = sum_int(b);
+    to[2] = sum_int(c);
+    to[3] = sum_int(d);
+  }
+  // 32 numbers in [-128, 127] to bytes: the low words of all vectors, then the high ones.
+  MILL_INLINE void store_group(int8_t* p, const I (&a)[16 / kLanes]) {
+    for (int i = 0; i < 16 / kLanes; ++i) {
+      store_codes(p + i * kLanes, low_words(a[i]));
+      store_codes(p + 16 + i * kLanes, high_words(a[i]));
+    }
   }
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
   MILL_INLINE I dot_pairs(I a, I b) {
