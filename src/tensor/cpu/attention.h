@@ -19,7 +19,10 @@ class Attention {
   static constexpr int kVectors = kBlockTokens / S::kLanes;  // of a block's tokens
 
   explicit Attention(const AttendCall& call)
-      : call_(call), queries_(call.rows * call.heads), width_(padded_head_dim(call.head_dim)) {
+      : call_(call),
+        queries_(call.rows * call.heads),
+        width_(padded_head_dim(call.head_dim)),
+        score_scale_(call.softcap > 0 ? call.scale : call.scale * kLog2E) {
     float* room = call.scratch;
     sums_ = room, room += kMostQueries * width_;
     weights_ = room, room += kMostQueries * kBlockTokens;
@@ -30,7 +33,8 @@ class Attention {
   }
 
  protected:
-  // Calls visit(block, keys, values, tokens) for the blocks that a query sees, in their order.
+  // Calls visit(block, next, keys, values, tokens) for the blocks that a query sees, in their
+  // order; the last block is its own next.
   template <class Visit>
   void each_block(const Visit& visit) {
     for (int64_t i = 0; i < queries_ * width_; i += S::kLanes) S::store(sums_ + i, S::zero());
@@ -38,49 +42,61 @@ class Attention {
     const int64_t end = call_.position + call_.rows;
     const int64_t last = (end - 1) / kBlockTokens;
     for (int64_t b = first_seen(0) / kBlockTokens; b <= last; ++b) {
-      // More queries take longer than their next block takes to come by itself.
-      if (b < last && queries_ <= kFetchQueries) fetch(b + 1);
       const int64_t tokens = end - b * kBlockTokens;
-      visit(b, head(b) + call_.kv->key_offset, head(b) + call_.kv->value_offset,
+      visit(b, b < last ? b + 1 : b, keys(b), values(b),
             tokens < kBlockTokens ? tokens : kBlockTokens);
     }
   }
+
+  const std::byte* keys(int64_t block) const { return head(block) + call_.kv->key_offset; }
+  const std::byte* values(int64_t block) const { return head(block) + call_.kv->value_offset; }
 
   const float* query(int64_t i) const {
     return call_.q + i / call_.heads * call_.q_stride + i % call_.heads * call_.head_dim;
   }
 
-  // From the scores of one query with a block (in weights_) to weights, and what its sums so far
-  // are to be scaled by. Calls take(v, weights, from, to) with each vector of them, of which lanes
-  // [from, to) are seen and the others 0.
-  template <class Take>
-  void weigh(int64_t i, int64_t block, const Take& take) {
-    const int64_t row = i / call_.heads;
-    const int from = within_block(first_seen(row) - block * kBlockTokens);
-    const int to = within_block(call_.position + row + 1 - block * kBlockTokens);
-    F scores[kVectors];
-    F top = S::set(tops_[i]);
-    for (int v = 0; v < kVectors; ++v) {
-      F score = S::mul(S::load(weights_of(i) + v * S::kLanes), S::set(call_.scale));
-      if (call_.softcap > 0) score = soft_cap<S>(score, call_.softcap);
-      scores[v] = S::choose_lanes(score, S::set(kNone), lanes_before(from, v), lanes_before(to, v));
-      top = S::max(top, scores[v]);
+  // From the scores of all queries with a block (in weights_, times score_scale_) to the highest of
+  // each query so far, and what its sums so far are to be scaled by. What a query does not see is
+  // left out.
+  void find_tops(int64_t block) {
+    for (int64_t i = 0; i < queries_; ++i) {
+      const Seen seen = seen_of(i, block);
+      float* scores = weights_of(i);
+      F top = S::set(tops_[i]);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        F score = S::load(scores + v * S::kLanes);
+        if (!seen.all() || call_.softcap > 0) {
+          if (call_.softcap > 0) {
+            score = S::mul(soft_cap<S>(score, call_.softcap), S::set(kLog2E));
+          }
+          score = seen.choose(score, S::set(kNone), v);
+          S::store(scores + v * S::kLanes, score);
+        }
+        top = S::max(top, score);
+      }
+      const float highest = S::highest(top);
+      corrections_[i] = tops_[i] - highest;
+      tops_[i] = highest;
     }
-    const float highest = S::highest(top);
-    F total = S::zero();
-    for (int v = 0; v < kVectors; ++v) {
-      const F weight = exp<S>(S::sub(scores[v], S::set(highest)));
-      const F seen = S::choose_lanes(weight, S::zero(), lanes_before(from, v), lanes_before(to, v));
-      take(v, seen, lanes_before(from, v), lanes_before(to, v));
-      total = S::add(total, seen);
+    // Beyond the queries there is room, of which nothing is read.
+    for (int64_t i = 0; i < queries_; i += S::kLanes) {
+      S::store(corrections_ + i, exp2<S>(S::load(corrections_ + i)));
     }
-    const F correction = exp<S>(S::set(tops_[i] - highest));
-    S::store_part(corrections_ + i, correction, 1);
-    totals_[i] = totals_[i] * corrections_[i] + S::sum(total);
-    tops_[i] = highest;
   }
 
-  float* weights_of(int64_t i) const { return weights_ + i * kBlockTokens; }
+  // After that, the weights of one query: calls take(v, weights, keep) with each vector of them.
+  // keep(x) is x where the query sees, else 0, as the weights are.
+  template <class Take>
+  void weigh(int64_t i, int64_t block, const Take& take) {
+    const Seen seen = seen_of(i, block);
+    if (seen.all()) return weigh(i, take, [](F x, int) { return x; });
+    weigh(i, take, [seen](F x, int v) { return seen.choose(x, S::zero(), v); });
+  }
+
+  float* weights_of(int64_t i) const {
+    return weights_ + i * kBlockTokens;
+  }
 
   void finish() {
     for (int64_t i = 0; i < queries_; ++i) {
@@ -97,29 +113,43 @@ class Attention {
   const AttendCall& call_;
   const int64_t queries_;
   const int64_t width_;  // head_dim, rounded up to 16
-  float* sums_;          // [queries, width_] weighted values so far
-  float* corrections_;   // [queries]
-  float* rest_;          // of the scratch
+  // What a product of query and key is multiplied with: so a score is an exponent of 2, but for a
+  // cap, which is of exponents of e.
+  const float score_scale_;
+  float* sums_;         // [queries, width_] weighted values so far
+  float* corrections_;  // [queries]
+  float* rest_;         // of the scratch
+
+  // More queries take longer than their next block takes to come by itself.
+  static constexpr int64_t kFetchQueries = 16;
 
  private:
   static constexpr float kNone = -1e30F;  // below any score
-  static constexpr int64_t kFetchQueries = 16;
+  static constexpr float kLog2E = 1.44269504F;
 
   const std::byte* head(int64_t block) const {
     return call_.kv->base + static_cast<size_t>(call_.blocks[block]) * call_.kv->block_bytes +
            call_.kv_offset;
   }
-  void fetch(int64_t block) const {
-    const auto bytes = static_cast<int64_t>(kv_head_bytes(call_.kv->type, call_.head_dim));
-    const std::byte* keys = head(block) + call_.kv->key_offset;
-    const std::byte* values = head(block) + call_.kv->value_offset;
-    for (int64_t i = 0; i < bytes; i += 64) S::fetch(keys + i);
-    for (int64_t i = 0; i < bytes; i += 64) S::fetch(values + i);
-  }
   // The first position that query row r sees.
   int64_t first_seen(int64_t r) const {
     const int64_t first = call_.position + r - call_.window + 1;
     return call_.window > 0 && first > 0 ? first : 0;
+  }
+  // The tokens [from, to) of a block.
+  struct Seen {
+    int from, to;
+
+    bool all() const { return from == 0 && to == kBlockTokens; }
+    // Vector v's lanes of a that are seen, the others of b.
+    F choose(F a, F b, int v) const {
+      return S::choose_lanes(a, b, lanes_before(from, v), lanes_before(to, v));
+    }
+  };
+  Seen seen_of(int64_t i, int64_t block) const {
+    const int64_t row = i / call_.heads;
+    return {within_block(first_seen(row) - block * kBlockTokens),
+            within_block(call_.position + row + 1 - block * kBlockTokens)};
   }
   static int within_block(int64_t token) {
     return static_cast<int>(token < 0 ? 0 : token > kBlockTokens ? kBlockTokens : token);
@@ -128,6 +158,20 @@ class Attention {
   static int lanes_before(int token, int v) {
     const int lanes = token - v * S::kLanes;
     return lanes < 0 ? 0 : lanes > S::kLanes ? S::kLanes : lanes;
+  }
+
+  template <class Take, class Keep>
+  [[gnu::always_inline]] void weigh(int64_t i, const Take& take, const Keep& keep) {
+    const F top = S::set(tops_[i]);
+    F total = S::zero();
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      const F score = S::load(weights_of(i) + v * S::kLanes);
+      const F weight = keep(exp2<S>(S::sub(score, top)), v);
+      take(v, weight, [&](F x) { return keep(x, v); });
+      total = S::add(total, weight);
+    }
+    totals_[i] = totals_[i] * corrections_[i] + S::sum(total);
   }
 
   float* weights_;  // [queries, kBlockTokens] scores, then weights of one block

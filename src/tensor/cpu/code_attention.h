@@ -24,13 +24,19 @@ class CodeAttention : private Attention<S> {
     weight_scales_ = room, room += kMostQueries;
     query_sums_ = reinterpret_cast<int32_t*>(room), room += 2 * kMostQueries;
     weight_codes_ = reinterpret_cast<int8_t*>(room), room += kMostQueries * 2 * kBlockTokens / 4;
-    query_codes_ = reinterpret_cast<int8_t*>(room);
+    query_codes_ = reinterpret_cast<int8_t*>(room), room += kMostQueries * 2 * width_ / 4;
+    wide_keys_ = reinterpret_cast<std::byte*>(room), room += kBlockTokens * width_ / 2;
+    wide_values_ = reinterpret_cast<std::byte*>(room);
   }
 
   void run() {
     for (int64_t i = 0; i < queries_; ++i) code_query(i);
-    this->each_block([&](int64_t block, const std::byte* keys, const std::byte* values,
-                         int64_t tokens) { attend_block(block, keys, values, tokens); });
+    this->each_block([&](int64_t block, int64_t next, const std::byte* keys,
+                         const std::byte* values, int64_t tokens) {
+      keys_ahead_ = this->keys(next) - keys;
+      values_ahead_ = this->values(next) - values;
+      attend_block(block, keys, values, tokens);
+    });
     for (int64_t i = 0; i < queries_; ++i)
       mix_head<S>(sums_ + i * width_, call_.head_dim, sums_ + i * width_);
     this->finish();
@@ -38,9 +44,10 @@ class CodeAttention : private Attention<S> {
 
  private:
   using Base = Attention<S>;
-  using Base::call_, Base::queries_, Base::width_, Base::sums_, Base::corrections_, Base::rest_;
+  using Base::call_, Base::queries_, Base::width_, Base::sums_, Base::corrections_, Base::rest_,
+      Base::score_scale_;
   static constexpr int kVectors = Base::kVectors;
-  static constexpr int kNumberBytes = S::kLanes * 4;
+  static constexpr int64_t kFewestToWiden = 12;  // queries
   using Long = typename S::LongDots;
 
   static float inverse_of(float highest) {
@@ -55,7 +62,7 @@ class CodeAttention : private Attention<S> {
     float* from = sums_ + i * width_;
     mix_head<S>(this->query(i), call_.head_dim, from);
     const float top = highest<S>(from, call_.head_dim);
-    query_scales_[i] = top / kMostLongCode;
+    query_scales_[i] = top / kMostLongCode * score_scale_;
     const F inverse = S::set(inverse_of(top));
     typename Long::CodeSum sum;
     for (int64_t d = 0; d < width_; d += S::kLanes) {
@@ -66,31 +73,90 @@ class CodeAttention : private Attention<S> {
     Long::store_sum(sum, query_sums_ + 2 * i);
   }
 
+  // Where the numbers of a block are read: in the cache, there with the same place of the next
+  // block fetched at each step (all at once, they would keep the loads that follow waiting), or
+  // widened.
+  enum class From { kCache, kCacheAhead, kWide };
+
   void attend_block(int64_t block, const std::byte* keys, const std::byte* values, int64_t tokens) {
-    for (int64_t i = 0; i < queries_; i += S::kCodeScoreRows) {
-      const int64_t left = queries_ - i;
-      score_rows<S::kCodeScoreRows>(keys, i, left < S::kCodeScoreRows ? left : S::kCodeScoreRows);
+    const auto* key_scales = reinterpret_cast<const float*>(keys + kBlockTokens * width_);
+    const auto* value_scales = reinterpret_cast<const float*>(values + kBlockTokens * width_);
+    if constexpr (Long::kWidens) {
+      if (queries_ >= kFewestToWiden) {
+        Long::widen_keys(keys, kBlockTokens * width_, wide_keys_);
+        Long::widen_values(values, (tokens + 3) / 4 * 4 * width_, wide_values_);
+        score_all<From::kWide>(wide_keys_, key_scales, tokens, 0);
+        weigh_all(block, value_scales);
+        return mix_all<From::kWide>(wide_values_, tokens, 0);
+      }
     }
-    const auto* scales = reinterpret_cast<const float*>(values + kBlockTokens * width_);
-    for (int64_t i = 0; i < queries_; ++i) code_weights(i, block, scales);
-    for (int64_t i = 0; i < queries_; i += S::kCodeMixRows) {
-      const int64_t left = queries_ - i;
-      mix_rows<S::kCodeMixRows>(values, tokens, i, left < S::kCodeMixRows ? left : S::kCodeMixRows);
+    const bool ahead = queries_ <= Base::kFetchQueries;
+    int64_t first = 0;
+    if (ahead) {
+      S::fetch(keys + keys_ahead_ + kBlockTokens * width_);
+      S::fetch(keys + keys_ahead_ + kBlockTokens * width_ + 64);
+      first = score_some<From::kCacheAhead>(keys, key_scales, tokens, 0);
     }
+    score_all<From::kCache>(keys, key_scales, tokens, first);
+    weigh_all(block, value_scales);
+    first = 0;
+    if (ahead) {
+      S::fetch(values + values_ahead_ + kBlockTokens * width_);
+      S::fetch(values + values_ahead_ + kBlockTokens * width_ + 64);
+      first = mix_some<From::kCacheAhead>(values, tokens, 0);
+    }
+    mix_all<From::kCache>(values, tokens, first);
   }
 
-  template <int kRows>
-  void score_rows(const std::byte* keys, int64_t first, int64_t rows) {
+  // The scores of the queries from `first` on, and of one tile of them; returns where that ends.
+  template <From kFrom>
+  void score_all(const std::byte* keys, const float* scales, int64_t tokens, int64_t first) {
+    while (first < queries_) first = score_some<kFrom>(keys, scales, tokens, first);
+  }
+  template <From kFrom>
+  int64_t score_some(const std::byte* keys, const float* scales, int64_t tokens, int64_t first) {
+    constexpr int64_t kMost = S::kCodeScoreRows;
+    const int64_t rows = queries_ - first < kMost ? queries_ - first : kMost;
+    score_rows<S::kCodeScoreRows, kFrom>(keys, scales, tokens, first, rows);
+    return first + rows;
+  }
+  void weigh_all(int64_t block, const float* scales) {
+    this->find_tops(block);
+    for (int64_t i = 0; i < queries_; ++i) code_weights(i, block, scales);
+  }
+  template <From kFrom>
+  void mix_all(const std::byte* values, int64_t tokens, int64_t first) {
+    while (first < queries_) first = mix_some<kFrom>(values, tokens, first);
+  }
+  template <From kFrom>
+  int64_t mix_some(const std::byte* values, int64_t tokens, int64_t first) {
+    constexpr int64_t kMost = S::kCodeMixRows;
+    const int64_t rows = queries_ - first < kMost ? queries_ - first : kMost;
+    mix_rows<S::kCodeMixRows, kFrom>(values, tokens, first, rows);
+    return first + rows;
+  }
+
+  // Of a number, and of a vector of four in each lane: as they lie in the cache, or widened.
+  template <From kFrom>
+  static constexpr int64_t kBytes = kFrom == From::kWide ? 2 : 1;
+  template <From kFrom>
+  static constexpr int64_t kVectorBytes = S::kLanes * 4 * kBytes<kFrom>;
+
+  template <int kRows, From kFrom>
+  void score_rows(const std::byte* keys, const float* scales, int64_t tokens, int64_t first,
+                  int64_t rows) {
     if (rows == kRows) {
-      for (int v = 0; v < kVectors; v += S::kCodeScoreVectors) score<kRows>(keys, first, v);
+      for (int v = 0; v * S::kLanes < tokens; v += S::kCodeScoreVectors) {
+        score<kRows, kFrom>(keys, scales, first, v);
+      }
     } else if constexpr (kRows > 1) {
-      score_rows<kRows - 1>(keys, first, rows);
+      score_rows<kRows - 1, kFrom>(keys, scales, tokens, first, rows);
     }
   }
 
   // Scores of kRows queries with the tokens of some vectors of a block, from vector v0 on.
-  template <int kRows>
-  void score(const std::byte* keys, int64_t first, int v0) {
+  template <int kRows, From kFrom>
+  void score(const std::byte* keys, const float* scales, int64_t first, int v0) {
     constexpr int kWidth = S::kCodeScoreVectors;
     I one[kRows][kWidth], two[kRows][kWidth];
     const int8_t* codes = query_code(first);
@@ -102,20 +168,30 @@ class CodeAttention : private Attention<S> {
       }
     }
     for (int64_t d = 0; d < width_; d += 4) {
-      typename Long::Numbers key[kWidth];
+      I key[kWidth], other[kWidth];
 #pragma GCC unroll 8
       for (int w = 0; w < kWidth; ++w) {
-        key[w] = Long::numbers(keys + d * kBlockTokens + (v0 + w) * kNumberBytes);
+        const std::byte* from =
+            keys + d * kBlockTokens * kBytes<kFrom> + (v0 + w) * kVectorBytes<kFrom>;
+        if constexpr (kFrom == From::kWide) {
+          Long::widened(from, key[w], other[w]);
+        } else {
+          Long::keys(from, key[w], other[w]);
+          if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
+            S::fetch(from + keys_ahead_);
+          }
+        }
       }
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
         I x, y;
         Long::codes(codes + 2 * r * width_, width_, d, x, y);
 #pragma GCC unroll 8
-        for (int w = 0; w < kWidth; ++w) Long::add_keys(one[r][w], two[r][w], key[w], x, y);
+        for (int w = 0; w < kWidth; ++w) {
+          Long::add_keys(one[r][w], two[r][w], key[w], other[w], x, y);
+        }
       }
     }
-    const auto* scales = reinterpret_cast<const float*>(keys + kBlockTokens * width_);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const F query_scale = S::set(query_scales_[first + r]);
@@ -123,8 +199,8 @@ class CodeAttention : private Attention<S> {
       for (int w = 0; w < kWidth; ++w) {
         const int64_t lane = (v0 + w) * S::kLanes;
         const F scale = S::mul(S::load(scales + lane), query_scale);
-        const F dot = Long::keys_total(one[r][w], two[r][w], query_sums_ + 2 * (first + r));
-        S::store(this->weights_of(first + r) + lane, S::mul(dot, scale));
+        S::store(this->weights_of(first + r) + lane,
+                 S::mul(Long::total(one[r][w], two[r][w]), scale));
       }
     }
   }
@@ -133,35 +209,31 @@ class CodeAttention : private Attention<S> {
   void code_weights(int64_t i, int64_t block, const float* scales) {
     F products[kVectors];
     I top = S::zero_int();
-    this->weigh(i, block, [&](int v, F weight, int from, int to) {
-      const F product = S::mul(weight, S::load(scales + v * S::kLanes));
-      products[v] = S::choose_lanes(product, S::zero(), from, to);
+    this->weigh(i, block, [&](int v, F weight, const auto& keep) {
+      products[v] = keep(S::mul(weight, S::load(scales + v * S::kLanes)));
       top = S::max_int(top, S::magnitude(products[v]));
     });
     const auto most = std::bit_cast<float>(S::highest_int(top));
     weight_scales_[i] = most / kMostLongCode;
-    const F inverse = S::set(inverse_of(most));
-    for (int v = 0; v < kVectors; ++v) {
-      Long::code_positive(products[v], inverse, weight_code(i), kBlockTokens, v * S::kLanes);
-    }
+    Long::code_block(products, S::set(inverse_of(most)), weight_code(i));
   }
 
-  template <int kRows>
+  template <int kRows, From kFrom>
   void mix_rows(const std::byte* values, int64_t tokens, int64_t first, int64_t rows) {
     if (rows == kRows) {
       int64_t d = 0;
       constexpr int kMostVectors = S::kCodeMixVectors;
       for (; d + kMostVectors * S::kLanes <= width_; d += kMostVectors * S::kLanes) {
-        mix<kRows, kMostVectors>(values, tokens, first, d);
+        mix<kRows, kMostVectors, kFrom>(values, tokens, first, d);
       }
-      for (; d < width_; d += S::kLanes) mix<kRows, 1>(values, tokens, first, d);
+      for (; d < width_; d += S::kLanes) mix<kRows, 1, kFrom>(values, tokens, first, d);
     } else if constexpr (kRows > 1) {
-      mix_rows<kRows - 1>(values, tokens, first, rows);
+      mix_rows<kRows - 1, kFrom>(values, tokens, first, rows);
     }
   }
 
   // Adds weight * value to the sums of kRows queries, for kWidth vectors of dimensions from d.
-  template <int kRows, int kWidth>
+  template <int kRows, int kWidth, From kFrom>
   void mix(const std::byte* values, int64_t tokens, int64_t first, int64_t d) {
     I one[kRows][kWidth], two[kRows][kWidth];
     const int8_t* codes = weight_code(first);
@@ -171,17 +243,28 @@ class CodeAttention : private Attention<S> {
       for (int w = 0; w < kWidth; ++w) one[r][w] = two[r][w] = S::zero_int();
     }
     for (int64_t t = 0; t < tokens; t += 4) {
-      typename Long::Numbers value[kWidth];
+      I value[kWidth], other[kWidth];
 #pragma GCC unroll 8
       for (int w = 0; w < kWidth; ++w) {
-        value[w] = Long::numbers(values + t * width_ + d * 4 + w * kNumberBytes);
+        const std::byte* from =
+            values + (t * width_ + d * 4) * kBytes<kFrom> + w * kVectorBytes<kFrom>;
+        if constexpr (kFrom == From::kWide) {
+          Long::widened(from, value[w], other[w]);
+        } else {
+          Long::values(from, value[w], other[w]);
+          if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
+            S::fetch(from + values_ahead_);
+          }
+        }
       }
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
         I x, y;
         Long::codes(codes + 2 * r * kBlockTokens, kBlockTokens, t, x, y);
 #pragma GCC unroll 8
-        for (int w = 0; w < kWidth; ++w) Long::add_values(one[r][w], two[r][w], value[w], x, y);
+        for (int w = 0; w < kWidth; ++w) {
+          Long::add_values(one[r][w], two[r][w], value[w], other[w], x, y);
+        }
       }
     }
     float* sums = sums_ + first * width_ + d;
@@ -193,16 +276,20 @@ class CodeAttention : private Attention<S> {
       for (int w = 0; w < kWidth; ++w) {
         float* at = sums + r * width_ + w * S::kLanes;
         const F before = S::mul(S::load(at), correction);
-        S::store(at, S::add_product(before, Long::values_total(one[r][w], two[r][w]), scale));
+        S::store(at, S::add_product(before, Long::total(one[r][w], two[r][w]), scale));
       }
     }
   }
 
-  float* query_scales_;   // [queries]
-  float* weight_scales_;  // [queries]
-  int32_t* query_sums_;   // [queries, 2], see Long::store_sum
-  int8_t* query_codes_;   // [queries, 2 * width_]
-  int8_t* weight_codes_;  // [queries, 2 * kBlockTokens]
+  float* query_scales_;     // [queries]
+  float* weight_scales_;    // [queries]
+  int32_t* query_sums_;     // [queries, 2], see Long::store_sum
+  int8_t* query_codes_;     // [queries, 2 * width_]
+  int8_t* weight_codes_;    // [queries, 2 * kBlockTokens]
+  int64_t keys_ahead_ = 0;  // bytes to the next block's
+  int64_t values_ahead_ = 0;
+  std::byte* wide_keys_;  // a block's, 16 bits each
+  std::byte* wide_values_;
 };
 
 }  // namespace mill::tensor

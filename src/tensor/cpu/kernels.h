@@ -99,7 +99,7 @@ struct AttendCall {
 inline constexpr int64_t kMostQueries = 64;
 constexpr int64_t attend_scratch(int64_t head_dim) {
   // Weights and sums of the queries; one block's keys and values in f32, or the codes of the
-  // queries; the codes of their weights.
+  // queries and a block's in 16 bits; the codes of their weights.
   const int64_t width = padded_head_dim(head_dim);
   return kMostQueries * (width + 2 * kBlockTokens + 9) + 2 * kBlockTokens * width;
 }

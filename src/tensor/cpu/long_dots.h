@@ -24,11 +24,14 @@ class BytePairs {
   using ValueDots = typename S::template Dots<127, 1>;
   static constexpr int kZero = 128 - KeyDots::kOffset;  // what a key's code 0 is in a product
 
-  // A vector of numbers, loaded.
-  using Numbers = I;
-  [[gnu::always_inline]] static Numbers numbers(const std::byte* from) {
-    return S::ints_of(S::load_bytes(from));
+  // A vector of keys (values) from the cache.
+  [[gnu::always_inline]] static void keys(const std::byte* from, I& four, I& /*unused*/) {
+    four = S::ints_of(S::load_bytes(from));
   }
+  [[gnu::always_inline]] static void values(const std::byte* from, I& four, I& unused) {
+    keys(from, four, unused);
+  }
+  static constexpr bool kWidens = false;
   // Four codes of a row, in all lanes.
   [[gnu::always_inline]] static void codes(const int8_t* row, int64_t count, int64_t at, I& high,
                                            I& low) {
@@ -50,13 +53,12 @@ class BytePairs {
     sum.high = S::add_int(sum.high, high_code);
     sum.low = S::add_int(sum.low, low_code);
   }
-  // The same of numbers that are not negative, with both bytes in [0, 127].
-  static void code_positive(F x, F inverse, int8_t* row, int64_t count, int64_t at) {
-    const F scaled = S::mul(x, inverse);
-    const F high =
-        S::round(S::subtract_product(S::set(-0.5F + 1.0F / 256), scaled, S::set(-1.0F / 128)));
-    S::store_codes(row + at, S::to_int(high));
-    S::store_codes(row + count + at, S::to_int(S::subtract_product(scaled, high, S::set(128))));
+  // The same of a block's numbers, which are not negative.
+  template <int kVectors>
+  static void code_block(const F (&x)[kVectors], F inverse, int8_t* row) {
+    for (int v = 0; v < kVectors; ++v) {
+      code_positive(x[v], inverse, row, kVectors * S::kLanes, v * S::kLanes);
+    }
   }
   static void store_sum(const CodeSum& sum, int32_t* to) {
     to[0] = S::sum_int(sum.high);
@@ -70,25 +72,30 @@ class BytePairs {
     high = S::set_int(without_zero(code_sum[0]));
     low = S::set_int(without_zero(code_sum[1]));
   }
-  [[gnu::always_inline]] static void add_keys(I& high, I& low, Numbers keys, I high_codes,
+  [[gnu::always_inline]] static void add_keys(I& high, I& low, I keys, I /*unused*/, I high_codes,
                                               I low_codes) {
     high = add_dot<KeyDots>(high, S::bytes_of(keys), high_codes);
     low = add_dot<KeyDots>(low, S::bytes_of(keys), low_codes);
   }
-  [[gnu::always_inline]] static F keys_total(I high, I low, const int32_t* /*code_sum*/) {
-    return values_total(high, low);
-  }
   // A sum over values, whose bytes are signed, with codes that are not negative; begun with zeros.
-  [[gnu::always_inline]] static void add_values(I& high, I& low, Numbers values, I high_codes,
-                                                I low_codes) {
+  [[gnu::always_inline]] static void add_values(I& high, I& low, I values, I /*unused*/,
+                                                I high_codes, I low_codes) {
     high = add_dot<ValueDots>(high, S::bytes_of(high_codes), values);
     low = add_dot<ValueDots>(low, S::bytes_of(low_codes), values);
   }
-  [[gnu::always_inline]] static F values_total(I high, I low) {
+  [[gnu::always_inline]] static F total(I high, I low) {
     return S::add_product(S::from_int(low), S::from_int(high), S::set(128));
   }
 
  private:
+  // Codes of numbers that are not negative, with both bytes in [0, 127].
+  static void code_positive(F x, F inverse, int8_t* row, int64_t count, int64_t at) {
+    const F scaled = S::mul(x, inverse);
+    const F high =
+        S::round(S::subtract_product(S::set(-0.5F + 1.0F / 256), scaled, S::set(-1.0F / 128)));
+    S::store_codes(row + at, S::to_int(high));
+    S::store_codes(row + count + at, S::to_int(S::subtract_product(scaled, high, S::set(128))));
+  }
   static int32_t without_zero(int32_t code_sum) {
     return static_cast<int32_t>(static_cast<uint32_t>(-kZero) * static_cast<uint32_t>(code_sum));
   }
@@ -102,19 +109,52 @@ class BytePairs {
 };
 
 // A code as one 16-bit number, and bytes widened to 16 bits: one product for both halves of the
-// code, where products of bytes take several instructions. Each half of a vector of numbers makes
-// sums of two numbers, which are added up at the end.
+// code, where products of bytes take several instructions. Of four numbers (or codes), the first
+// and the third make one vector of words, the second and the fourth another: so the four are
+// widened by shifts, and their sums stay in their lane.
 template <class S>
 class Words {
  public:
   using F = typename S::F;
   using I = typename S::I;
 
-  using Numbers = const std::byte*;
-  [[gnu::always_inline]] static Numbers numbers(const std::byte* from) { return from; }
+  [[gnu::always_inline]] static void keys(const std::byte* from, I& even, I& odd) {
+    const I four = S::ints_of(S::load_bytes(from));
+    even = S::even_unsigned(four);
+    odd = S::odd_unsigned(four);
+  }
+  [[gnu::always_inline]] static void values(const std::byte* from, I& even, I& odd) {
+    const I four = S::ints_of(S::load_bytes(from));
+    even = S::even_signed(four);
+    odd = S::odd_signed(four);
+  }
+  // For many queries it pays to widen a block once: each vector to two of words.
+  static constexpr bool kWidens = true;
+  static void widen_keys(const std::byte* from, int64_t bytes, std::byte* to) {
+    for (int64_t i = 0; i < bytes; i += kBytes) {
+      I even, odd;
+      keys(from + i, even, odd);
+      S::store_bytes(to + 2 * i, S::bytes_of(even));
+      S::store_bytes(to + 2 * i + kBytes, S::bytes_of(odd));
+    }
+  }
+  static void widen_values(const std::byte* from, int64_t bytes, std::byte* to) {
+    for (int64_t i = 0; i < bytes; i += kBytes) {
+      I even, odd;
+      values(from + i, even, odd);
+      S::store_bytes(to + 2 * i, S::bytes_of(even));
+      S::store_bytes(to + 2 * i + kBytes, S::bytes_of(odd));
+    }
+  }
+  [[gnu::always_inline]] static void widened(const std::byte* from, I& even, I& odd) {
+    even = S::ints_of(S::load_bytes(from));
+    odd = S::ints_of(S::load_bytes(from + kBytes));
+  }
+
   [[gnu::always_inline]] static void codes(const int8_t* row, int64_t /*count*/, int64_t at,
-                                           I& four, I& /*unused*/) {
-    four = S::broadcast_eight(row + 2 * at);
+                                           I& even, I& odd) {
+    even = S::broadcast(row + 2 * at);
+    odd = S::broadcast(row + 2 * at + 4);
   }
 
   struct CodeSum {
@@ -125,32 +165,38 @@ class Words {
     S::store_words(row + 2 * at, codes);
     sum.all = S::add_int(sum.all, codes);
   }
-  static void code_positive(F x, F inverse, int8_t* row, int64_t /*count*/, int64_t at) {
-    S::store_words(row + 2 * at, S::to_int(S::mul(x, inverse)));
+  template <int kVectors>
+  [[gnu::always_inline]] static void code_block(const F (&x)[kVectors], F inverse, int8_t* row) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; v += 2) {
+      S::store_words(row + 2 * v * S::kLanes, S::to_int(S::mul(x[v], inverse)),
+                     S::to_int(S::mul(x[v + 1], inverse)));
+    }
   }
-  static void store_sum(const CodeSum& sum, int32_t* to) { to[0] = S::sum_int(sum.all); }
+  static void store_sum(const CodeSum& sum, int32_t* to) {
+    to[0] = S::sum_int(sum.all);
+  }
 
-  [[gnu::always_inline]] static void start_keys(const int32_t* /*code_sum*/, I& first, I& second) {
-    first = second = S::zero_int();
+  [[gnu::always_inline]] static void start_keys(const int32_t* code_sum, I& sum, I& unused) {
+    sum = S::set_int(
+        static_cast<int32_t>(static_cast<uint32_t>(-128) * static_cast<uint32_t>(code_sum[0])));
+    unused = S::zero_int();
   }
-  [[gnu::always_inline]] static void add_keys(I& first, I& second, Numbers keys, I four,
-                                              I /*unused*/) {
-    first = S::add_int(first, S::dot_pairs(S::widen_unsigned(keys), four));
-    second = S::add_int(second, S::dot_pairs(S::widen_unsigned(keys + S::kLanes * 2), four));
+  [[gnu::always_inline]] static void add_keys(I& sum, I& /*unused*/, I even, I odd, I even_codes,
+                                              I odd_codes) {
+    S::add_pairs(sum, even, even_codes);
+    S::add_pairs(sum, odd, odd_codes);
   }
-  [[gnu::always_inline]] static F keys_total(I first, I second, const int32_t* code_sum) {
-    const auto zero =
-        static_cast<int32_t>(static_cast<uint32_t>(-128) * static_cast<uint32_t>(code_sum[0]));
-    return S::from_int(S::add_int(S::add_neighbours(first, second), S::set_int(zero)));
+  [[gnu::always_inline]] static void add_values(I& sum, I& unused, I even, I odd, I even_codes,
+                                                I odd_codes) {
+    add_keys(sum, unused, even, odd, even_codes, odd_codes);
   }
-  [[gnu::always_inline]] static void add_values(I& first, I& second, Numbers values, I four,
-                                                I /*unused*/) {
-    first = S::add_int(first, S::dot_pairs(S::widen_signed(values), four));
-    second = S::add_int(second, S::dot_pairs(S::widen_signed(values + S::kLanes * 2), four));
+  [[gnu::always_inline]] static F total(I sum, I /*unused*/) {
+    return S::from_int(sum);
   }
-  [[gnu::always_inline]] static F values_total(I first, I second) {
-    return S::from_int(S::add_neighbours(first, second));
-  }
+
+ private:
+  static constexpr int64_t kBytes = S::kLanes * 4;
 };
 
 }  // namespace mill::tensor

@@ -30,9 +30,9 @@ struct Simd {
   static constexpr int kMixRows = 3;
   static constexpr int kMixVectors = 4;
   static constexpr int kCodeScoreRows = 4;  // the same over 8-bit codes
-  static constexpr int kCodeScoreVectors = 1;
+  static constexpr int kCodeScoreVectors = 2;
   static constexpr int kCodeMixRows = 4;
-  static constexpr int kCodeMixVectors = 1;
+  static constexpr int kCodeMixVectors = 2;
 
   MILL_INLINE F zero() { return _mm256_setzero_ps(); }
   MILL_INLINE F set(float x) { return _mm256_set1_ps(x); }
@@ -60,10 +60,10 @@ struct Simd {
   }
   MILL_INLINE F add_product(F sum, F a, F b) { return _mm256_fmadd_ps(a, b, sum); }
   MILL_INLINE F subtract_product(F from, F a, F b) { return _mm256_fnmadd_ps(a, b, from); }
-  // a * 2^n for integral n in [-126, 127].
+  // a * 2^n for integral n.  Requires: a and the result are normal numbers, or a is a NaN.
   MILL_INLINE F scale_by_power(F a, F n) {
-    const I biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-    return _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23)));
+    const I power = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), power));
   }
   MILL_INLINE float sum(F a) {
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
@@ -150,6 +150,11 @@ struct Simd {
   }
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
   MILL_INLINE I dot_pairs(I a, I b) { return _mm256_madd_epi16(a, b); }
+  // One sum after the other: gcc 12 would add in a tree, for which it runs out of registers.
+  MILL_INLINE void add_pairs(I& sum, I a, I b) {
+    sum = add_int(sum, dot_pairs(a, b));
+    asm("" : "+x"(sum));
+  }
   // Per lane: the sum of kSteps times four u8 of w (at most kMost, less kOffset) times four s8 of
   // x. Pairs of products are summed in 16 bits, as many as are sure to fit: 2 * 127 * kMost each.
   // For numbers beyond 127, 128 is taken off first, so that a single pair does.
@@ -183,28 +188,23 @@ struct Simd {
   };
 
   using LongDots = Words<Simd>;
-  // Eight bytes, in every 64 bits.
-  MILL_INLINE I broadcast_eight(const void* p) {
-    int64_t x = 0;
-    std::memcpy(&x, p, sizeof x);
-    return _mm256_set1_epi64x(x);
-  }
-  // 2 * kLanes bytes to words.
-  MILL_INLINE I widen_unsigned(const std::byte* p) {
-    return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  }
-  MILL_INLINE I widen_signed(const std::byte* p) {
-    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  }
-  // The sums of neighbouring lanes of a, then those of b.
-  MILL_INLINE I add_neighbours(I a, I b) {
-    return _mm256_permute4x64_epi64(_mm256_hadd_epi32(a, b), 0xd8);
-  }
-  // kLanes numbers in s16.
+  // Of each four bytes, the first and the third (the second and the fourth) as words.
+  MILL_INLINE I even_unsigned(I a) { return _mm256_and_si256(a, _mm256_set1_epi16(255)); }
+  MILL_INLINE I odd_unsigned(I a) { return _mm256_srli_epi16(a, 8); }
+  MILL_INLINE I even_signed(I a) { return low_bytes(a); }
+  MILL_INLINE I odd_signed(I a) { return _mm256_srai_epi16(a, 8); }
+  // Numbers in s16; of each four, the first, third, second and fourth.
   MILL_INLINE void store_words(int8_t* p, I a) {
     const __m128i words =
         _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), words);
+    const __m128i order = _mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_shuffle_epi8(words, order));
+  }
+  MILL_INLINE void store_words(int8_t* p, I a, I b) {
+    const I order = _mm256_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15,  //
+                                     0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15);
+    const I words = _mm256_shuffle_epi8(_mm256_packs_epi32(a, b), order);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(words, 0xd8));
   }
 
   MILL_INLINE B bytes_of(I a) { return a; }

@@ -26,8 +26,9 @@ class ValueAttention : private Attention<S> {
     // Few queries read the cache as it is; for more, it pays to widen a block once.
     const bool few = sizeof(Number) == 4 || queries_ <= 2 * S::kScoreRows;
     const bool direct = few && call_.head_dim % S::kLanes == 0;
-    this->each_block([&](int64_t block, const std::byte* key_bytes, const std::byte* value_bytes,
-                         int64_t tokens) {
+    this->each_block([&](int64_t block, int64_t next, const std::byte* key_bytes,
+                         const std::byte* value_bytes, int64_t tokens) {
+      if (next != block && queries_ <= Base::kFetchQueries) fetch(next);
       const auto* keys = reinterpret_cast<const Number*>(key_bytes);
       const auto* values = reinterpret_cast<const Number*>(value_bytes);
       if (direct) {
@@ -42,8 +43,15 @@ class ValueAttention : private Attention<S> {
 
  private:
   using Base = Attention<S>;
-  using Base::call_, Base::queries_, Base::width_, Base::sums_, Base::corrections_, Base::rest_;
+  using Base::call_, Base::queries_, Base::width_, Base::sums_, Base::corrections_, Base::rest_,
+      Base::score_scale_;
   static constexpr int kVectors = Base::kVectors;
+
+  void fetch(int64_t block) const {
+    const auto bytes = static_cast<int64_t>(kv_head_bytes(call_.kv->type, call_.head_dim));
+    for (int64_t i = 0; i < bytes; i += 64) S::fetch(this->keys(block) + i);
+    for (int64_t i = 0; i < bytes; i += 64) S::fetch(this->values(block) + i);
+  }
 
   static F take(const float* p) { return S::load(p); }
   static F take(const HalfNumber* p) { return S::from_half(p); }
@@ -78,10 +86,11 @@ class ValueAttention : private Attention<S> {
       const int64_t left = queries_ - i;
       score_rows<Element, S::kScoreRows>(keys, i, left < S::kScoreRows ? left : S::kScoreRows);
     }
+    this->find_tops(block);
     for (int64_t i = 0; i < queries_; ++i) {
       float* weights = this->weights_of(i);
       this->weigh(i, block,
-                  [&](int v, F weight, int, int) { S::store(weights + v * S::kLanes, weight); });
+                  [&](int v, F weight, auto) { S::store(weights + v * S::kLanes, weight); });
     }
     for (int64_t i = 0; i < queries_; i += S::kMixRows) {
       const int64_t left = queries_ - i;
@@ -123,7 +132,8 @@ class ValueAttention : private Attention<S> {
     }
     for (int r = 0; r < kRows; ++r) {
       for (int v = 0; v < kVectors; ++v) {
-        S::store(this->weights_of(first + r) + v * S::kLanes, sum[r][v]);
+        S::store(this->weights_of(first + r) + v * S::kLanes,
+                 S::mul(sum[r][v], S::set(score_scale_)));
       }
     }
   }
