@@ -22,7 +22,8 @@ void convert(const Kernels& kernels, KvType type, const float* from, int64_t cou
   }
 }
 
-// Calls put(i, code) for each number of the head's transform, and writes the scale.
+// Calls put(i, codes, count) for the numbers [i, i + count) of the head's transform, and writes the
+// scale. i is a multiple of 4, as is what the codes have room for.
 template <class Put>
 void encode(const Kernels& kernels, const float* from, int64_t head_dim, int64_t token,
             std::byte* head, const Put& put) {
@@ -36,7 +37,7 @@ void encode(const Kernels& kernels, const float* from, int64_t head_dim, int64_t
   for (int64_t d = 0; d < head_dim; d += kRun) {
     const int64_t count = std::min(kRun, head_dim - d);
     kernels.to_codes(mixed + d, inverse, codes, count);
-    for (int64_t i = 0; i < count; ++i) put(d + i, static_cast<std::byte>(codes[i]));
+    put(d, codes, count);
   }
   const float scale = highest / 127.0F;
   std::memcpy(head + kBlockTokens * padded_head_dim(head_dim) + token * 4, &scale, 4);
@@ -60,9 +61,15 @@ void put_key(const Kernels& kernels, KvType type, const float* from, int64_t hea
              int64_t token, std::byte* head) {
   if (type == KvType::kI8) {
     std::byte* at = head + token * 4;
-    return encode(kernels, from, head_dim, token, head, [at](int64_t d, std::byte code) {
-      at[d / 4 * (kBlockTokens * 4) + d % 4] = code ^ std::byte{0x80};
-    });
+    return encode(
+        kernels, from, head_dim, token, head, [at](int64_t d, const int8_t* codes, int64_t count) {
+          for (int64_t i = 0; i < count; i += 4) {
+            uint32_t four = 0;
+            std::memcpy(&four, codes + i, static_cast<size_t>(std::min<int64_t>(count - i, 4)));
+            four ^= 0x80808080U;
+            std::memcpy(at + (d + i) * kBlockTokens, &four, 4);
+          }
+        });
   }
   if (type == KvType::kF32) {
     scatter<uint32_t>(kernels, type, from, head_dim, token, head);
@@ -76,7 +83,11 @@ void put_value(const Kernels& kernels, KvType type, const float* from, int64_t h
   if (type == KvType::kI8) {
     std::byte* at = head + token / 4 * padded_head_dim(head_dim) * 4 + token % 4;
     return encode(kernels, from, head_dim, token, head,
-                  [at](int64_t d, std::byte code) { at[d * 4] = code; });
+                  [at](int64_t d, const int8_t* codes, int64_t count) {
+                    for (int64_t i = 0; i < count; ++i) {
+                      at[(d + i) * 4] = static_cast<std::byte>(codes[i]);
+                    }
+                  });
   }
   const int64_t size = type == KvType::kF32 ? 4 : 2;
   convert(kernels, type, from, head_dim, head + token * head_dim * size);

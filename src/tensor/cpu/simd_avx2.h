@@ -45,7 +45,9 @@ struct Simd {
   MILL_INLINE F load_part(const float* p, int lanes) {
     return _mm256_maskload_ps(p, first_lanes(lanes));
   }
+  // All of them go the plain way, as a masked store is tens of instructions on some cores.
   MILL_INLINE void store_part(float* p, F x, int lanes) {
+    if (lanes == kLanes) return store(p, x);
     _mm256_maskstore_ps(p, first_lanes(lanes), x);
   }
   MILL_INLINE F add(F a, F b) { return _mm256_add_ps(a, b); }
