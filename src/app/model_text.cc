@@ -19,9 +19,17 @@ constexpr std::string_view kScores = "tokenizer.ggml.scores";
 constexpr std::string_view kTypes = "tokenizer.ggml.token_type";
 constexpr std::string_view kMerges = "tokenizer.ggml.merges";
 
-Result<std::vector<std::string>> strings(const model::Gguf& file, std::string_view key) {
+Result<text::StringTable> strings(const model::Gguf& file, std::string_view key) {
   MILL_TRY(const std::vector<std::string_view> views, file.array<std::string_view>(key));
-  return std::vector<std::string>(views.begin(), views.end());
+  size_t bytes = 0;
+  for (const std::string_view view : views) bytes += view.size();
+  if (bytes > text::StringTable::kMaxBytes)
+    return fail(Code::kCorrupt, fmt::format("{} bytes of strings are more than 4 GiB", bytes),
+                std::string(key));
+  text::StringTable table;
+  table.reserve(views.size(), bytes);
+  table.append(views);
+  return table;
 }
 
 Status read_types(const model::Gguf& file, Vocabulary& vocabulary) {
@@ -54,7 +62,7 @@ void add_phi3_stripping(const model::Gguf& file, Vocabulary& vocabulary) {
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (lower.find("phi-3") == std::string::npos && lower.find("phi3") == std::string::npos) return;
   for (size_t id = 0; id < vocabulary.pieces.size(); ++id) {
-    const std::string& piece = vocabulary.pieces[id];
+    const std::string_view piece = vocabulary.pieces[id];
     const TokenType type = id < vocabulary.types.size() ? vocabulary.types[id] : TokenType::kNormal;
     const bool special = type == TokenType::kControl || type == TokenType::kUserDefined ||
                          type == TokenType::kUnknown || piece == "</s>";

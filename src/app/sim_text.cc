@@ -18,11 +18,11 @@ constexpr std::string_view kChatMl =
 text::Vocabulary plain_vocabulary() {
   text::Vocabulary vocabulary{.algorithm = text::Vocabulary::Algorithm::kBytePairs, .pre = "gpt-2"};
   for (int byte = 0; byte < 256; ++byte) {
-    vocabulary.pieces.push_back(text::alphabet_of_bytes(std::string(1, static_cast<char>(byte))));
+    vocabulary.pieces.add(text::alphabet_of_bytes(std::string(1, static_cast<char>(byte))));
     vocabulary.types.push_back(text::TokenType::kNormal);
   }
   for (const char* name : {"<|endoftext|>", "<|im_start|>", "<|im_end|>"}) {
-    vocabulary.pieces.emplace_back(name);
+    vocabulary.pieces.add(name);
     vocabulary.types.push_back(text::TokenType::kControl);
   }
   vocabulary.bos = 257;

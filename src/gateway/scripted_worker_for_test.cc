@@ -39,13 +39,13 @@ text::Tokenizer tiny_tokenizer(bool add_bos) {
   text::Vocabulary vocabulary;
   vocabulary.pre = "gpt-2";
   for (int byte = 0; byte < 256; ++byte) {
-    vocabulary.pieces.push_back(stand_in(std::string(1, static_cast<char>(byte))));
+    vocabulary.pieces.add(stand_in(std::string(1, static_cast<char>(byte))));
   }
-  for (const std::string_view word : kWords) vocabulary.pieces.push_back(stand_in(word));
+  for (const std::string_view word : kWords) vocabulary.pieces.add(stand_in(word));
   vocabulary.types.assign(vocabulary.pieces.size(), text::TokenType::kNormal);
   vocabulary.bos = vocabulary.eos = static_cast<TokenId>(vocabulary.pieces.size());
   for (const std::string_view control : kControls) {
-    vocabulary.pieces.emplace_back(control);
+    vocabulary.pieces.add(control);
     vocabulary.types.push_back(text::TokenType::kControl);
   }
   vocabulary.add_bos = add_bos;

@@ -138,6 +138,7 @@ Result<DecoderWeights> pack_weights(const Gguf& file, const DecoderConfig& confi
   weights.layers.resize(static_cast<size_t>(config.layers));
   weights.embedding = stored(file, "token_embd.weight");
   read_vectors(file, config, weights);
+  file.drop_pages();  // each vector lies alone between matrices, and brought 64 KiB of them
   const std::vector<Job> jobs = jobs_of(file, config, weights);
 
   size_t total = 0;

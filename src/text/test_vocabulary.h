@@ -10,15 +10,14 @@
 namespace mill::text {
 
 // All 256 bytes in the byte alphabet, these merges as they stand, and these control tokens, last.
-inline Vocabulary byte_vocabulary_with_merges(std::vector<std::string> merges,
+inline Vocabulary byte_vocabulary_with_merges(const std::vector<std::string>& merges,
                                               const std::vector<std::string>& control = {}) {
   Vocabulary vocabulary{.algorithm = Vocabulary::Algorithm::kBytePairs, .pre = "gpt-2"};
   for (int byte = 0; byte < 256; ++byte)
-    vocabulary.pieces.push_back(alphabet_of_bytes(std::string(1, static_cast<char>(byte))));
-  vocabulary.merges = std::move(merges);
-  if (!vocabulary.merges.empty() && vocabulary.merges[0] == "h e")
-    vocabulary.pieces.push_back("he");
-  vocabulary.pieces.insert(vocabulary.pieces.end(), control.begin(), control.end());
+    vocabulary.pieces.add(alphabet_of_bytes(std::string(1, static_cast<char>(byte))));
+  vocabulary.merges.append(merges);
+  if (!merges.empty() && merges[0] == "h e") vocabulary.pieces.add("he");
+  vocabulary.pieces.append(control);
   vocabulary.types.assign(vocabulary.pieces.size() - control.size(), TokenType::kNormal);
   vocabulary.types.resize(vocabulary.pieces.size(), TokenType::kControl);
   return vocabulary;
@@ -29,9 +28,9 @@ inline Vocabulary byte_vocabulary(const std::vector<std::string>& merges,
                                   const std::vector<std::string>& control = {}) {
   Vocabulary vocabulary = byte_vocabulary_with_merges({}, {});
   const auto add = [&](const std::string& piece, TokenType type) {
-    for (const std::string& known : vocabulary.pieces)
-      if (known == piece) return;
-    vocabulary.pieces.push_back(piece);
+    for (size_t id = 0; id < vocabulary.pieces.size(); ++id)
+      if (vocabulary.pieces[id] == piece) return;
+    vocabulary.pieces.add(piece);
     vocabulary.types.push_back(type);
   };
   for (const std::string& merge : merges) {
@@ -41,7 +40,7 @@ inline Vocabulary byte_vocabulary(const std::vector<std::string>& merges,
     if (!is_control) add(made, TokenType::kNormal);
   }
   for (const std::string& name : control) add(name, TokenType::kControl);
-  vocabulary.merges = merges;
+  vocabulary.merges.append(merges);
   return vocabulary;
 }
 
@@ -49,8 +48,8 @@ inline Vocabulary byte_vocabulary(const std::vector<std::string>& merges,
 inline Vocabulary scored_vocabulary(const std::vector<std::string>& pieces,
                                     const std::vector<std::string>& control = {}) {
   Vocabulary vocabulary{.algorithm = Vocabulary::Algorithm::kScoredPieces};
-  const auto add = [&](std::string piece, float score, TokenType type) {
-    vocabulary.pieces.push_back(std::move(piece));
+  const auto add = [&](const std::string& piece, float score, TokenType type) {
+    vocabulary.pieces.add(piece);
     vocabulary.scores.push_back(score);
     vocabulary.types.push_back(type);
   };

@@ -155,13 +155,13 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, bool trusted, Ends
 }
 
 size_t Tokenizer::size() const {
-  return impl_->parts.pieces.size();
+  return impl_->parts.pieces->size();
 }
 std::string_view Tokenizer::bytes(TokenId id) const {
-  return impl_->parts.bytes[static_cast<size_t>(id)];
+  return (*impl_->parts.bytes)[static_cast<size_t>(id)];
 }
 std::string_view Tokenizer::piece(TokenId id) const {
-  return impl_->parts.pieces[static_cast<size_t>(id)];
+  return (*impl_->parts.pieces)[static_cast<size_t>(id)];
 }
 bool Tokenizer::is_control(TokenId id) const {
   return impl_->parts.is_control[static_cast<size_t>(id)];

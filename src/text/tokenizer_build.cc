@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <unordered_set>
 
 #include "text/pieces/byte_alphabet.h"
@@ -34,12 +35,10 @@ std::string with_spaces(std::string_view piece) {
   return out;
 }
 
-Status check_ids(const Vocabulary& vocabulary) {
+Status check_ids(const Vocabulary& vocabulary, size_t size) {
   const auto check = [&](TokenId id, const char* field) -> Status {
-    if (id == kNoToken || (id >= 0 && static_cast<size_t>(id) < vocabulary.pieces.size()))
-      return {};
-    return corrupt(fmt::format("token id {} is outside the vocabulary of {} tokens", id,
-                               vocabulary.pieces.size()),
+    if (id == kNoToken || (id >= 0 && static_cast<size_t>(id) < size)) return {};
+    return corrupt(fmt::format("token id {} is outside the vocabulary of {} tokens", id, size),
                    field);
   };
   MILL_TRY_DO(check(vocabulary.bos, "tokenizer.ggml.bos_token_id"));
@@ -57,8 +56,30 @@ Status check_ids(const Vocabulary& vocabulary) {
   return {};
 }
 
-Status check(const Vocabulary& vocabulary) {
-  const size_t size = vocabulary.pieces.size();
+Status check_pieces(const std::shared_ptr<const StringTable>& pieces,
+                    const std::vector<TokenType>& types) {
+  PieceIndex seen(pieces);
+  for (size_t i = 0; i < pieces->size(); ++i) {
+    const std::string_view piece = (*pieces)[i];
+    if (piece.size() > kLongestPiece)
+      return corrupt(fmt::format("token {} has {} bytes, at most {} can be used", i, piece.size(),
+                                 kLongestPiece),
+                     kTokens);
+    if (!piece.empty() && !seen.add(static_cast<TokenId>(i)))
+      return corrupt(fmt::format("token {} is '{}', as another token is", i, for_people(piece)),
+                     kTokens);
+    const bool is_byte = !types.empty() && types[i] == TokenType::kByte;
+    if (is_byte && byte_of_name(piece) < 0)
+      return corrupt(
+          fmt::format("token {} stands for a byte, but is '{}' and not of the form <0x0A>", i,
+                      for_people(piece)),
+          kTokens);
+  }
+  return {};
+}
+
+Status check(const Vocabulary& vocabulary, const std::shared_ptr<const StringTable>& pieces) {
+  const size_t size = pieces->size();
   if (size == 0 || size > INT32_MAX)
     return corrupt(fmt::format("a vocabulary of {} tokens", size), kTokens);
   if (!vocabulary.types.empty() && vocabulary.types.size() != size)
@@ -72,33 +93,14 @@ Status check(const Vocabulary& vocabulary) {
     if (std::isnan(vocabulary.scores[i]))
       return corrupt(fmt::format("the score of token {} is not a number", i),
                      "tokenizer.ggml.scores");
-  size_t bytes = 0;
-  PieceIndex seen(size);
-  for (size_t i = 0; i < size; ++i) {
-    const std::string& piece = vocabulary.pieces[i];
-    bytes += piece.size();
-    if (piece.size() > kLongestPiece)
-      return corrupt(fmt::format("token {} has {} bytes, at most {} can be used", i, piece.size(),
-                                 kLongestPiece),
-                     kTokens);
-    if (bytes > UINT32_MAX)
-      return corrupt(fmt::format("{} bytes of tokens are more than 4 GiB", bytes), kTokens);
-    if (!piece.empty() && !seen.add(piece, static_cast<TokenId>(i)))
-      return corrupt(fmt::format("token {} is '{}', as another token is", i, for_people(piece)),
-                     kTokens);
-    const bool is_byte = !vocabulary.types.empty() && vocabulary.types[i] == TokenType::kByte;
-    if (is_byte && byte_of_name(piece) < 0)
-      return corrupt(
-          fmt::format("token {} stands for a byte, but is '{}' and not of the form <0x0A>", i,
-                      for_people(piece)),
-          kTokens);
-  }
-  return check_ids(vocabulary);
+  MILL_TRY_DO(check_pieces(pieces, vocabulary.types));
+  return check_ids(vocabulary, size);
 }
 
 class Builder {
  public:
-  explicit Builder(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {}
+  Builder(Vocabulary vocabulary, std::shared_ptr<const StringTable> pieces)
+      : vocabulary_(std::move(vocabulary)), pieces_(std::move(pieces)) {}
 
   Result<TokenizerParts> build() {
     settle_types();
@@ -118,7 +120,8 @@ class Builder {
 
  private:
   bool scored() const { return vocabulary_.algorithm == Vocabulary::Algorithm::kScoredPieces; }
-  size_t size() const { return vocabulary_.pieces.size(); }
+  size_t size() const { return pieces_->size(); }
+  std::string_view piece(size_t id) const { return (*pieces_)[id]; }
   bool is_hidden(size_t id) const {
     return types_[id] == TokenType::kControl || types_[id] == TokenType::kUnknown;
   }
@@ -128,29 +131,31 @@ class Builder {
     types_ = vocabulary_.types;
     types_.resize(size(), TokenType::kNormal);
     for (size_t id = 0; id < size(); ++id)
-      if (is_control_name(vocabulary_.pieces[id])) types_[id] = TokenType::kControl;
+      if (is_control_name(piece(id))) types_[id] = TokenType::kControl;
   }
 
   void fill_texts() {
-    parts_.pieces.reserve(size());
-    parts_.bytes.reserve(size());
+    parts_.pieces = pieces_;
+    StringTable bytes;
+    bytes.reserve(size(), pieces_->bytes());
     parts_.is_control.resize(size());
     for (size_t id = 0; id < size(); ++id) {
-      parts_.pieces.add(vocabulary_.pieces[id]);
-      parts_.bytes.add(bytes_of(id));
+      bytes.add(bytes_of(id));
       parts_.is_control[id] = types_[id] == TokenType::kControl;
     }
+    parts_.bytes = std::make_shared<const StringTable>(std::move(bytes));
   }
 
   std::string bytes_of(size_t id) const {
-    const std::string& piece = vocabulary_.pieces[id];
+    const std::string_view piece = this->piece(id);
     switch (types_[id]) {
       case TokenType::kByte:
         return std::string(1, static_cast<char>(byte_of_name(piece)));
       case TokenType::kUserDefined:
-        return piece;
+        return std::string(piece);
       case TokenType::kNormal:
-        return scored() ? with_spaces(piece) : bytes_of_alphabet(piece).value_or(piece);
+        if (scored()) return with_spaces(piece);
+        return bytes_of_alphabet(piece).value_or(std::string(piece));
       default:
         return {};
     }
@@ -159,10 +164,9 @@ class Builder {
   void fill_specials() {
     std::vector<SpecialToken> specials;
     for (size_t id = 0; id < size(); ++id)
-      if ((is_hidden(id) || types_[id] == TokenType::kUserDefined) &&
-          !vocabulary_.pieces[id].empty())
+      if ((is_hidden(id) || types_[id] == TokenType::kUserDefined) && !piece(id).empty())
         specials.push_back({.id = static_cast<TokenId>(id),
-                            .name = vocabulary_.pieces[id],
+                            .name = std::string(piece(id)),
                             .trusted_only = is_hidden(id),
                             .strip_left = contains(vocabulary_.strip_left, id),
                             .strip_right = contains(vocabulary_.strip_right, id)});
@@ -176,23 +180,23 @@ class Builder {
     parts_.ends = vocabulary_.ends;
     if (vocabulary_.eos != kNoToken) parts_.ends.push_back(vocabulary_.eos);
     for (size_t id = 0; id < size(); ++id)
-      if (is_end_name(vocabulary_.pieces[id])) parts_.ends.push_back(static_cast<TokenId>(id));
-    settle_ends(parts_.pieces, parts_.ends);
+      if (is_end_name(piece(id))) parts_.ends.push_back(static_cast<TokenId>(id));
+    settle_ends(*pieces_, parts_.ends);
   }
 
   void fill_scored_pieces() {
     const TokenId unknown = vocabulary_.unknown;
     const bool usable =
         unknown != kNoToken && types_[static_cast<size_t>(unknown)] != TokenType::kControl;
-    ScoredPieces::Parts parts{.scores = std::move(vocabulary_.scores),
+    ScoredPieces::Parts parts{.pieces = pieces_,
+                              .scores = std::move(vocabulary_.scores),
                               .unknown = usable ? unknown : kNoToken};
     parts.bytes.fill(kNoToken);
-    parts.pieces.resize(size());
+    parts.hidden.resize(size());
     for (size_t id = 0; id < size(); ++id) {
+      parts.hidden[id] = is_hidden(id);
       if (is_hidden(id)) continue;
-      const std::string& piece = vocabulary_.pieces[id];
-      parts.pieces[id] = piece;
-      const int byte = byte_of_name(piece);
+      const int byte = byte_of_name(piece(id));
       if (byte >= 0 && (parts.bytes[byte] == kNoToken || types_[id] == TokenType::kByte))
         parts.bytes[byte] = static_cast<TokenId>(id);
     }
@@ -204,16 +208,22 @@ class Builder {
     MILL_TRY(parts_.pre_tokenizer, PreTokenizer::named(vocabulary_.pre));
     BytePairs::Parts parts{
         .options = {.whole_words = traits_of_pre_tokenizer(vocabulary_.pre).whole_words}};
-    parts.pieces.resize(size());
+    parts.hidden.resize(size());
+    StringTable texts;  // that become the token
+    texts.reserve(size(), pieces_->bytes());
     std::unordered_set<std::string> hidden;
+    bool as_given_back = true;
     for (size_t id = 0; id < size(); ++id) {
-      std::string bytes = bytes_of_alphabet(vocabulary_.pieces[id]).value_or("");
-      if (is_hidden(id))
-        hidden.insert(std::move(bytes));
-      else
-        parts.pieces[id] = std::move(bytes);
+      std::string text = bytes_of_alphabet(piece(id)).value_or("");
+      parts.hidden[id] = is_hidden(id) || text.empty();
+      as_given_back &= parts.hidden[id] || text == (*parts_.bytes)[id];
+      texts.add(text);
+      if (is_hidden(id)) hidden.insert(std::move(text));
     }
-    parts.merges.reserve(vocabulary_.merges.size());
+    // Mostly a token gives back the text that becomes it: then one table is enough.
+    parts.pieces =
+        as_given_back ? parts_.bytes : std::make_shared<const StringTable>(std::move(texts));
+    parts.merges.reserve(vocabulary_.merges.size() * 2, vocabulary_.merges.bytes());
     for (size_t i = 0; i < vocabulary_.merges.size(); ++i) {
       const std::string_view merge = vocabulary_.merges[i];
       const size_t space = std::min(merge.find(' ', 1), merge.size());
@@ -226,13 +236,15 @@ class Builder {
       // Text never becomes a control token, so the way there is closed as well.
       if (hidden.contains(*left) || hidden.contains(*right) || hidden.contains(*left + *right))
         continue;
-      parts.merges.push_back({std::move(*left), std::move(*right)});
+      parts.merges.add(*left);
+      parts.merges.add(*right);
     }
     MILL_TRY(parts_.model, BytePairs::build(std::move(parts)));
     return {};
   }
 
-  Vocabulary vocabulary_;
+  Vocabulary vocabulary_;  // without its pieces
+  std::shared_ptr<const StringTable> pieces_;
   std::vector<TokenType> types_;  // [vocabulary]
   TokenizerParts parts_;
 };
@@ -240,8 +252,9 @@ class Builder {
 }  // namespace
 
 Result<Tokenizer> Tokenizer::build(Vocabulary vocabulary) {
-  MILL_TRY_DO(check(vocabulary));
-  MILL_TRY(TokenizerParts parts, Builder(std::move(vocabulary)).build());
+  const auto pieces = std::make_shared<const StringTable>(std::move(vocabulary.pieces));
+  MILL_TRY_DO(check(vocabulary, pieces));
+  MILL_TRY(TokenizerParts parts, Builder(std::move(vocabulary), pieces).build());
   return from_parts(std::move(parts));
 }
 

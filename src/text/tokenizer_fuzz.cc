@@ -45,12 +45,12 @@ Vocabulary vocabulary_of_lines(std::string_view bytes, std::string_view& text) {
   vocabulary.pre = head.substr(std::min<size_t>(1, head.size()));
   for (std::string_view line; !(line = take('\n')).empty();) {
     vocabulary.types.push_back(static_cast<TokenType>(line[0] % 6 + 1));
-    vocabulary.pieces.emplace_back(line.substr(1));
+    vocabulary.pieces.add(line.substr(1));
     if (head.starts_with('s'))
       vocabulary.scores.push_back(static_cast<float>(line.size()) *
                                   (line[0] % 2 == 0 ? 1.0f : -1.0f));
   }
-  for (std::string_view line; !(line = take('\n')).empty();) vocabulary.merges.emplace_back(line);
+  for (std::string_view line; !(line = take('\n')).empty();) vocabulary.merges.add(line);
   vocabulary.unknown = vocabulary.pieces.empty() ? kNoToken : 0;
   vocabulary.add_space_prefix = head.size() % 2 == 0;
   text = bytes;

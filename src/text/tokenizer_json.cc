@@ -29,6 +29,10 @@ tl::unexpected<Error> unsupported(const std::string& message, std::string field)
   return fail(Code::kUnsupported, "tokenizer.json: " + message, std::move(field));
 }
 
+struct Merge {
+  std::string left, right;
+};
+
 struct AddedToken {
   SpecialToken token;
   bool normalized = false;
@@ -127,16 +131,15 @@ class Loader {
       is_added[static_cast<size_t>(added.token.id)] = true;
       parts_.is_control[static_cast<size_t>(added.token.id)] = added.token.trusted_only;
     }
-    parts_.pieces.reserve(pieces_.size());
-    parts_.bytes.reserve(pieces_.size());
+    const auto pieces = std::make_shared<const StringTable>(std::span(pieces_));
+    parts_.pieces = pieces;
+    StringTable bytes;
     for (size_t id = 0; id < pieces_.size(); ++id) {
-      parts_.pieces.add(pieces_[id]);
-      parts_.bytes.add(parts_.is_control[id] ? ""
-                       : is_added[id]        ? pieces_[id]
-                                             : bytes_of(pieces_[id]));
+      bytes.add(parts_.is_control[id] ? "" : is_added[id] ? pieces_[id] : bytes_of(pieces_[id]));
       if (is_end_name(pieces_[id])) parts_.ends.push_back(static_cast<TokenId>(id));
     }
-    settle_ends(parts_.pieces, parts_.ends);
+    parts_.bytes = std::make_shared<const StringTable>(std::move(bytes));
+    settle_ends(*pieces, parts_.ends);
   }
 
   std::string bytes_of(const std::string& piece) const {
@@ -248,10 +251,9 @@ class Loader {
     if (const int64_t* longest = member(*model_, "max_input_chars_per_word").if_int64();
         longest != nullptr && *longest > 0)
       parts.longest_word = static_cast<size_t>(std::min<int64_t>(*longest, 10'000));
-    parts.pieces.resize(pieces_.size());
     for (size_t id = 0; id < pieces_.size(); ++id)
-      if (!parts_.is_control[id]) parts.pieces[id] = pieces_[id];
-    parts_.model = WordPieces(parts);
+      parts.pieces.add(parts_.is_control[id] ? std::string_view() : pieces_[id]);
+    parts_.model = WordPieces(std::move(parts));
     return {};
   }
 
@@ -268,32 +270,35 @@ class Loader {
     MILL_TRY(parts.options.fuse_unknown, bool_or(*model_, "fuse_unk", false));
     MILL_TRY(parts.options.unknown, token_at("unk_token"));
     parts.bytes.fill(kNoToken);
-    parts.pieces.resize(pieces_.size());
+    StringTable texts;  // that become the token
     std::unordered_set<std::string> hidden;
     for (size_t id = 0; id < pieces_.size(); ++id) {
+      std::string text = text_of(pieces_[id]);
+      texts.add(parts_.is_control[id] ? std::string_view() : text);
       if (parts_.is_control[id]) {
-        hidden.insert(text_of(pieces_[id]));
+        hidden.insert(std::move(text));
         continue;
       }
-      parts.pieces[id] = text_of(pieces_[id]);
       if (const int byte = byte_of_name(pieces_[id]); byte >= 0)
         parts.bytes[byte] = static_cast<TokenId>(id);
     }
+    parts.pieces = std::make_shared<const StringTable>(std::move(texts));
     MILL_TRY(const array* merges, array_at(*model_, "merges"));
-    parts.merges.reserve(merges->size());
     for (size_t i = 0; i < merges->size(); ++i) {
-      MILL_TRY(BytePairs::Merge merge, merge_of((*merges)[i], i));
+      MILL_TRY(const Merge merge, merge_of((*merges)[i], i));
       // Text never becomes a control token, so the way there is closed as well.
-      if (!hidden.contains(merge.left) && !hidden.contains(merge.right) &&
-          !hidden.contains(merge.left + merge.right))
-        parts.merges.push_back(std::move(merge));
+      if (hidden.contains(merge.left) || hidden.contains(merge.right) ||
+          hidden.contains(merge.left + merge.right))
+        continue;
+      parts.merges.add(merge.left);
+      parts.merges.add(merge.right);
     }
     MILL_TRY(parts_.model, BytePairs::build(std::move(parts)));
     return {};
   }
 
   // "left right" or ["left", "right"].
-  Result<BytePairs::Merge> merge_of(const value& one, size_t number) const {
+  Result<Merge> merge_of(const value& one, size_t number) const {
     std::string_view left, right;
     if (const auto* string = one.if_string()) {
       const std::string_view both = *string;
@@ -306,7 +311,7 @@ class Loader {
       left = (*pair)[0].get_string();
       right = (*pair)[1].get_string();
     }
-    BytePairs::Merge merge{text_of(left), text_of(right)};
+    Merge merge{text_of(left), text_of(right)};
     if (merge.left.empty() || merge.right.empty())
       return corrupt(fmt::format("merge {} does not name two pieces", number), "merges");
     return merge;
@@ -325,6 +330,9 @@ class Loader {
 }  // namespace
 
 Result<Tokenizer> Tokenizer::from_tokenizer_json(std::string_view json) {
+  // A table of its pieces, or of its merges, is no longer than the file.
+  if (json.size() > StringTable::kMaxBytes)
+    return fail(Code::kTooLarge, "tokenizer.json: it is of more than 4 GiB");
   boost::json::parse_options options;
   options.max_depth = 32;
   boost::json::error_code error;

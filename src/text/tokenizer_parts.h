@@ -2,6 +2,7 @@
 // tokenizer.json (tokenizer_json.cc).
 #pragma once
 
+#include <memory>
 #include <variant>
 #include <vector>
 
@@ -17,9 +18,9 @@
 namespace mill::text {
 
 struct TokenizerParts {
-  StringTable pieces;            // [vocabulary]
-  StringTable bytes;             // [vocabulary]
-  std::vector<bool> is_control;  // [vocabulary]
+  std::shared_ptr<const StringTable> pieces;  // [vocabulary]
+  std::shared_ptr<const StringTable> bytes;   // [vocabulary]
+  std::vector<bool> is_control;               // [vocabulary]
   TokenId bos = kNoToken, eos = kNoToken;
   std::vector<TokenId> in_front, behind;  // what Ends::kAsModelWants adds
   std::vector<TokenId> ends;              // of generation

@@ -92,6 +92,14 @@ TEST(Tokenizer, UserDefinedTokensCountEverywhere) {
   EXPECT_EQ(bytes_of(tokenizer, tokenizer.encode("a<tab>", false, Ends::kNone)), "a<tab>");
 }
 
+TEST(Tokenizer, AnUnusedTokenIsFoundInTextAndGivesNothingBack) {
+  Vocabulary vocabulary = byte_vocabulary({"a b"});
+  vocabulary.types.back() = TokenType::kUnused;
+  const Tokenizer tokenizer = *Tokenizer::build(std::move(vocabulary));
+  EXPECT_EQ(pieces_of(tokenizer, tokenizer.encode("cab", false, Ends::kNone)), "c|ab");
+  EXPECT_EQ(bytes_of(tokenizer, tokenizer.encode("cab", false, Ends::kNone)), "c");
+}
+
 TEST(Tokenizer, ASpaceGoesInFrontBehindEachSpecialToken) {
   Vocabulary vocabulary = scored_vocabulary({"▁", "a", "▁a"}, {"<s>"});
   vocabulary.add_space_prefix = true;
@@ -136,6 +144,12 @@ void expect_refused(Vocabulary vocabulary, const std::string& field, const std::
   EXPECT_NE(built.error().message.find(said), std::string::npos) << built.error().message;
 }
 
+void replace_first(StringTable& strings, std::string_view by) {
+  StringTable out = {by};
+  for (size_t i = 1; i < strings.size(); ++i) out.add(strings[i]);
+  strings = std::move(out);
+}
+
 TEST(HostileVocabulary, IsRefusedByField) {
   const auto changed = [](auto change) {
     Vocabulary vocabulary = scored_vocabulary({"▁", "a"});
@@ -150,12 +164,12 @@ TEST(HostileVocabulary, IsRefusedByField) {
                  "token 3");
   expect_refused(changed([](auto& v) { v.types.resize(1); }), "tokenizer.ggml.token_type",
                  "1 types");
-  expect_refused(changed([](auto& v) { v.pieces[0] = std::string(70'000, 'x'); }),
+  expect_refused(changed([](auto& v) { replace_first(v.pieces, std::string(70'000, 'x')); }),
                  "tokenizer.ggml.tokens", "70000 bytes");
-  expect_refused(changed([](auto& v) { v.pieces[0] = v.pieces[1]; }), "tokenizer.ggml.tokens",
-                 "as another token is");
+  expect_refused(changed([](auto& v) { replace_first(v.pieces, v.pieces[1]); }),
+                 "tokenizer.ggml.tokens", "as another token is");
   for (const char* bad : {"<0x-1>", "<0xGG>", "<0x1>", "<0x123>", "0x0A", "<0x0A", ""})
-    expect_refused(changed([=](auto& v) { v.pieces[0] = bad; }), "tokenizer.ggml.tokens",
+    expect_refused(changed([=](auto& v) { replace_first(v.pieces, bad); }), "tokenizer.ggml.tokens",
                    "stands for a byte");
   expect_refused(changed([](auto& v) { v.bos = 1000; }), "tokenizer.ggml.bos_token_id", "1000");
   expect_refused(changed([](auto& v) { v.eos = -7; }), "tokenizer.ggml.eos_token_id", "-7");

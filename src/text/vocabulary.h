@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "text/pieces/string_table.h"
 
 namespace mill::text {
 
@@ -30,10 +31,10 @@ struct Vocabulary {
   std::string pre;
   // [vocabulary], all different, as stored in the file (in the byte-level alphabet, or with U+2581
   // for a space).
-  std::vector<std::string> pieces;
-  std::vector<float> scores;        // [vocabulary]; kScoredPieces only
-  std::vector<TokenType> types;     // [vocabulary] or empty: all kNormal
-  std::vector<std::string> merges;  // kBytePairs: "left right", best first
+  StringTable pieces;
+  std::vector<float> scores;     // [vocabulary]; kScoredPieces only
+  std::vector<TokenType> types;  // [vocabulary] or empty: all kNormal
+  StringTable merges;            // kBytePairs: "left right", best first
   TokenId bos = kNoToken, eos = kNoToken, unknown = kNoToken;
   std::vector<TokenId> ends;  // tokens besides eos that the file says end a turn or a message
   bool add_bos = false, add_eos = false;

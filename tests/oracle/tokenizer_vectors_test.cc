@@ -84,12 +84,13 @@ TEST(TokenizerVectors, LlamaBpe) {
                               .pre = "llama-bpe"};
   const boost::json::value json =
       boost::json::parse(contents_of(folder / "llama3.2" / "vocab.json"));
-  vocabulary.pieces.resize(json.as_object().size());
+  std::vector<std::string> pieces(json.as_object().size());
   for (const auto& [piece, id] : json.as_object())
-    vocabulary.pieces.at(static_cast<size_t>(id.as_int64())) = piece;
+    pieces.at(static_cast<size_t>(id.as_int64())) = piece;
+  vocabulary.pieces.append(pieces);
   std::istringstream merges(contents_of(folder / "llama3.2" / "merges.txt"));
   for (std::string line; std::getline(merges, line);)
-    if (!line.starts_with("#version") && !line.empty()) vocabulary.merges.push_back(line);
+    if (!line.starts_with("#version") && !line.empty()) vocabulary.merges.add(line);
   const auto tokenizer = text::Tokenizer::build(std::move(vocabulary));
   ASSERT_TRUE(tokenizer) << tokenizer.error().message;
   expect_vectors(*tokenizer, folder / "ggml-vocab-llama-bpe.gguf");

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 
 #include "text/split/unicode.h"
 
@@ -17,9 +16,11 @@ constexpr size_t kFew = 32;  // bytes of a word whose merges are looked through 
 Result<BytePairs> BytePairs::build(Parts parts) {
   BytePairs out;
   out.options_ = parts.options;
-  out.index_ = PieceIndex(parts.pieces.size());
-  for (size_t id = 0; id < parts.pieces.size(); ++id)
-    if (!parts.pieces[id].empty()) out.index_.add(parts.pieces[id], static_cast<TokenId>(id));
+  const StringTable& pieces = *parts.pieces;
+  out.index_ = PieceIndex(parts.pieces);
+  for (size_t id = 0; id < pieces.size(); ++id)
+    if (!pieces[id].empty() && (parts.hidden.empty() || !parts.hidden[id]))
+      out.index_.add(static_cast<TokenId>(id));
   if (parts.options.by_characters) {
     out.byte_symbols_ = parts.bytes;
   } else {
@@ -33,31 +34,29 @@ Result<BytePairs> BytePairs::build(Parts parts) {
   MILL_TRY_DO(out.add_merges(parts.merges));
   if (!parts.options.by_characters) {
     out.byte_pairs_.reserve(256 * 256);
-    for (const TokenId first : out.byte_symbols_) {
-      for (const TokenId second : out.byte_symbols_) {
-        const PairEntry& entry = out.entry_of(first, second);
-        out.byte_pairs_.push_back({entry.priority, entry.made});
-      }
-    }
+    for (const TokenId first : out.byte_symbols_)
+      for (const TokenId second : out.byte_symbols_)
+        out.byte_pairs_.push_back(out.priority(first, second));
   }
-  out.wholeness_ = std::make_unique<std::atomic<uint8_t>[]>(parts.pieces.size());
+  out.wholeness_ = std::make_unique<std::atomic<uint8_t>[]>(pieces.size());
   return out;
 }
 
-Status BytePairs::add_merges(const std::vector<Merge>& merges) {
-  pairs_.resize(std::bit_ceil(merges.size() * 2 + 1));
-  pair_mask_ = pairs_.size() - 1;
-  made_by_.reserve(merges.size());
+Status BytePairs::add_merges(const StringTable& merges) {
+  const size_t count = merges.size() / 2;
+  pairs_.resize(count * 2 + 1);
+  made_by_.reserve(count);
   std::string both;
-  for (size_t i = 0; i < merges.size(); ++i) {
-    const TokenId left = index_.find(merges[i].left);
-    const TokenId right = index_.find(merges[i].right);
-    both.assign(merges[i].left).append(merges[i].right);
+  for (size_t i = 0; i < count; ++i) {
+    const std::string_view left_piece = merges[i * 2], right_piece = merges[i * 2 + 1];
+    const TokenId left = index_.find(left_piece);
+    const TokenId right = index_.find(right_piece);
+    both.assign(left_piece).append(right_piece);
     const TokenId made = index_.find(both);
     if (left == kNoToken || right == kNoToken || made == kNoToken) {
-      const std::string& missing = left == kNoToken    ? merges[i].left
-                                   : right == kNoToken ? merges[i].right
-                                                       : both;
+      const std::string_view missing = left == kNoToken    ? left_piece
+                                       : right == kNoToken ? right_piece
+                                                           : std::string_view(both);
       return fail(
           Code::kCorrupt,
           fmt::format(
@@ -66,32 +65,27 @@ Status BytePairs::add_merges(const std::vector<Merge>& merges) {
           "tokenizer.ggml.merges");
     }
     made_by_.push_back(made);
-    const uint64_t key = static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
-    PairEntry& entry = pairs_[place_of(key)];
-    if (entry.key == kFree)
-      entry = {key, static_cast<uint32_t>(i), made};  // of equal merges the first counts
+    PairEntry& entry = pairs_[place_of(left, right)];
+    if (entry.priority == kNoMerge)
+      entry = {left, right, static_cast<uint32_t>(i)};  // of equal merges the first counts
   }
   return {};
 }
 
-uint64_t BytePairs::place_of(uint64_t key) const {
-  uint64_t hash = key * 0x9E3779B97F4A7C15ull;
-  hash ^= hash >> 32;
-  uint64_t place = hash & pair_mask_;
-  while (pairs_[place].key != key && pairs_[place].key != kFree) place = (place + 1) & pair_mask_;
-  return place;
-}
-
-const BytePairs::PairEntry& BytePairs::entry_of(TokenId left, TokenId right) const {
-  static constexpr PairEntry kNone;
-  // kNoToken makes a key with all bits of one half set, which no merge has.
+size_t BytePairs::place_of(TokenId left, TokenId right) const {
   const uint64_t key =
       static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
-  return key == kFree ? kNone : pairs_[place_of(key)];
+  // As far into the table as the hash is into its range.
+  size_t place = (key * 0x9E3779B97F4A7C15ull >> 32) * pairs_.size() >> 32;
+  for (;; place = place + 1 == pairs_.size() ? 0 : place + 1) {
+    const PairEntry& entry = pairs_[place];
+    if ((entry.left == left && entry.right == right) || entry.priority == kNoMerge) return place;
+  }
 }
 
+// No merge is of kNoToken, so a pair with one leads to a free place.
 uint32_t BytePairs::priority(TokenId left, TokenId right) const {
-  return entry_of(left, right).priority;
+  return pairs_[place_of(left, right)].priority;
 }
 
 void BytePairs::encode(std::string_view word, Memory& memory, std::vector<TokenId>& out) const {
@@ -130,31 +124,26 @@ void BytePairs::encode_new(std::string_view word, Memory& memory, std::vector<To
                      std::memory_order_relaxed);
 }
 
-// As merge_all does, for the few symbols of a word of bytes: what a merge would make is kept beside
-// its priority, and nothing is allocated.
+// As merge_all does, for the few symbols of a word of bytes: nothing is allocated.
 void BytePairs::merge_few(std::string_view word, std::vector<TokenId>& symbols) const {
   std::array<TokenId, kFew> tokens;
-  std::array<BytePair, kFew> pairs;  // [i] of tokens i and i + 1
+  std::array<uint32_t, kFew> priorities;  // [i] of tokens i and i + 1
   size_t count = word.size();
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(word[i]); };
   for (size_t i = 0; i < count; ++i) tokens[i] = byte_symbols_[byte(i)];
   for (size_t i = 0; i + 1 < count; ++i)
-    pairs[i] = byte_pairs_[static_cast<size_t>(byte(i)) << 8 | byte(i + 1)];
-  const auto pair_at = [&](size_t i) {
-    const PairEntry& entry = entry_of(tokens[i], tokens[i + 1]);
-    return BytePair{entry.priority, entry.made};
-  };
+    priorities[i] = byte_pairs_[static_cast<size_t>(byte(i)) << 8 | byte(i + 1)];
   while (count > 1) {
     size_t best = 0;
     for (size_t i = 1; i + 1 < count; ++i)
-      if (pairs[i].priority < pairs[best].priority) best = i;
-    if (pairs[best].priority == kNoMerge) break;
-    tokens[best] = pairs[best].made;
+      if (priorities[i] < priorities[best]) best = i;
+    if (priorities[best] == kNoMerge) break;
+    tokens[best] = made_by_[priorities[best]];
     --count;
     for (size_t i = best + 1; i < count; ++i) tokens[i] = tokens[i + 1];
-    for (size_t i = best; i + 1 < count; ++i) pairs[i] = pairs[i + 1];
-    if (best > 0) pairs[best - 1] = pair_at(best - 1);
-    if (best + 1 < count) pairs[best] = pair_at(best);
+    for (size_t i = best; i + 1 < count; ++i) priorities[i] = priorities[i + 1];
+    if (best > 0) priorities[best - 1] = priority(tokens[best - 1], tokens[best]);
+    if (best + 1 < count) priorities[best] = priority(tokens[best], tokens[best + 1]);
   }
   symbols.assign(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(count));
 }

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -15,15 +14,13 @@
 #include "base/result.h"
 #include "text/pieces/merge_all.h"
 #include "text/pieces/piece_index.h"
+#include "text/pieces/string_table.h"
 #include "text/pieces/word_memory.h"
 
 namespace mill::text {
 
 class BytePairs {
  public:
-  struct Merge {
-    std::string left, right;
-  };
   struct Options {
     bool whole_words = false;    // a word that is a piece is that token, whatever the merges say
     bool by_characters = false;  // the first symbols are UTF-8 characters, not bytes
@@ -34,9 +31,9 @@ class BytePairs {
     TokenId unknown = kNoToken;
   };
   struct Parts {
-    std::vector<std::string>
-        pieces;  // [vocabulary] the bytes each stands for; "" for one that text never becomes
-    std::vector<Merge> merges;         // best first
+    std::shared_ptr<const StringTable> pieces;  // [vocabulary] the bytes each stands for
+    std::vector<bool> hidden;          // [vocabulary] or empty: those that text never becomes
+    StringTable merges;                // left and right of each merge in turn, best first
     std::array<TokenId, 256> bytes{};  // byte_fallback: the token of each byte, or kNoToken
     Options options;
   };
@@ -61,32 +58,25 @@ class BytePairs {
   // What merging makes of a piece's own bytes, found when it is first met in a text.
   enum Wholeness : uint8_t { kNotTried = 0, kItself, kOthers };
   struct PairEntry {
-    uint64_t key = kFree;  // left << 32 | right
-    uint32_t priority = kNoMerge;
-    TokenId made = kNoToken;
+    TokenId left = kNoToken, right = kNoToken;
+    uint32_t priority = kNoMerge;  // a free place has none
   };
-  static constexpr uint64_t kFree = UINT64_MAX;
 
   BytePairs() = default;
-  Status add_merges(const std::vector<Merge>& merges);
+  Status add_merges(const StringTable& merges);
   void encode_new(std::string_view word, Memory& memory, std::vector<TokenId>& out) const;
   void merge_few(std::string_view word, std::vector<TokenId>& symbols) const;
   void first_symbols(std::string_view word, std::vector<TokenId>& symbols) const;
-  uint64_t place_of(uint64_t key) const;
-  const PairEntry& entry_of(TokenId left, TokenId right) const;
+  // Where the pair is, or would be.
+  size_t place_of(TokenId left, TokenId right) const;
 
   Options options_;
   PieceIndex index_;
   std::array<TokenId, 256> byte_symbols_{};  // or, by_characters, the fallback tokens
   bool all_bytes_ = false;
-  // Of the symbols of two bytes: what most words begin with, without a search.
-  struct BytePair {
-    uint32_t priority;
-    TokenId made;
-  };
-  std::vector<BytePair> byte_pairs_;  // [first << 8 | second]; empty by_characters
-  std::vector<PairEntry> pairs_;      // open hash table
-  uint64_t pair_mask_ = 0;
+  // Priorities of the symbols of two bytes: what most words begin with, without a search.
+  std::vector<uint32_t> byte_pairs_;                   // [first << 8 | second]; empty by_characters
+  std::vector<PairEntry> pairs_;                       // open hash table, half of it free at least
   std::vector<TokenId> made_by_;                       // [priority]
   std::unique_ptr<std::atomic<uint8_t>[]> wholeness_;  // [vocabulary]
 };

@@ -37,6 +37,10 @@ Strings letters_of(const std::string& word) {
   return out;
 }
 
+std::shared_ptr<const StringTable> table_of(std::initializer_list<std::string_view> strings) {
+  return std::make_shared<const StringTable>(strings);
+}
+
 std::string random_word(std::mt19937& random, uint32_t longest, uint32_t letters) {
   std::string out;
   for (uint32_t n = random() % longest + 1; n > 0; --n)
@@ -51,20 +55,21 @@ TEST_P(RandomMerging, BytePairsFollowTheDefinition) {
     std::mt19937 random(seed);
     const uint32_t letters = random() % 3 + 1;
     BytePairs::Parts parts;
-    for (uint32_t i = 0; i < letters; ++i) parts.pieces.emplace_back(1, static_cast<char>('a' + i));
+    Strings pieces;
+    for (uint32_t i = 0; i < letters; ++i) pieces.emplace_back(1, static_cast<char>('a' + i));
     std::map<std::pair<std::string, std::string>, int64_t> ranks;
     for (uint32_t n = random() % 30; n > 0; --n) {
-      const std::string left = parts.pieces[random() % parts.pieces.size()],
-                        right = parts.pieces[random() % parts.pieces.size()];
+      const std::string left = pieces[random() % pieces.size()],
+                        right = pieces[random() % pieces.size()];
       if (left.size() + right.size() > 40) continue;
-      if (std::find(parts.pieces.begin(), parts.pieces.end(), left + right) == parts.pieces.end())
-        parts.pieces.push_back(left + right);
-      ranks.emplace(std::pair(left, right), static_cast<int64_t>(parts.merges.size()));
-      parts.merges.push_back({left, right});
+      if (std::find(pieces.begin(), pieces.end(), left + right) == pieces.end())
+        pieces.push_back(left + right);
+      ranks.emplace(std::pair(left, right), static_cast<int64_t>(parts.merges.size() / 2));
+      parts.merges.append(Strings{left, right});
     }
     // In any order: a piece may be needed before it can be made.
-    const Strings pieces = parts.pieces;
-    const auto pairs = BytePairs::build(parts);
+    parts.pieces = std::make_shared<const StringTable>(std::span<const std::string>(pieces));
+    const auto pairs = BytePairs::build(std::move(parts));
     ASSERT_TRUE(pairs);
     BytePairs::Memory memory;
     for (int round = 0; round < 5; ++round) {
@@ -108,8 +113,8 @@ TEST_P(RandomMerging, ScoredPiecesFollowTheDefinition) {
       pieces.push_back(std::string("<") + static_cast<char>(byte));
       parts.scores.push_back(0);
     }
-    for (const std::string& piece : pieces)
-      parts.pieces.push_back(piece[0] == '<' ? "" : std::string_view(piece));
+    for (const std::string& piece : pieces) parts.hidden.push_back(piece[0] == '<');
+    parts.pieces = std::make_shared<const StringTable>(std::span<const std::string>(pieces));
     const ScoredPieces scored(parts);
     ScoredPieces::Memory memory;
     for (int round = 0; round < 5; ++round) {
@@ -144,10 +149,9 @@ TEST_P(RandomMerging, ScoredPiecesFollowTheDefinition) {
 INSTANTIATE_TEST_SUITE_P(Words, RandomMerging, testing::Values(8, 38, 45, 300));
 
 TEST(BytePairs, AMergeWithoutItsPieceIsCorrupt) {
-  for (const BytePairs::Merge& merge :
-       {BytePairs::Merge{"a", "x"}, BytePairs::Merge{"x", "a"}, BytePairs::Merge{"b", "a"}}) {
-    const auto built =
-        BytePairs::build({.pieces = {"a", "b", "ab"}, .merges = {{"a", "b"}, merge}});
+  for (const auto& [left, right] : {std::pair{"a", "x"}, {"x", "a"}, {"b", "a"}}) {
+    const auto built = BytePairs::build({.pieces = table_of({"a", "b", "ab"}),  //
+                                         .merges = {"a", "b", left, right}});
     ASSERT_FALSE(built);
     EXPECT_EQ(built.error().code, Code::kCorrupt);
     EXPECT_NE(built.error().message.find("merge 1"), std::string::npos) << built.error().message;
@@ -155,7 +159,7 @@ TEST(BytePairs, AMergeWithoutItsPieceIsCorrupt) {
 }
 
 TEST(BytePairs, CharactersFallBackToBytesOrToUnknown) {
-  BytePairs::Parts parts{.pieces = {"a", "", "?"},
+  BytePairs::Parts parts{.pieces = table_of({"a", "", "?"}),
                          .options = {.by_characters = true, .unknown = 2}};
   parts.bytes.fill(kNoToken);
   const auto encode = [](const BytePairs& pairs, std::string_view word) {

@@ -1,24 +1,22 @@
 #include "text/pieces/piece_index.h"
 
 #include <algorithm>
-#include <bit>
+#include <utility>
 
 namespace mill::text {
 
-PieceIndex::PieceIndex(size_t pieces)
-    : table_(std::bit_ceil(pieces * 2 + 1)), mask_(table_.size() - 1) {}
+PieceIndex::PieceIndex(std::shared_ptr<const StringTable> pieces)
+    : pieces_(std::move(pieces)), table_(pieces_->size() * 2 + 1) {}
 
-bool PieceIndex::add(std::string_view piece, TokenId id) {
+bool PieceIndex::add(TokenId id) {
+  const std::string_view piece = (*pieces_)[static_cast<size_t>(id)];
   const uint32_t hash = hash_of(piece);
-  uint64_t place = hash & mask_;
-  for (; table_[place].id != kNoToken; place = (place + 1) & mask_) {
+  size_t place = place_of(hash);
+  for (; table_[place].id != kNoToken; place = next(place)) {
     const Entry& entry = table_[place];
-    if (entry.hash == hash && std::string_view(bytes_).substr(entry.begin, entry.size) == piece)
-      return false;
+    if (entry.hash == hash && (*pieces_)[static_cast<size_t>(entry.id)] == piece) return false;
   }
-  table_[place] = {hash, id, static_cast<uint32_t>(bytes_.size()),
-                   static_cast<uint32_t>(piece.size())};
-  bytes_.append(piece);
+  table_[place] = {hash, id};
   longest_ = std::max(longest_, piece.size());
   return true;
 }

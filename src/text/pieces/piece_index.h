@@ -1,35 +1,34 @@
-// From the bytes of a piece to its id: an open hash table over one block of bytes.
+// From the bytes of a piece to its id: an open hash table of ids, over pieces that are kept once.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
-#include <string>
+#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "base/ids.h"
+#include "text/pieces/string_table.h"
 
 namespace mill::text {
 
 class PieceIndex {
  public:
   PieceIndex() = default;
-  // Room for `pieces` entries, which is what add() may be called.
-  explicit PieceIndex(size_t pieces);
+  // Of some of `pieces`: none yet. An id is a piece's number there.
+  explicit PieceIndex(std::shared_ptr<const StringTable> pieces);
 
-  // Adds a piece; false (and nothing is added) when an equal one is there.  Requires: less than 4
-  // GiB of pieces in all.
-  bool add(std::string_view piece, TokenId id);
+  // Adds a piece; false (and nothing is added) when an equal one is there.  Requires: not called
+  // twice for an id.
+  bool add(TokenId id);
   // kNoToken where there is none.
   TokenId find(std::string_view piece) const {
     if (piece.size() > longest_ || table_.empty()) return kNoToken;
     const uint32_t hash = hash_of(piece);
-    for (uint64_t place = hash & mask_;; place = (place + 1) & mask_) {
-      const Entry& entry = table_[place];
+    for (size_t place = place_of(hash);; place = next(place)) {
+      const Entry entry = table_[place];
       if (entry.id == kNoToken) return kNoToken;
-      if (entry.hash == hash && entry.size == piece.size() &&
-          std::memcmp(bytes_.data() + entry.begin, piece.data(), piece.size()) == 0)
-        return entry.id;
+      if (entry.hash == hash && (*pieces_)[static_cast<size_t>(entry.id)] == piece) return entry.id;
     }
   }
   size_t longest() const { return longest_; }  // bytes of the longest piece
@@ -38,9 +37,12 @@ class PieceIndex {
   struct Entry {
     uint32_t hash = 0;
     TokenId id = kNoToken;
-    uint32_t begin = 0;  // in bytes_
-    uint32_t size = 0;
   };
+
+  // As far into the table as the hash is into its range (Lemire, "Fast random integer generation in
+  // an interval", 2019), so the table need not be a power of two.
+  size_t place_of(uint32_t hash) const { return uint64_t{hash} * table_.size() >> 32; }
+  size_t next(size_t place) const { return place + 1 == table_.size() ? 0 : place + 1; }
 
   static uint32_t hash_of(std::string_view piece) {
     uint64_t hash = piece.size() * 0x9E3779B97F4A7C15ull;
@@ -63,9 +65,8 @@ class PieceIndex {
     return x ^ x >> 29;
   }
 
-  std::vector<Entry> table_;
-  uint64_t mask_ = 0;
-  std::string bytes_;
+  std::shared_ptr<const StringTable> pieces_;
+  std::vector<Entry> table_;  // half of it stays free at least
   size_t longest_ = 0;
 };
 

@@ -55,17 +55,18 @@ struct ScoredPieces::Rule {
 };
 
 ScoredPieces::ScoredPieces(const Parts& parts)
-    : index_(parts.pieces.size()),
-      priorities_(parts.pieces.size()),
+    : index_(parts.pieces),
+      priorities_(parts.pieces->size()),
       bytes_(parts.bytes),
       unknown_(parts.unknown),
       joints_(size_t{1} << 16),
-      wholeness_(std::make_unique<std::atomic<uint8_t>[]>(parts.pieces.size())) {
-  for (size_t id = 0; id < parts.pieces.size(); ++id) {
+      wholeness_(std::make_unique<std::atomic<uint8_t>[]>(parts.pieces->size())) {
+  for (size_t id = 0; id < parts.pieces->size(); ++id) {
     priorities_[id] = priority_of(parts.scores.empty() ? 0 : parts.scores[id]);
-    if (parts.pieces[id].empty()) continue;
-    index_.add(parts.pieces[id], static_cast<TokenId>(id));
-    add_joints(parts.pieces[id]);
+    const std::string_view piece = (*parts.pieces)[id];
+    if (piece.empty() || (!parts.hidden.empty() && parts.hidden[id])) continue;
+    index_.add(static_cast<TokenId>(id));
+    add_joints(piece);
   }
 }
 

@@ -13,14 +13,15 @@
 #include "base/result.h"
 #include "text/pieces/merge_all.h"
 #include "text/pieces/piece_index.h"
+#include "text/pieces/string_table.h"
 
 namespace mill::text {
 
 class ScoredPieces {
  public:
   struct Parts {
-    std::vector<std::string_view>
-        pieces;  // [vocabulary] U+2581 for a space; "" for one that text never becomes
+    std::shared_ptr<const StringTable> pieces;  // [vocabulary] U+2581 for a space
+    std::vector<bool> hidden;          // [vocabulary] or empty: those that text never becomes
     std::vector<float> scores;         // [vocabulary], no NaN
     std::array<TokenId, 256> bytes{};  // the token of each byte, or kNoToken
     TokenId unknown = kNoToken;        // stands for a byte without a token

@@ -1,23 +1,34 @@
 #include "text/pieces/word_pieces.h"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "text/split/unicode.h"
 
 namespace mill::text {
+namespace {
 
-WordPieces::WordPieces(const Parts& parts)
-    : begins_(parts.pieces.size()),
-      goes_on_(parts.pieces.size()),
-      unknown_(parts.unknown),
-      longest_word_(parts.longest_word) {
+PieceIndex index_of(StringTable strings) {
+  const auto pieces = std::make_shared<const StringTable>(std::move(strings));
+  PieceIndex index(pieces);
+  for (size_t id = 0; id < pieces->size(); ++id)
+    if (!(*pieces)[id].empty()) index.add(static_cast<TokenId>(id));
+  return index;
+}
+
+}  // namespace
+
+WordPieces::WordPieces(Parts parts) : unknown_(parts.unknown), longest_word_(parts.longest_word) {
+  StringTable rests;  // of the pieces that go on with a word
+  rests.reserve(parts.pieces.size(), parts.pieces.bytes());
   for (size_t id = 0; id < parts.pieces.size(); ++id) {
     const std::string_view piece = parts.pieces[id];
-    if (piece.empty()) continue;
-    begins_.add(piece, static_cast<TokenId>(id));
-    if (piece.starts_with(parts.continuation) && piece.size() > parts.continuation.size())
-      goes_on_.add(piece.substr(parts.continuation.size()), static_cast<TokenId>(id));
+    const bool goes_on = piece.starts_with(parts.continuation);
+    rests.add(goes_on ? piece.substr(parts.continuation.size()) : "");
   }
+  begins_ = index_of(std::move(parts.pieces));
+  goes_on_ = index_of(std::move(rests));
 }
 
 void WordPieces::encode(std::string_view word, std::vector<TokenId>& out) const {

@@ -8,18 +8,19 @@
 
 #include "base/ids.h"
 #include "text/pieces/piece_index.h"
+#include "text/pieces/string_table.h"
 
 namespace mill::text {
 
 class WordPieces {
  public:
   struct Parts {
-    std::vector<std::string> pieces;  // [vocabulary] "" for one that text never becomes
+    StringTable pieces;  // [vocabulary] "" for one that text never becomes
     std::string continuation = "##";
     TokenId unknown = kNoToken;
     size_t longest_word = 100;  // characters; a longer word is unknown
   };
-  explicit WordPieces(const Parts& parts);
+  explicit WordPieces(Parts parts);
 
   // Appends the tokens of a word; `unknown` alone where no pieces make it up.  Requires:
   // is_sound(word).
