@@ -16,6 +16,7 @@
 #include <sstream>
 #include <vector>
 
+#include "app/heap.h"
 #include "app/house_energy.h"
 #include "app/model_shelf.h"
 #include "app/mount_loader.h"
@@ -267,6 +268,7 @@ Status serve(const Settings& settings) {
   // taken port is told at once. While models are loaded it answers, and /ready says 503.
   MILL_TRY(const std::unique_ptr<net::HttpServer> server,
            net::HttpServer::listen(server_options(settings, probe), door.handler()));
+  release_free_memory();  // of the journal's replay, before any model comes
   shelf.preload();
   server->start();
 

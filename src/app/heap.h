@@ -1,6 +1,6 @@
-// The allocator behind new and malloc in this program: the C library's, a sanitizer's own, or,
-// where the build says so (MILL_ALLOCATOR=tcmalloc), tcmalloc, whose threads take and give small
-// blocks without a lock: more requests a second, for some megabytes at load.
+// The allocator behind new and malloc in this program: tcmalloc, whose threads take and give small
+// blocks without a lock; where the build says so (MILL_ALLOCATOR=system), the C library's; under a
+// sanitizer, its own.
 #pragma once
 
 #include <string>
