@@ -79,6 +79,7 @@ int64_t Booking::seq() const {
 std::vector<net::Header> Booking::headers() const {
   std::vector<net::Header> headers;
   if (!state_) return headers;
+  headers.reserve(10);  // all of them, and two of a model that goes away
   headers.push_back({"X-Tokenmill-Receipt", id()});
   if (!state_->terms.caller.org_id.empty()) {
     headers.push_back({"OpenAI-Organization",

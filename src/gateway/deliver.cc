@@ -214,7 +214,9 @@ net::HttpReply head_of(Delivery at, std::string content_type) {
   net::HttpReply reply;
   reply.content_type = std::move(content_type);
   reply.headers = api_headers(at.http, at.options.cors_origin);
-  reply.headers.insert(reply.headers.end(), at.headers.begin(), at.headers.end());
+  constexpr size_t kMore = 2;  // of a stream
+  reply.headers.reserve(reply.headers.size() + at.headers.size() + kMore);
+  std::move(at.headers.begin(), at.headers.end(), std::back_inserter(reply.headers));
   return reply;
 }
 

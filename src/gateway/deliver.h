@@ -33,7 +33,8 @@ struct Delivery {
   ModelMetrics& metrics;
   RequestRecord& record;
   Booking& booking;
-  const std::vector<net::Header>& headers;  // of the answer, besides those that every answer has
+  std::vector<net::Header>& headers;  // of the answer, besides those that every answer has; the
+                                      // head takes them along
   const std::atomic<bool>& draining;
   KeptAnswers::Turn* kept;  // gets what is sent, to be sent again; null: nobody wants it
 };

@@ -19,11 +19,23 @@ void HttpExchange::drop_body() {
   connection_.release_body();
 }
 
-std::string HttpExchange::head_of(const HttpReply& reply, std::string_view framing) const {
-  std::string head = fmt::format("HTTP/1.1 {} {}\r\n", reply.status, reason_phrase(reply.status));
-  if (!reply.content_type.empty()) head += "Content-Type: " + reply.content_type + "\r\n";
-  for (const Header& header : reply.headers) head += header.name + ": " + header.value + "\r\n";
-  head += "X-Request-Id: " + id_ + "\r\n";
+std::string HttpExchange::head_of(const HttpReply& reply, std::string_view framing,
+                                  size_t room) const {
+  constexpr size_t kLine = 4;            // ": " and the end of a line
+  constexpr size_t kStatusAndEnd = 128;  // besides what is counted
+  room += kStatusAndEnd + reply.content_type.size() + id_.size() + framing.size();
+  for (const Header& header : reply.headers)
+    room += header.name.size() + header.value.size() + kLine;
+  std::string head;
+  head.reserve(room);
+  const auto line = [&](std::string_view name, std::string_view value) {
+    head.append(name).append(": ").append(value).append("\r\n");
+  };
+  fmt::format_to(std::back_inserter(head), "HTTP/1.1 {} {}\r\n", reply.status,
+                 reason_phrase(reply.status));
+  if (!reply.content_type.empty()) line("Content-Type", reply.content_type);
+  for (const Header& header : reply.headers) line(header.name, header.value);
+  line("X-Request-Id", id_);
   head += framing;
   if (connection_.will_close()) {
     head += "Connection: close\r\n";
@@ -41,7 +53,7 @@ Task<Status> HttpExchange::reply(HttpReply reply) {
   const bool bodiless = reply.status == 204 && reply.body.empty();
   const std::string framing =
       bodiless ? std::string() : fmt::format("Content-Length: {}\r\n", reply.body.size());
-  std::string bytes = head_of(reply, framing);
+  std::string bytes = head_of(reply, framing, reply.body.size());
   if (request_.method != "HEAD") bytes += reply.body;
   Status sent = co_await connection_.write(std::move(bytes));
   co_return sent;
@@ -53,7 +65,7 @@ void HttpExchange::begin_stream(HttpReply head) {
   status_ = head.status;
   const bool chunked = request_.minor_version > 0;
   if (!chunked) connection_.close_after_answer();
-  unsent_head_ = head_of(head, chunked ? "Transfer-Encoding: chunked\r\n" : "");
+  unsent_head_ = head_of(head, chunked ? "Transfer-Encoding: chunked\r\n" : "", 0);
 }
 
 Task<Status> HttpExchange::send(std::string bytes) {

@@ -66,7 +66,8 @@ class HttpExchange {
   friend class HttpConnection;
   enum class State { kUnanswered, kStreaming, kDone };
 
-  std::string head_of(const HttpReply& reply, std::string_view framing) const;
+  // With room for so many more bytes, so that head and body are one block of the heap.
+  std::string head_of(const HttpReply& reply, std::string_view framing, size_t room) const;
 
   HttpConnection& connection_;
   HttpRequest request_;

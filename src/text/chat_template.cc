@@ -9,9 +9,19 @@
 #include "text/split/unicode.h"
 
 namespace mill::text {
+namespace {
+
+// Of a short conversation.
+constexpr size_t kUsualBytes = 512, kUsualCuts = 16;
+
+}  // namespace
 
 void Rendered::append(std::string_view text, bool trusted) {
   if (text.empty()) return;
+  if (text_.empty()) {
+    text_.reserve(kUsualBytes);
+    cuts_.reserve(kUsualCuts);
+  }
   text_.append(text);
   if (!cuts_.empty() && cuts_.back().trusted == trusted) {
     cuts_.back().end = text_.size();
@@ -22,6 +32,7 @@ void Rendered::append(std::string_view text, bool trusted) {
 
 std::vector<TextSpan> Rendered::spans() const {
   std::vector<TextSpan> spans;
+  spans.reserve(cuts_.size());
   size_t start = 0;
   for (const Cut& cut : cuts_) {
     spans.push_back({std::string_view(text_).substr(start, cut.end - start), cut.trusted});

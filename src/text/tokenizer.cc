@@ -10,6 +10,9 @@
 namespace mill::text {
 namespace {
 
+// A short text is not to make its lists grow step by step.
+constexpr size_t kFewWords = 256;
+
 // What one encode() keeps from word to word.
 struct Memory {
   BytePairs::Memory byte_pairs;
@@ -44,6 +47,7 @@ Joined join(std::span<const TextSpan> spans, bool lenient_utf8) {
   size_t bytes = 0;
   for (const TextSpan& span : spans) bytes += span.text.size();
   if (!in_place) out.storage.reserve(bytes);
+  out.trusted.reserve(std::min<size_t>(spans.size(), 16));
   for (const TextSpan& span : spans) {
     const size_t begin = out.storage.size();
     if (in_place)
@@ -83,6 +87,7 @@ struct Tokenizer::Impl {
     if (!parts.normalizer.empty())
       text = memory.normalized = parts.normalizer.apply(text, at_start);
     memory.byte_pairs.words.expect(text.size());
+    memory.words.reserve(std::min(text.size() / 4 + 4, kFewWords));
     parts.pre_tokenizer.cut(text, memory.words);
     for (const std::string_view word : memory.words) {
       if (const auto* pairs = std::get_if<BytePairs>(&parts.model))
@@ -128,6 +133,7 @@ std::vector<TokenId> Tokenizer::encode(std::span<const TextSpan> spans, Ends end
   const TokenizerParts& parts = impl_->parts;
   const Joined joined = join(spans, parts.lenient_utf8);
   std::vector<TokenId> out;
+  out.reserve(std::min(joined.text.size() / 3 + 4, kFewWords));
   if (ends == Ends::kAsModelWants) out = parts.in_front;
   Memory memory;
   std::string with_space;

@@ -138,6 +138,7 @@ Result<Value> real_arithmetic(Operator op, double a, double b) {
 Result<Value> concatenate(Runtime& runtime, const Value& left, const Value& right) {
   const bool markup = left.text().is_markup() || right.text().is_markup();
   TextBuilder out(runtime.budget);
+  out.reserve(left.text().bytes().size() + right.text().bytes().size());
   for (const Value* side : {&left, &right}) {
     if (markup && !side->text().is_markup()) {
       append_escaped(out, side->text());

@@ -71,6 +71,8 @@ class TextBuilder {
  public:
   explicit TextBuilder(Budget& budget) : budget_(&budget) {}
 
+  // Room for what is about to be appended, and paid for: a little ahead of it.
+  void reserve(size_t bytes) { text_.bytes_.reserve(bytes); }
   void append(std::string_view bytes, bool trusted);
   void append(const Text& text) { append(text, 0, text.bytes().size()); }
   void append(const Text& text, size_t from, size_t to);  // bytes [from, to)

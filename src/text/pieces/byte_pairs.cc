@@ -111,6 +111,7 @@ void BytePairs::encode_new(std::string_view word, Memory& memory, std::vector<To
   }
   std::vector<TokenId>& symbols = memory.symbols;
   symbols.clear();
+  symbols.reserve(kFew);
   if (!options_.by_characters && word.size() <= kFew) {
     merge_few(word, symbols);
   } else {

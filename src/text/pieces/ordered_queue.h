@@ -36,6 +36,11 @@ class OrderedQueue {
   void reserve(size_t items) { waiting_.reserve(items); }
 
   void push(const Item& item) {
+    if (lists_.empty()) {
+      lists_.reserve(kUsual);
+      waiting_.reserve(kUsual);
+      active_.reserve(kUsual);
+    }
     List* const list = list_of(item.rank);
     const bool in_order = list && (list->head == kNone || item.place >= list->last);
     if (!in_order) {
@@ -79,6 +84,7 @@ class OrderedQueue {
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr size_t kUsual = 8;  // items of a short text: room for them is taken at once
   static constexpr size_t kMostLists = 128;  // of 256 slots: looking one up stays short
 
   struct List {

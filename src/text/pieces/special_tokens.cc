@@ -79,6 +79,7 @@ class SpecialTokens::Search {
     std::sort(accepted_.begin(), accepted_.end(),
               [](const Accepted& a, const Accepted& b) { return a.range.begin < b.range.begin; });
     std::vector<Fragment> out;
+    out.reserve(2 * accepted_.size() + 1);
     size_t done = 0;
     for (const Accepted& one : accepted_) {
       if (done < one.range.begin)
@@ -133,6 +134,7 @@ class SpecialTokens::Search {
         range.begin = before;
       }
     take(range);
+    if (accepted_.empty()) accepted_.reserve(8);
     accepted_.push_back({range, token});
   }
 
