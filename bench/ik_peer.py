@@ -13,11 +13,12 @@ import subprocess
 import sys
 
 
-def run(command):
+def run(command, table_in_stderr=False):
+    """What it printed; some versions of llama-batched-bench print their table with the messages."""
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{command[0]} ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
-    return done.stdout
+    return done.stdout + (done.stderr if table_in_stderr else "")
 
 
 def main():
@@ -45,7 +46,7 @@ def main():
     for batch in map(int, args.batch.split(",")):
         room = batch * (args.context + args.gen + 64)
         text = run([programs / "llama-batched-bench", *common, "-c", max(room, 1024), "-b", 2048, "-ub", 512, "-rtr",
-                    "-npp", args.context, "-ntg", args.gen, "-npl", batch])
+                    "-npp", args.context, "-ntg", args.gen, "-npl", batch], table_in_stderr=True)
         # | PP | TG | B | N_KV | T_PP s | S_PP t/s | T_TG s | S_TG t/s | T s | S t/s |
         found = re.findall(r"^\|\s*\d+\s*\|" + r"\s*([\d.]+)\s*\|" * 9, text, re.M)
         if not found:
