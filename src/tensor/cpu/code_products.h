@@ -337,15 +337,20 @@ void run_code_tiles(const PanelCall& call, TileWork work) {
 }
 
 // For many rows: runs of groups that fit the first-level cache are expanded once and then read by
-// all tiles, whose sums wait in the scratch from run to run.
+// all tiles, whose sums wait in the scratch from run to run. As few runs as can be, of equal length.
 template <class S, class Group>
 void expanded_product(const PanelCall& call) {
   using Expanded = ExpandedGroup<S, Group>;
-  static_assert(Expanded::kBytes <= kMostExpandedBytes && kRunGroups % kSuperGroups == 0);
+  constexpr int64_t kUnit = Group::kLayout.groups();
+  constexpr int64_t kMostUnits = kRunBytes / (kUnit * Expanded::kBytes);
+  static_assert(kMostUnits > 0);
   const int64_t groups = call.cols / 32;
-  auto* partial = reinterpret_cast<float*>(call.scratch + kRunGroups * kMostExpandedBytes);
-  for (int64_t from = 0; from < groups; from += kRunGroups) {
-    const int64_t to = from + kRunGroups < groups ? from + kRunGroups : groups;
+  const int64_t units = groups / kUnit;
+  const int64_t runs = (units + kMostUnits - 1) / kMostUnits;
+  auto* partial = reinterpret_cast<float*>(call.scratch + kRunBytes);
+  for (int64_t run = 0; run < runs; ++run) {
+    const int64_t from = units * run / runs * kUnit;
+    const int64_t to = units * (run + 1) / runs * kUnit;
     Expanded::expand(call.panel, from, to, call.scratch);
     run_code_tiles<S, Expanded, S::kFetchInParts>(
         call, {.panel = call.scratch, .from = from, .to = to, .partial = partial});

@@ -126,11 +126,11 @@ struct Kernels {
 };
 
 // Bytes of PanelCall::scratch: some groups of a panel with their numbers as bytes and their scales
-// as f32, and the sums of the rows so far.
-inline constexpr int64_t kRunGroups = 16;
-inline constexpr int64_t kMostExpandedBytes = 1024 + 4 * 128;  // of a group
+// as f32, which leave room beside them in a first-level cache of 32 KiB, and the sums of the rows
+// so far.
+inline constexpr int64_t kRunBytes = 25 * 1024;
 constexpr int64_t scratch_bytes(int64_t rows) {
-  return kRunGroups * kMostExpandedBytes + rows * 128;
+  return kRunBytes + rows * 128;
 }
 // In place of a number of rows: not for any.
 inline constexpr int64_t kNever = int64_t{1} << 62;

@@ -185,6 +185,7 @@ struct Simd {
       asm("" : "+x"(pairs));
       if constexpr (kStep % kRun == kRun - 1 || kStep == kSteps - 1) {
         sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+        if constexpr (kRun < kSteps) asm("" : "+x"(sum));
       }
     }
   };
