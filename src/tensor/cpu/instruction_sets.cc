@@ -1,13 +1,13 @@
 #include "tensor/cpu/instruction_sets.h"
 
-#if defined(__x86_64__)
+#if defined(MILL_X86_KERNELS)
 #include <cpuid.h>
 #endif
 
 namespace mill::tensor {
 namespace {
 
-#if defined(__x86_64__)
+#if defined(MILL_X86_KERNELS)
 bool has_half_conversions() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
@@ -27,7 +27,7 @@ Kernels table_of(const char* name, Fill fill_kernels, Fill fill_products) {
 
 std::vector<const Kernels*> usable_kernels() {
   std::vector<const Kernels*> usable;
-#if defined(__x86_64__)
+#if defined(MILL_X86_KERNELS)
   __builtin_cpu_init();
   // Each name is true only where the system also saves the registers. Every machine that has
   // AVX-512 VNNI has the parts of AVX-512 asked for here, but hypervisors may hide any of them.
