@@ -55,11 +55,13 @@ struct Book::Core {
     ~CallAfter() { core->call_writer(); }
   };
   Result<std::optional<Resolved>> recall(const HoldId& id);
+  Result<std::optional<Hash256>> hash_at(int64_t seq);  // nothing: it is not on the disk
   void write();
   bool commit(std::vector<Entry>& batch);
   bool append_once(const std::vector<Entry>& batch);
   void made_durable(std::span<const Entry> batch);
   void stop_for_good(std::string why);
+  Status save(std::string_view name, Checkpoint checkpoint);  // its hash is set here
   void save_due_checkpoint();
   bool wait_for_batch(std::vector<Entry>& batch);
   bool due() const {  // Requires: the lock
@@ -118,21 +120,25 @@ Result<std::optional<Resolved>> Book::Core::recall(const HoldId& id) {
   return found;
 }
 
+Result<std::optional<Hash256>> Book::Core::hash_at(int64_t seq) {
+  std::optional<Hash256> hash;
+  MILL_TRY_DO(journal->scan({.from_seq = seq, .to_seq = seq}, [&](const Entry& entry) -> Status {
+    hash = entry.hash;
+    return {};
+  }));
+  return hash;
+}
+
 Status Book::Core::restore() {
   MILL_TRY(const std::optional<Checkpoint> checkpoint, journal->load_checkpoint(kBooksCheckpoint));
   MILL_TRY(const Head head, journal->head());
   Range tail;
   if (checkpoint && checkpoint->seq <= head.seq && checkpoint->seq > 0) {
-    Hash256 there{};
-    MILL_TRY_DO(journal->scan({.from_seq = checkpoint->seq, .to_seq = checkpoint->seq},
-                              [&](const Entry& entry) -> Status {
-                                there = entry.hash;
-                                return {};
-                              }));
+    MILL_TRY(const std::optional<Hash256> there, hash_at(checkpoint->seq));
     if (there == checkpoint->entry_hash && accounts.restore(checkpoint->bytes) &&
         accounts.seq() == checkpoint->seq) {
       tail.from_seq = checkpoint->seq + 1;
-      last_hash = there;
+      last_hash = *there;
       checkpoint_seq = checkpoint->seq;
     }
   }
@@ -331,6 +337,14 @@ bool Book::Core::commit(std::vector<Entry>& batch) {
   return false;
 }
 
+Status Book::Core::save(std::string_view name, Checkpoint checkpoint) {
+  MILL_TRY(const std::optional<Hash256> hash, hash_at(checkpoint.seq));
+  if (!hash)
+    return fail(Code::kInvalid, fmt::format("entry {} is not on the disk", checkpoint.seq), "seq");
+  checkpoint.entry_hash = *hash;
+  return journal->save_checkpoint(name, checkpoint);
+}
+
 void Book::Core::save_due_checkpoint() {
   PendingCheckpoint due;
   {
@@ -339,15 +353,7 @@ void Book::Core::save_due_checkpoint() {
     due = std::exchange(pending, {});
     checkpoint_seq = due.seq;
   }
-  Hash256 hash{};
-  const Status read =
-      journal->scan({.from_seq = due.seq, .to_seq = due.seq}, [&](const Entry& entry) -> Status {
-        hash = entry.hash;
-        return {};
-      });
-  const Status saved =
-      read ? journal->save_checkpoint(kBooksCheckpoint, {due.seq, hash, std::move(due.bytes)})
-           : read;
+  const Status saved = save(kBooksCheckpoint, {.seq = due.seq, .bytes = std::move(due.bytes)});
   if (!saved) log_error("no checkpoint of the books").add("error", saved.error().message);
 }
 
@@ -540,6 +546,10 @@ Result<std::optional<Resolved>> Book::find_resolved(const HoldId& id) {
   return core_->accounts.find_resolved(id);
 }
 
+Result<std::vector<Entry>> Book::find(const HoldId& id) {
+  return core_->journal->find(id);
+}
+
 Status Book::subscribe(Listener listener, int64_t from_seq) {
   const std::lock_guard order(core_->listening);
   if (from_seq != INT64_MAX) {
@@ -558,28 +568,14 @@ Status Book::subscribe(Listener listener, int64_t from_seq) {
 }
 
 Status Book::save_projection(std::string_view name, int64_t seq, std::string bytes) {
-  Checkpoint checkpoint{.seq = seq, .bytes = std::move(bytes)};
-  bool there = false;
-  MILL_TRY_DO(
-      core_->journal->scan({.from_seq = seq, .to_seq = seq}, [&](const Entry& entry) -> Status {
-        checkpoint.entry_hash = entry.hash;
-        there = true;
-        return {};
-      }));
-  if (!there) return fail(Code::kInvalid, fmt::format("entry {} is not on the disk", seq), "seq");
-  return core_->journal->save_checkpoint(name, checkpoint);
+  return core_->save(name, {.seq = seq, .bytes = std::move(bytes)});
 }
 
 Result<std::optional<Checkpoint>> Book::load_projection(std::string_view name) {
   MILL_TRY(std::optional<Checkpoint> found, core_->journal->load_checkpoint(name));
   if (!found) return found;
-  bool same = false;
-  MILL_TRY_DO(core_->journal->scan({.from_seq = found->seq, .to_seq = found->seq},
-                                   [&](const Entry& entry) -> Status {
-                                     same = entry.hash == found->entry_hash;
-                                     return {};
-                                   }));
-  if (!same) return std::optional<Checkpoint>();
+  MILL_TRY(const std::optional<Hash256> there, core_->hash_at(found->seq));
+  if (there != found->entry_hash) return std::optional<Checkpoint>();
   return found;
 }
 

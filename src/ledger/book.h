@@ -120,6 +120,8 @@ class Book {
   Status keepsakes(const KeepsakeVisitor& visit);
   // How an id ended, also long ago.
   Result<std::optional<Resolved>> find_resolved(const HoldId& id);
+  // The durable entries that ended an id, and its reversals; see Journal::find.
+  Result<std::vector<Entry>> find(const HoldId& id);
 
   // `listener` hears of every durable entry once, in order, from the writer's thread: be quick,
   // post nothing and do not wait. `from_seq`: it first hears of the stored ones from there on, in

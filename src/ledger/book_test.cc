@@ -147,6 +147,38 @@ TEST_P(BookTest, HoldsThatADeadProcessLeftEndAtTheirLastProgress) {
   EXPECT_EQ((*ended)->kind, Kind::kSettle);
 }
 
+TEST_P(BookTest, AnIdIsFoundWithItsEndAndItsReversals) {
+  auto book = opened(folder / "j");
+  must(book->post(credit(1000)));
+  must(book->post(hold(1, 300)));
+  must(book->post(hold(2, 300)));
+  const Result<Ticket> settle = book->post(of_hold(Kind::kSettle, 1, 70));
+  must(settle);
+  must(book->post(of_hold(Kind::kSettle, 2, 71)));
+  Entry back = of_hold(Kind::kReversal, 1, 30);
+  back.model = "m";
+  back.price_version = 1;
+  back.tier = 2;
+  back.flags = kBatch;
+  const Result<Ticket> last = book->post(back);
+  must(last);
+  ASSERT_TRUE(book->durable_blocking(*last));
+  const Result<std::vector<Entry>> found = book->find(id_of(1));
+  ASSERT_TRUE(found.has_value()) << found.error().message;
+  ASSERT_EQ(found->size(), 2u);
+  EXPECT_EQ((*found)[0].seq, settle->seq);
+  EXPECT_EQ((*found)[0].model, "m") << "as its hold";
+  EXPECT_EQ((*found)[1].seq, last->seq);
+  EXPECT_EQ((*found)[1].payer, kPayer);
+  EXPECT_EQ((*found)[1].model, "m");
+  EXPECT_EQ((*found)[1].price_version, 1);
+  EXPECT_EQ((*found)[1].tier, 2);
+  EXPECT_EQ((*found)[1].flags, kBatch);
+  EXPECT_EQ(book->find(id_of(3))->size(), 0u);
+  book.reset();
+  EXPECT_TRUE(verified(folder / "j").ok()) << verified(folder / "j").wrong;
+}
+
 // A child books at random, tells what was acknowledged through a pipe, and is killed: whatever it
 // had told is there, once.
 TEST_P(BookTest, NothingAcknowledgedIsLostWhenTheProcessIsKilled) {

@@ -7,7 +7,7 @@ and out of peak hours, around the end of Berlin's summer time (October 25 has an
 middle of the month, and over both ends of the month; some leave, some answers break, one process is killed in an answer, some
 requests are sent again under an Idempotency-Key, and some charges are given back, in the month and after it.
 tests/oracle/served_month.py then says every line of every invoice, and the CSV of the administrative API must say the same; so must
-the sums of /v1/organization/costs. MILL_TEST_SEED=n makes the choices of one run again.
+the sums of /v1/organization/costs and of /v1/organization/usage/completions by model, from which what was given back is taken. MILL_TEST_SEED=n makes the choices of one run again.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.parse
+from collections import defaultdict
 from fractions import Fraction
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -272,14 +273,25 @@ def compare(month, org, charges, reversals):
     theirs = oracle.invoice(month.prices, charges, reversals, BEGIN, END)
     for key in sorted(ours.keys() | theirs.keys(), key=str):
         assert ours.get(key) == theirs.get(key), f"{key}: the invoice says {ours.get(key)}, the script {theirs.get(key)}"
-    total, page = Fraction(0), ""
-    while page is not None:
-        query = urllib.parse.urlencode({"start_time": BEGIN // SECOND, "end_time": END // SECOND, "limit": 31, "group_by": "line_item"} | ({"page": page} if page else {}))
-        costs = json.loads(month.call("GET", f"/v1/organization/costs?{query}", org=org))
-        total += sum(Fraction(r["amount"]["exact"]) for bucket in costs["data"] for r in bucket["results"])
-        page = costs["next_page"]
-    assert total == theirs[("total",)], f"the costs of the days are {total}, the invoice {theirs[('total',)]}"
+    models = oracle.by_model(month.prices, charges, reversals, BEGIN, END)
+    assert sum(models.values()) == theirs[("total",)], "the script disagrees with itself"
+    costs = by_model(month, org, "costs", "line_item", lambda row: (row["line_item"].rsplit(", ", 1)[0], row["amount"]))
+    usage = by_model(month, org, "usage/completions", "model", lambda row: (row["model"], row["charged"]))
+    for what, ours in (("costs", costs), ("usage", usage)):
+        assert ours == models, f"the {what} of the models are {ours}, by the script {models}"
     return theirs
+
+
+def by_model(month, org, report, group, read):
+    """The sums of a report of October, by model, over all its pages; `read` gives the model and the amount of a row."""
+    sums, page = defaultdict(Fraction), ""
+    while page is not None:
+        query = urllib.parse.urlencode({"start_time": BEGIN // SECOND, "end_time": END // SECOND, "limit": 31, "group_by": group} | ({"page": page} if page else {}))
+        answer = json.loads(month.call("GET", f"/v1/organization/{report}?{query}", org=org))
+        for model, amount in (read(row) for bucket in answer["data"] for row in bucket["results"]):
+            sums[model] += Fraction(amount["exact"])
+        page = answer["next_page"]
+    return sums
 
 
 def drive(binary, server):

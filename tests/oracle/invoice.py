@@ -164,8 +164,8 @@ def make_reversal(rng, entry, settled):
     for field in ["org", "currency", "project", "key", "id_ms", "tail"]:
         entry[field] = of[field]
     entry.update(kind="reversal", amount=amount)
-    if rng.random() < 0.5:
-        entry.update(model=of["model"], version=of["version"])
+    if rng.random() < 0.5:  # the others are as journals of before have them
+        entry.update(model=of["model"], version=of["version"], tier=of["tier"], flags=of["flags"] & BATCH)
     entry["of_seq"] = of["seq"]
 
 

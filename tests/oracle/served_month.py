@@ -99,6 +99,18 @@ def invoice(prices, charges, reversals, begin_ns, end_ns):
     return said
 
 
+def by_model(prices, charges, reversals, begin_ns, end_ns):
+    """What each model brought in, less what was given back of it, in the time in which that was booked."""
+    models = defaultdict(Fraction)
+    for charge in charges:
+        if begin_ns <= charge["booked_ns"] < end_ns:
+            models[charge["model"]] += Fraction(bill(prices, charge)[2], 10**9)
+    for back in reversals:
+        if begin_ns <= back["booked_ns"] < end_ns:
+            models[back["charge"]["model"]] -= Fraction(back["nanos"], 10**9)
+    return models
+
+
 def read_invoice(rows):
     """The same from the rows of an invoice's CSV."""
     said = {}

@@ -36,7 +36,7 @@ std::string_view name(LineKind kind);
 struct Line {
   int64_t day_ns = 0;
   uint64_t org = 0, project = 0, key = 0;
-  std::string model;  // empty for a reversal that names none
+  std::string model;  // empty for a reversal that names none (of older journals)
   int64_t price_version = 0;
   uint8_t tier = 0;  // a Tier, or what else the entry has
   bool batch = false;

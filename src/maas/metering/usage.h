@@ -2,9 +2,9 @@
 //
 // A settle counts in the bucket it was booked in; voided and expired holds used nothing that is
 // charged and do not count. A reversal takes its amount off the charge of the bucket it is booked
-// in, and no tokens. Electricity that no request answers for is shown apart. Buckets of tokens are
-// disjoint, as in the ledger: the door makes each wire's own convention of them. Not locked; plain
-// data comes out.
+// in, in the row of the model, tier and batch that it names, and no tokens. Electricity that no
+// request answers for is shown apart. Buckets of tokens are disjoint, as in the ledger: the door
+// makes each wire's own convention of them. Not locked; plain data comes out.
 #pragma once
 
 #include <cstdint>

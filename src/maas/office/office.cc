@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <span>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/log.h"
 #include "maas/catalog/draft_codec.h"
@@ -344,6 +346,16 @@ Result<ledger::Ticket> Office::reverse(const MoneyOrder& order, std::string acto
   entry.actor = std::move(actor);
   entry.body = order.note;
   if (entry.amount <= 0) return fail(Code::kInvalid, "nothing is left to give back", "amount");
+  MILL_TRY_DO(core_->book->durable_blocking({.seq = found->seq}, deadline));
+  MILL_TRY(const std::vector<ledger::Entry> past, core_->book->find(order.id));
+  const auto settle = std::find_if(past.begin(), past.end(),
+                                   [&](const ledger::Entry& of) { return of.seq == found->seq; });
+  if (settle == past.end())
+    return fail(Code::kCorrupt, fmt::format("the journal has no settle {}", found->seq));
+  entry.model = settle->model;
+  entry.price_version = settle->price_version;
+  entry.tier = settle->tier;
+  entry.flags = settle->flags & ledger::kBatch;
   return book_now(std::move(entry), deadline);
 }
 

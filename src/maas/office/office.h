@@ -79,7 +79,10 @@ class Office {
   Result<ledger::Ticket> set_credit_limit(const MoneyOrder& order, std::string actor,
                                           Instant deadline);
   // Gives back `amount` of a request's charge; 0: all that is left of it. `order.id` is the
-  // request's, `order.org` must be whose request it was.
+  // request's, `order.org` must be whose request it was. The reversal names model, price version,
+  // tier and batch of what was charged, and no tokens: they were used. It waits until the charge is
+  // on the disk. kNotFound, param "id", where that organization has no such charge; kInvalid, param
+  // "amount", for more than is left of it.
   Result<ledger::Ticket> reverse(const MoneyOrder& order, std::string actor, Instant deadline);
   // Gives up what is owed.
   Result<ledger::Ticket> write_off(const MoneyOrder& order, std::string actor, Instant deadline);

@@ -4,12 +4,17 @@
 
 #include <atomic>
 #include <chrono>
+#include <map>
+#include <string>
 #include <thread>
 
 #include "base/check.h"
 #include "ledger/ledger_for_test.h"
+#include "ledger/verify.h"
 #include "maas/catalog/book_for_test.h"
 #include "maas/catalog/draft_codec.h"
+#include "maas/metering/costs.h"
+#include "maas/metering/usage.h"
 
 namespace mill::maas {
 namespace {
@@ -68,6 +73,56 @@ class OfficeTest : public testing::Test {
     return office->till().admit(
         Office::patron(*caller),
         {.model = std::move(model), .prompt_tokens = 1000, .output_tokens = 1000});
+  }
+
+  // What a request cost that ended well.
+  ledger::HoldId charge(const std::string& secret, const std::string& model, Tier tier = {}) {
+    const auto caller = office->keyring().identify(secret, "127.0.0.1");
+    MILL_CHECK(caller.has_value());
+    Patron patron = Office::patron(*caller);
+    patron.tier = tier;
+    auto permit = office->till().admit(
+        patron, {.model = model, .prompt_tokens = 1000, .output_tokens = 1000, .stream = true});
+    MILL_CHECK(permit.has_value());
+    MILL_CHECK(permit->settle({.usage = work::Usage{.prompt_tokens = 1000}}, Outcome::kDone));
+    return permit->id();
+  }
+  ledger::Entry last_entry() {
+    ledger::Entry last;
+    const int64_t seq = office->book().health().durable_seq;
+    EXPECT_TRUE(
+        office->book().scan({.from_seq = seq, .to_seq = seq}, [&](const ledger::Entry& entry) {
+          last = entry;
+          return Status{};
+        }));
+    return last;
+  }
+  // "MODEL/TIER", and "/batch" where it is one: what is charged for it today.
+  std::map<std::string, Nano> charged() {
+    const UsageQuery query{
+        .from_ns = wall, .to_ns = wall + 1, .groups = {.model = true, .tier = true, .batch = true}};
+    auto table = UsageTable::open(query);
+    EXPECT_TRUE(table.has_value());
+    EXPECT_TRUE(office->book().scan({}, [&](const auto& entry) { return table->add(entry); }));
+    std::map<std::string, Nano> charged;
+    for (const UsageBucket& day : table->buckets())
+      for (const UsageRow& row : day.rows)
+        charged[row.key.model + "/" + std::to_string(row.key.tier) +
+                (row.key.batch ? "/batch" : "")] += Nano(row.sums.charge);
+    return charged;
+  }
+  // What is given back today, in nano-units by line item.
+  std::map<std::string, Nano> given_back() {
+    const StatementScope scope{.from_ns = wall, .to_ns = wall + 1};
+    Statement statement(scope, [this](int64_t number) { return office->till().prices(number); });
+    EXPECT_TRUE(office->book().scan({}, [&](const auto& entry) { return statement.add(entry); }));
+    const auto days = costs(scope, statement.lines(), {}, {.line_item = true});
+    EXPECT_TRUE(days.has_value());
+    std::map<std::string, Nano> back;
+    for (const CostRow& row : days->front().rows)
+      if (row.line_item.ends_with("reversal"))
+        back[row.line_item] += Nano(row.amount / kFemtoPerNano);
+    return back;
   }
 
   ledger::Folder folder;
@@ -240,6 +295,76 @@ OFFICE(AReversalGivesBackTheChargeAndTheBudget) {
   EXPECT_TRUE(ask(secret).has_value());
   EXPECT_EQ(office->book().balance(org, kUsd).credit, 1'000'000'000);
   EXPECT_EQ(office->reverse({.org = org, .id = id}, "cli", kNever).error().param, "amount");
+}
+
+OFFICE(AReversalIsTakenOffTheModelAndTierThatWereCharged) {
+  using Sums = std::map<std::string, Nano>;
+  const std::string secret = tenant();
+  const auto dear = charge(secret, "flash", Tier::kPriority);
+  const auto other = charge(secret, "pro");
+  charge(secret, "flash-latest");
+  // All three may still be on their way to the disk.
+  ASSERT_TRUE(office->reverse({.org = org, .amount = 62'500, .id = dear}, "cli", kNever));
+  const ledger::Entry back = last_entry();
+  EXPECT_EQ(back.kind, ledger::Kind::kReversal);
+  EXPECT_EQ(back.model, "flash");
+  EXPECT_EQ(back.price_version, 1);
+  EXPECT_EQ(back.tier, uint8_t(Tier::kPriority));
+  EXPECT_EQ(back.flags, 0u) << "how it was sent is no part of what it cost";
+  EXPECT_EQ(back.tokens, ledger::Buckets{}) << "they were used";
+  EXPECT_EQ(charged(), (Sums{{"flash/0", 150'000}, {"flash/1", 200'000}, {"pro/0", 660'000}}));
+  EXPECT_EQ(given_back(), (Sums{{"flash, reversal", -62'500}}));
+  open();
+  ASSERT_TRUE(office->reverse({.org = org, .id = dear}, "cli", kNever));
+  ASSERT_TRUE(office->reverse({.org = org, .id = other}, "cli", kNever));
+  EXPECT_EQ(office->reverse({.org = org, .id = other}, "cli", kNever).error().param, "amount");
+  EXPECT_EQ(charged(), (Sums{{"flash/0", 150'000}, {"flash/1", 0}, {"pro/0", 0}}));
+  EXPECT_EQ(given_back(), (Sums{{"flash, reversal", -262'500}, {"pro, reversal", -660'000}}));
+}
+
+OFFICE(AReversalOfABatchIsOneOfABatch) {
+  tenant();
+  ledger::Entry hold;
+  hold.kind = ledger::Kind::kHold;
+  hold.hold = office->book().new_id();
+  hold.payer = {.org = org, .project = project, .key = key_serial};
+  hold.currency = kUsd;
+  hold.amount = 500;
+  hold.model = "flash";
+  hold.price_version = 1;
+  hold.flags = ledger::kBatch | ledger::kStream;
+  ASSERT_TRUE(office->book().post(hold));
+  ledger::Entry settle;
+  settle.kind = ledger::Kind::kSettle;
+  settle.hold = hold.hold;
+  settle.amount = 400;
+  EXPECT_EQ(office->reverse({.org = org, .id = hold.hold}, "cli", kNever).error().code,
+            Code::kNotFound)
+      << "it is not charged yet";
+  ASSERT_TRUE(office->book().post(settle));
+  ASSERT_TRUE(office->reverse({.org = org, .amount = 100, .id = hold.hold}, "cli", kNever));
+  EXPECT_EQ(last_entry().flags, ledger::kBatch);
+  EXPECT_EQ(charged(), (std::map<std::string, Nano>{{"flash/0/batch", 300}}));
+}
+
+// Journals of before have such.
+OFFICE(AReversalWithoutAModelIsGoodAndOfNone) {
+  using Sums = std::map<std::string, Nano>;
+  const auto id = charge(tenant(), "flash");
+  ledger::Entry back;
+  back.kind = ledger::Kind::kReversal;
+  back.hold = id;
+  back.amount = 50'000;
+  ASSERT_TRUE(office->book().post(back));
+  ASSERT_TRUE(office->reverse({.org = org, .id = id}, "cli", kNever));
+  EXPECT_EQ(charged(), (Sums{{"/0", -50'000}, {"flash/0", 50'000}}));
+  EXPECT_EQ(given_back(), (Sums{{"flash, reversal", -100'000}, {"reversal", -50'000}}));
+  office.reset();
+  const auto journal = ledger::open_sqlite_journal(folder / "ledger.db");
+  ASSERT_TRUE(journal.has_value());
+  const auto verified = ledger::verify(**journal);
+  ASSERT_TRUE(verified.has_value());
+  EXPECT_TRUE(verified->ok()) << verified->wrong;
 }
 
 OFFICE(PostPaidMayOweUpToItsLimit) {
