@@ -12,19 +12,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <ctime>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "tensor/arena.h"
 #include "tensor/backend.h"
+#include "tensor/bench_support.h"
 
 namespace mill::tensor {
 namespace {
@@ -36,7 +36,7 @@ struct Load {
 struct Options {
   std::string path = "auto";
   int threads = 1;
-  KvType kv = KvType::kI8;
+  std::string kv = "int8";
   HeadShape shape{9, 3, 64};
   std::vector<Load> loads = {{1, 512, 0}, {8, 1, 512}, {16, 1, 4096}};
   double seconds = 0.5;
@@ -56,12 +56,11 @@ std::vector<Load> loads_of(const std::string& text) {
 }
 
 Options options_of(int count, char** words) {
-  std::map<std::string, std::string> given;
-  for (int i = 1; i + 1 < count; i += 2) given[words[i]] = words[i + 1];
+  std::map<std::string, std::string> given = flags_of(count, words);
   Options made;
   if (given.contains("--path")) made.path = given["--path"];
   if (given.contains("--threads")) made.threads = std::stoi(given["--threads"]);
-  if (given.contains("--kv")) made.kv = kv_type_named(given["--kv"]).value_or(made.kv);
+  if (given.contains("--kv")) made.kv = given["--kv"];
   if (given.contains("--shape")) {
     const std::string& shape = given["--shape"];
     made.shape = {std::stoi(shape), std::stoi(shape.substr(shape.find('/') + 1)),
@@ -88,19 +87,18 @@ class Numbers {
 
 class Bench {
  public:
-  Bench(const Backend& backend, ThreadPool& pool, const Options& options)
-      : backend_(backend), pool_(pool), options_(options) {}
+  Bench(const Backend& backend, ThreadPool& pool, const Options& options, KvType kv)
+      : backend_(backend), pool_(pool), options_(options), kv_(kv) {}
 
   void run(const Load& load) {
     const HeadShape& shape = options_.shape;
     const int64_t rows = load.sequences * load.tokens;
     const int64_t blocks = (load.before + load.tokens + kBlockTokens - 1) / kBlockTokens;
-    const size_t plane =
-        static_cast<size_t>(shape.kv_heads) * kv_head_bytes(options_.kv, shape.head_dim);
+    const size_t plane = static_cast<size_t>(shape.kv_heads) * kv_head_bytes(kv_, shape.head_dim);
     const Result<Arena> room =
         Arena::reserve(2 * plane * static_cast<size_t>(blocks * load.sequences));
     if (!room) return fmt::print("{}\n", room.error().message);
-    const KvLayer kv{room->data(), 2 * plane, 0, plane, options_.kv};
+    const KvLayer kv{room->data(), 2 * plane, 0, plane, kv_};
     std::vector<int32_t> ids(static_cast<size_t>(blocks * load.sequences));
     for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i);
     std::shuffle(ids.begin(), ids.end(), std::mt19937_64(7));
@@ -125,11 +123,7 @@ class Bench {
  private:
   using Work = std::function<void()>;
 
-  double now() const {
-    if (options_.cpu_clock) return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-  }
+  double now() const { return bench_seconds(options_.cpu_clock); }
 
   // Pairs of a query row and a token that it sees.
   static double seen(const Load& load) {
@@ -234,13 +228,16 @@ class Bench {
   const Backend& backend_;
   ThreadPool& pool_;
   const Options& options_;
+  const KvType kv_;
 };
 
 int run(int count, char** words) {
   const Options options = options_of(count, words);
-  const auto backend = make_backend(options.path);
-  if (!backend) {
-    fmt::print(stderr, "{}\n", backend.error().message);
+  const std::unique_ptr<Backend> backend = backend_to_bench(options.path);
+  if (!backend) return 1;
+  const std::optional<KvType> kv = kv_type_named(options.kv);
+  if (!kv) {
+    fmt::print(stderr, "there is no cache of type {}\n", options.kv);
     return 1;
   }
   if (int64_t{options.shape.heads} * options.shape.head_dim % kGroup != 0) {
@@ -248,10 +245,10 @@ int run(int count, char** words) {
     return 1;
   }
   ThreadPool pool(options.threads);
-  fmt::print("{}, {} threads, {} cache, {}/{} heads of {}; ns per row\n", (*backend)->name(),
-             options.threads, name(options.kv), options.shape.heads, options.shape.kv_heads,
+  fmt::print("{}, {} threads, {} cache, {}/{} heads of {}; ns per row\n", backend->name(),
+             options.threads, name(*kv), options.shape.heads, options.shape.kv_heads,
              options.shape.head_dim);
-  Bench bench(**backend, pool, options);
+  Bench bench(*backend, pool, options, *kv);
   for (const Load& load : options.loads) bench.run(load);
   return 0;
 }

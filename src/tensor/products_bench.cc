@@ -9,16 +9,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
-#include <ctime>
 #include <map>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "tensor/arena.h"
 #include "tensor/backend.h"
+#include "tensor/bench_support.h"
 #include "tensor/half.h"
 
 namespace mill::tensor {
@@ -47,8 +47,7 @@ std::vector<std::string> split(const std::string& text) {
 }
 
 Options options_of(int count, char** words) {
-  std::map<std::string, std::string> given;
-  for (int i = 1; i + 1 < count; i += 2) given[words[i]] = words[i + 1];
+  std::map<std::string, std::string> given = flags_of(count, words);
   Options made;
   if (given.contains("--path")) made.path = given["--path"];
   if (given.contains("--threads")) made.threads = std::stoi(given["--threads"]);
@@ -58,14 +57,6 @@ Options options_of(int count, char** words) {
   if (given.contains("--seconds")) made.seconds = std::stod(given["--seconds"]);
   made.cpu_clock = given["--clock"] == "cpu";
   return made;
-}
-
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-double cpu_seconds() {
-  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
 }
 
 // Some bytes that are finite numbers in every type.
@@ -117,7 +108,7 @@ class Bench {
   }
 
  private:
-  double now() const { return options_.cpu_clock ? cpu_seconds() : wall_seconds(); }
+  double now() const { return bench_seconds(options_.cpu_clock); }
 
   // Multiplications per second, the median of at least 5 rounds.
   double measure(const Arena& arena, const std::vector<PackedMatrix>& matrices, int64_t rows,
@@ -169,21 +160,21 @@ class Bench {
 
 int run(int count, char** words) {
   const Options options = options_of(count, words);
-  const auto backend = make_backend(options.path);
-  if (!backend) {
-    fmt::print(stderr, "{}\n", backend.error().message);
-    return 1;
-  }
+  const std::unique_ptr<Backend> backend = backend_to_bench(options.path);
+  if (!backend) return 1;
   ThreadPool pool(options.threads);
-  fmt::print("{}, {} threads; GMAC/s by rows\n", (*backend)->name(), options.threads);
-  Bench bench(**backend, pool, options);
+  fmt::print("{}, {} threads; GMAC/s by rows\n", backend->name(), options.threads);
+  Bench bench(*backend, pool, options);
   for (const std::string& type : options.types) {
     for (const std::string& shape : options.shapes) {
       const auto dtype = std::find_if(kAllDTypes.begin(), kAllDTypes.end(),
                                       [&](DType other) { return name(other) == type; });
       const int64_t cols = std::stoll(shape);
       const int64_t outputs = std::stoll(shape.substr(shape.find('x') + 1));
-      if (dtype == kAllDTypes.end()) continue;
+      if (dtype == kAllDTypes.end()) {
+        fmt::print(stderr, "there is no type {}\n", type);
+        return 1;
+      }
       if (cols % block_elements(*dtype) != 0) continue;  // no such tensor can be
       bench.run(*dtype, cols, outputs);
     }

@@ -131,20 +131,10 @@ class Words {
   // For many queries it pays to widen a block once: each vector to two of words.
   static constexpr bool kWidens = true;
   static void widen_keys(const std::byte* from, int64_t bytes, std::byte* to) {
-    for (int64_t i = 0; i < bytes; i += kBytes) {
-      I even, odd;
-      keys(from + i, even, odd);
-      S::store_bytes(to + 2 * i, S::bytes_of(even));
-      S::store_bytes(to + 2 * i + kBytes, S::bytes_of(odd));
-    }
+    widen<keys>(from, bytes, to);
   }
   static void widen_values(const std::byte* from, int64_t bytes, std::byte* to) {
-    for (int64_t i = 0; i < bytes; i += kBytes) {
-      I even, odd;
-      values(from + i, even, odd);
-      S::store_bytes(to + 2 * i, S::bytes_of(even));
-      S::store_bytes(to + 2 * i + kBytes, S::bytes_of(odd));
-    }
+    widen<values>(from, bytes, to);
   }
   [[gnu::always_inline]] static void widened(const std::byte* from, I& even, I& odd) {
     even = S::ints_of(S::load_bytes(from));
@@ -197,6 +187,16 @@ class Words {
 
  private:
   static constexpr int64_t kBytes = S::kLanes * 4;
+
+  template <void (*kTake)(const std::byte*, I&, I&)>
+  static void widen(const std::byte* from, int64_t bytes, std::byte* to) {
+    for (int64_t i = 0; i < bytes; i += kBytes) {
+      I even, odd;
+      kTake(from + i, even, odd);
+      S::store_bytes(to + 2 * i, S::bytes_of(even));
+      S::store_bytes(to + 2 * i + kBytes, S::bytes_of(odd));
+    }
+  }
 };
 
 }  // namespace mill::tensor

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "tensor/cpu/by_vector.h"
 #include "tensor/cpu/kernels.h"
 #include "tensor/cpu/long_dots.h"
 #include "tensor/cpu/panel.h"
@@ -15,7 +16,7 @@ namespace mill::tensor::avx512 {
 
 #define MILL_INLINE [[gnu::always_inline]] static inline
 
-struct Simd {
+struct Simd : ByVector<Simd> {
   using F = __m512;
   using I = __m512i;
   using B = __m512i;
@@ -112,20 +113,6 @@ struct Simd {
   // kLanes numbers in [-128, 127] to bytes.
   MILL_INLINE void store_codes(int8_t* p, I a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
-  }
-  // The sums of the lanes of each, modulo 2^32.
-  MILL_INLINE void store_sums(I a, I b, I c, I d, int32_t* to) {
-    to[0] = sum_int(a);
-    to[1] = sum_int(b);
-    to[2] = sum_int(c);
-    to[3] = sum_int(d);
-  }
-  // 32 numbers in [-128, 127] to bytes: the low words of all vectors, then the high ones.
-  MILL_INLINE void store_group(int8_t* p, const I (&a)[16 / kLanes]) {
-    for (int i = 0; i < 16 / kLanes; ++i) {
-      store_codes(p + i * kLanes, low_words(a[i]));
-      store_codes(p + 16 + i * kLanes, high_words(a[i]));
-    }
   }
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
   MILL_INLINE I dot_pairs(I a, I b) { return _mm512_madd_epi16(a, b); }
