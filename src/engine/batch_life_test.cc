@@ -178,7 +178,9 @@ class Life {
     const uint64_t kind = random_() % kWildKinds;
     Order order = wild(kind);
     order.tenant = random_() % 3;
-    if (chance(2)) order.yield = std::chrono::milliseconds(random_() % 200);
+    if (chance(2)) {
+      order.yield = std::chrono::milliseconds(static_cast<int64_t>(random_() % 300) - 100);
+    }
     if (chance(10)) order.deadline = mill_.clock + std::chrono::milliseconds(random_() % 100);
     live_.push_back({mill_.submit(std::move(order)), kind, false, {}});
   }

@@ -64,7 +64,7 @@ int32_t Booking::level() const {
   return 0;
 }
 Duration Booking::yield() const {
-  return state_ ? std::max(state_->permit.rank() - now(), Duration::zero()) : Duration::zero();
+  return state_ ? state_->permit.rank() - now() : Duration::zero();
 }
 uint64_t Booking::tenant() const {
   return state_ ? state_->terms.caller.payer.org : 0;

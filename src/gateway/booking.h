@@ -40,7 +40,8 @@ class Booking {
   ~Booking();
 
   bool booked() const { return state_ != nullptr; }
-  // How long the answer is to yield to those who have had less of the mill.
+  // How long the answer is to yield to those who have had less of the mill; negative: how far it
+  // goes ahead of its time, having had less than its share.
   Duration yield() const;
   uint64_t tenant() const;      // among whom the mill is shared; 0 when nothing is booked
   maas::Tier tier() const;      // that it is served and sold in; kDefault when nothing is booked

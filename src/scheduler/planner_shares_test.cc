@@ -142,6 +142,24 @@ TEST(PlannerShares, AFloodOfPromptsDoesNotHoldUpWhoDecodes) {
   }
 }
 
+// What is due of a flood runs and fills the steps; one of another tenant that has had less goes
+// ahead of it at once.
+TEST(PlannerShares, AHeadStartGoesAheadOfPromptsThatAreDue) {
+  StepPlanner planner({.blocks = 4000, .prefix_cache = false});
+  for (int i = 0; i < 30; ++i) add_of(planner, kB, {}, 1000);
+  planner.plan(kStart);
+  play(planner);
+  const SequenceId by_arrival = add_of(planner, kA, {}, 300);
+  const SequenceId ahead = add_of(planner, kA, seconds(-1), 300);
+  const StepPlan& plan = planner.plan(kStart);
+  ASSERT_FALSE(plan.slices.empty());
+  EXPECT_EQ(plan.slices.front().sequence, ahead);
+  EXPECT_EQ(plan.slices.front().count, 300);
+  EXPECT_EQ(slice_of(plan, by_arrival), nullptr);
+  play(planner);
+  EXPECT_TRUE(planner.audit().has_value());
+}
+
 TEST(PlannerShares, NobodyLosesABlockToOneWhoYields) {
   // 10 blocks of 4: A holds 2 and B's three 2 each; then nobody has room to grow but by the last.
   StepPlanner planner(

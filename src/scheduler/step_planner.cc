@@ -88,7 +88,7 @@ Result<SequenceId> StepPlanner::add(NewSequence call, Instant now) {
   s.arrival = arrivals_++;
   s.arrived = now;
   s.rank = now - std::clamp<int64_t>(call.priority, -kLevels, kLevels) * limits_.priority_worth +
-           std::clamp(call.yield, Duration::zero(), work::kLongestYield);
+           std::clamp(call.yield, -work::kLongestHeadStart, work::kLongestYield);
   s.tenant = call.tenant;
   s.deadline = call.deadline;
   s.state = Sequence::State::kWaiting;

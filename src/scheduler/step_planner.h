@@ -4,8 +4,9 @@
 // All sequences stand in one line. Its order never changes: by rank, which is the time of arrival
 // less `priority_worth` per level of priority and plus what it yields, then by arrival. So a higher
 // priority goes first, one who has had more than its share lets those of the next minutes go first,
-// equals go first come first served, and nobody is overtaken for ever: whoever comes later with a
-// priority that is d levels higher goes ahead only within d * priority_worth of one's arrival.
+// one who has had less has a head start of seconds (a negative yield), equals go first come first
+// served, and nobody is overtaken for ever: whoever comes later with a priority that is d levels
+// higher goes ahead only within d * priority_worth of one's arrival, and its head start.
 // Some run (own blocks), the others wait. What every test holds the planner to:
 //   - the first of those who run moves in every step, and the first of all runs as soon as it fits
 //     without those behind it: everything ends (no starvation, no deadlock);
@@ -100,7 +101,7 @@ struct NewSequence {
   bool score_prompt = false;    // logits are wanted for every token of the prompt
   Instant deadline = kNever;
   int32_t priority = 0;
-  Duration yield{};  // 0 … work::kLongestYield; what is beyond counts as its end
+  Duration yield{};  // -work::kLongestHeadStart … kLongestYield; what is beyond counts as its end
   uint64_t tenant = 0;
   work::CacheSalt salt;
 };

@@ -140,7 +140,7 @@ class Life {
         a.contents.push_back(after(a.contents.empty() ? a.root() : a.contents.back(), token));
       }
       if (chance(0.1)) call.deadline = clock_ + std::chrono::milliseconds(upto(60));
-      if (!kind_.plain && chance(0.2)) call.yield = std::chrono::milliseconds(upto(300) - 20);
+      if (!kind_.plain && chance(0.2)) call.yield = std::chrono::milliseconds(upto(300) - 100);
       if (!kind_.plain && chance(0.2)) call.priority = static_cast<int32_t>(upto(6)) - 3;
       const bool fits = a.prompt + a.max_tokens <= capacity;
       const bool room = planner_.size() < limits().max_running + limits().max_waiting;

@@ -221,7 +221,7 @@ TEST(StepPlanner, ALevelOfPriorityIsWorthSoMuchWaitingAndNoMore) {
   EXPECT_EQ(in_line(planner).back(), bottom);
 }
 
-TEST(StepPlanner, WhoYieldsLetsThoseOfTheNextMinutesGoFirst) {
+TEST(StepPlanner, WhoYieldsLetsThoseOfTheNextMinutesGoFirstAndAHeadStartGoesTheOtherWay) {
   StepPlanner planner({.blocks = 8});
   const auto add = [&](Duration yield, Instant now) {
     return planner.add({.prompt = {1, 2, 3}, .max_tokens = 1, .yield = yield}, now).value();
@@ -230,11 +230,13 @@ TEST(StepPlanner, WhoYieldsLetsThoseOfTheNextMinutesGoFirst) {
   const SequenceId flood = add(seconds(5), kStart);
   const SequenceId before = add({}, kStart + seconds(4));
   const SequenceId behind = add({}, kStart + seconds(6));
-  const SequenceId negative = add(seconds(-100), kStart + seconds(7));
+  const SequenceId ahead = add(seconds(-2), kStart + milliseconds(6500));
+  const SequenceId most_ahead = add(-work::kLongestHeadStart, kStart + seconds(7));
+  const SequenceId beyond = add(std::chrono::hours(-100), kStart + seconds(8));
   const SequenceId most = add(std::chrono::hours(100), kStart);
   const SequenceId later = add({}, kStart + work::kLongestYield + seconds(1));
   EXPECT_EQ(in_line(planner),
-            (std::vector<SequenceId>{before, flood, behind, negative, most, later}));
+            (std::vector<SequenceId>{most_ahead, beyond, before, ahead, flood, behind, most, later}));
 }
 
 TEST(StepPlanner, AHigherPriorityTakesThePlaceOfTheLast) {

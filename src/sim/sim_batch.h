@@ -1,10 +1,10 @@
 // The answers of a simulated model and its step, as engine::Batch has them, without arithmetic.
 //
-// Who runs next is simple: higher priorities first, equal ones in order of arrival; all that runs
-// and generates gets a token per step, prompts share what is left of the step's tokens in the same
-// order. Memory never runs short (there is as much as max_running sequences of `context` tokens
-// can use), so nothing is preempted; nothing is guessed ahead. Pure and single-threaded: no clock
-// (time is an argument), no waiting.
+// Who runs next is simple: higher priorities first, equal ones by rank (arrival, later or earlier by
+// Order::yield); all that runs and generates gets a token per step, prompts share what is left of
+// the step's tokens in the same order. Memory never runs short (there is as much as max_running
+// sequences of `context` tokens can use), so nothing is preempted; nothing is guessed ahead. Pure
+// and single-threaded: no clock (time is an argument), no waiting.
 #pragma once
 
 #include <cstdint>

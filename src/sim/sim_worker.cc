@@ -87,7 +87,7 @@ Result<work::TokenStream> SimWorker::submit(work::Order order) {
   Prepared prepared(std::move(order), options_.limits.prefix_cache);
   if (!at_once_) {
     prepared.rank =
-        now() + std::clamp(prepared.order.yield, Duration::zero(), work::kLongestYield);
+        now() + std::clamp(prepared.order.yield, -work::kLongestHeadStart, work::kLongestYield);
   }
   auto [sink, stream] =
       work::make_token_stream(scored + static_cast<size_t>(prepared.order.max_tokens));

@@ -172,6 +172,31 @@ TEST(SimWorker, AFullQueueRefusesAndAFreedPlaceIsFreeAtOnce) {
   }
 }
 
+TEST(SimWorker, WhoYieldsGoesLaterAndAHeadStartEarlierWithinBounds) {
+  SimOptions options = options_of("step=1ms,hang=1,every=1");  // each keeps its place until it leaves
+  options.limits.max_running = 1;
+  options.queue = 8;
+  const auto worker = start(std::move(options));
+  const auto submit = [&](Duration yield) {
+    work::Order order = order_of(numbers(3), 4);
+    order.yield = yield;
+    return std::move(worker->submit(std::move(order)).value());
+  };
+  work::TokenStream runs = submit({});
+  ASSERT_TRUE(runs.next_blocking().has_value());
+  std::vector<work::TokenStream> line;
+  for (const Duration yield : {Duration::zero(), Duration(std::chrono::seconds(-5)),
+                               Duration(-work::kLongestHeadStart), Duration(std::chrono::hours(-1)),
+                               Duration(std::chrono::hours(1)), Duration::zero()}) {
+    line.push_back(submit(yield));
+  }
+  for (const size_t next : {2U, 3U, 1U, 0U, 5U, 4U}) {
+    runs.cancel();
+    runs = std::move(line[next]);
+    ASSERT_TRUE(runs.next_blocking(now() + std::chrono::seconds(60)).has_value()) << next;
+  }
+}
+
 TEST(SimWorker, TheEndOfTheWorkerEndsEverything) {
   SimOptions options = options_of("step=1ms");
   options.profile.steps = {{1, 3600}};

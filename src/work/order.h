@@ -37,7 +37,9 @@ struct CacheSalt {
   friend bool operator==(const CacheSalt&, const CacheSalt&) = default;
 };
 
+// Bounds of Order::yield: what is beyond counts as its end.
 inline constexpr Duration kLongestYield = std::chrono::minutes(10);
+inline constexpr Duration kLongestHeadStart = std::chrono::seconds(10);
 
 struct Order {
   RequestId id;
@@ -48,7 +50,9 @@ struct Order {
   bool score_prompt = false;         // first deliver one Piece per prompt token, with its logprob given those before it
   Instant deadline = kNever;         // past it the answer ends with kDeadline
   int32_t priority = 0;              // higher goes first; equal ones in order of arrival
-  Duration yield{};                  // goes behind those who arrive up to so much later (fair shares), at most kLongestYield
+  // Goes behind those who arrive up to so much later; negative: ahead of those who came up to so much earlier. A matter of fair
+  // shares alone: no client has a say in it. -kLongestHeadStart … kLongestYield
+  Duration yield{};
   uint64_t tenant = 0;               // whose: what yields makes room for other tenants' answers, not for its own
   CacheSalt cache_salt;              // of the tenant
   bool speculate = true;             // tokens may be guessed and verified; the answer is the same with and without

@@ -274,7 +274,7 @@ class Era {
     order.priority = static_cast<int32_t>(dice.from(-2, 2));
     order.tenant = static_cast<uint64_t>(dice.below(3));
     order.cache_salt = {order.tenant, 0};
-    if (dice.one_in(2)) order.yield = std::chrono::milliseconds(dice.below(3000));
+    if (dice.one_in(2)) order.yield = std::chrono::milliseconds(dice.from(-1500, 3000));
     order.speculate = !dice.one_in(4);
     if (dice.one_in(4)) {
       order.max_tokens = static_cast<int32_t>(dice.from(1, order.max_tokens));

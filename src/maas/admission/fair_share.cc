@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/check.h"
+#include "work/order.h"
 
 namespace mill::maas {
 namespace {
@@ -17,6 +18,11 @@ Duration from_seconds(double seconds) {
 
 }  // namespace
 
+FairShare::FairShare(Options options) : options_(options), rate_(options.tokens_per_second) {
+  MILL_CHECK(options.head_start >= Duration::zero());
+  MILL_CHECK(options.head_start <= work::kLongestHeadStart);
+}
+
 double FairShare::stretch(const Tenant& tenant) const {
   return weights_ / tenant.weight;
 }
@@ -29,11 +35,16 @@ Instant FairShare::begin(uint64_t tenant, double weight, int64_t tokens, Instant
   }
   const auto [found, is_new] = tenants_.try_emplace(tenant);
   Tenant& mine = found->second;
-  if (!is_new) weights_ -= mine.weight;
+  const Instant earliest = now - options_.head_start;
+  if (is_new) {
+    mine.next = earliest;
+  } else {
+    weights_ -= mine.weight;
+  }
   weights_ += weight;
   mine.weight = weight;
   ++mine.open;
-  const Instant rank = std::clamp(mine.next, now, now + options_.horizon);
+  const Instant rank = std::clamp(mine.next, earliest, now + options_.horizon);
   mine.next = rank + from_seconds(static_cast<double>(tokens) / rate_ * stretch(mine));
   return rank;
 }

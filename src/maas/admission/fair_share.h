@@ -3,12 +3,13 @@
 // wall clock).
 //
 // A request gets a rank, an Instant: the order in which the planner serves
-// (scheduler/step_planner.h). It is the time of arrival, or later, by as much as the tenant has
-// asked beyond its share: every request moves its tenant's next rank by the time it would take the
-// whole mill, divided by the tenant's part of the weights of those who are asking. So a tenant
-// within its share is ranked by its arrival and goes ahead of the backlog of one that floods; the
-// flood pushes back only itself. A tenant alone has the whole mill. Ranks are finite and never go
-// down, so everybody is served in the end.
+// (scheduler/step_planner.h). Every request moves its tenant's next rank by the time it would take
+// the whole mill, divided by the tenant's part of the weights of those who are asking. So the ranks
+// of a tenant that asks beyond its share run ahead of the clock: its backlog waits, and the flood
+// pushes back only itself. Those of a tenant that asks for less stay behind the clock, by
+// `head_start` at most: it goes ahead of what is due of a flood, which would otherwise stand before
+// it when the flood begins. A tenant alone has the whole mill. Ranks are finite, and nobody is
+// overtaken by one who comes more than a head start behind its rank, so everybody is served.
 //
 // A pure state machine: time is an argument; the owner guards it. O(1) per call.
 #pragma once
@@ -24,13 +25,14 @@ class FairShare {
  public:
   struct Options {
     double tokens_per_second = 1000;              // of the mill, until completed() has shown better
-    Duration horizon = std::chrono::minutes(10);  // a rank is at most so far ahead of its arrival
+    Duration horizon = std::chrono::minutes(10);    // a rank is at most so far ahead of its arrival
+    Duration head_start = std::chrono::seconds(1);  // and so far behind; ≤ work::kLongestHeadStart
   };
   FairShare() : FairShare(Options{}) {}
-  explicit FairShare(Options options) : options_(options), rate_(options.tokens_per_second) {}
+  explicit FairShare(Options options);  // Requires: 0 ≤ head_start ≤ work::kLongestHeadStart
 
   // A request of `tenant` that will take about `tokens` of the mill's work; weight > 0. Returns its
-  // rank, at least `now`.
+  // rank, `now` less the head start at least.
   Instant begin(uint64_t tenant, double weight, int64_t tokens, Instant now);
   // It is over and took `actual` of the `tokens` announced. With its last request a tenant's debt
   // is forgotten: it is no longer in anybody's way.

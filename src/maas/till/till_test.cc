@@ -324,6 +324,35 @@ TILL(AFloodIsTurnedAwayWhileOthersGetIn) {
   EXPECT_TRUE(till->admit(quiet, ask).has_value());
 }
 
+TILL(WhoAsksForLessThanItsShareIsRankedAheadOfItsArrival) {
+  using std::chrono::seconds;
+  pay(100 * kHold);
+  ASSERT_TRUE(book->post(credit(100 * kHold, 7)).has_value());
+  Patron quiet = patron;
+  quiet.payer.org = 7;
+  const auto ranked = [&](const Patron& of, Duration most, Duration least) {
+    const Instant at = Instant{} + std::chrono::nanoseconds(ticks.load());
+    Permit permit = std::move(till->admit(of, ask_of()).value());
+    EXPECT_GE(permit.rank(), at + least);
+    EXPECT_LE(permit.rank(), at + most);
+    return permit;
+  };
+  constexpr Duration kTick = std::chrono::microseconds(1);  // the clock's, some dozens
+  {
+    std::vector<Permit> flood;
+    flood.push_back(ranked(patron, kTick - seconds(1), -seconds(1)));
+    // Each takes the mill a second, and one token of a prompt.
+    for (int i = 0; i < 9; ++i) {
+      const Duration rank = i * std::chrono::milliseconds(1001) + std::chrono::milliseconds(1);
+      flood.push_back(ranked(patron, rank + kTick, rank - kTick));
+    }
+    ranked(quiet, kTick - seconds(1), -seconds(1));
+  }
+  options.fair_share.head_start = {};
+  open();
+  ranked(quiet, kTick, {});
+}
+
 TILL(ModelsWithoutAPriceAreNotSold) {
   pay(kHold);
   Ask unknown = ask_of();
