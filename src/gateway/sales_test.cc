@@ -473,6 +473,24 @@ TEST(Sales, AnIdempotencyKeyInFlightIsAConflictAndAFailedOneIsFree) {
   EXPECT_EQ(shop.ask(kHello, ShopForTest::auth(shop.key) + "Idempotency-Key: a b\r\n").status, 400);
 }
 
+// Its place in the line is the till's to say, whatever the body says.
+TEST(Sales, WhoAsksForLessThanItsShareGoesAheadOfItsTimeAndNobodyChoosesIt) {
+  ShopForTest shop(says("ok"));
+  const auto paid = [&](const std::string& more) {
+    const std::string body = R"({"model":"org/tiny","messages":[{"role":"user","content":"hi"}])";
+    return shop.ask(body + more + "}");
+  };
+  EXPECT_EQ(paid("").status, 200);
+  ASSERT_EQ(shop.mill.worker.orders().size(), 1U);
+  const Duration head_start = maas::FairShare::Options{}.head_start;
+  EXPECT_LE(shop.mill.worker.orders()[0].yield, -head_start);
+  EXPECT_NE(shop.mill.worker.orders()[0].tenant, 0U);
+  paid(R"(,"yield":-1000000000000,"head_start":1000000000000)");  // taken or refused
+  for (const work::Order& order : shop.mill.worker.orders()) {
+    EXPECT_GT(order.yield, -head_start - std::chrono::minutes(1));
+  }
+}
+
 TEST(Sales, ModelsWithoutAPriceAreNotSold) {
   maas::BookDraft prices = shop_prices();
   prices.models.erase(prices.models.begin());

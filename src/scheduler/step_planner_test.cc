@@ -235,8 +235,8 @@ TEST(StepPlanner, WhoYieldsLetsThoseOfTheNextMinutesGoFirstAndAHeadStartGoesTheO
   const SequenceId beyond = add(std::chrono::hours(-100), kStart + seconds(8));
   const SequenceId most = add(std::chrono::hours(100), kStart);
   const SequenceId later = add({}, kStart + work::kLongestYield + seconds(1));
-  EXPECT_EQ(in_line(planner),
-            (std::vector<SequenceId>{most_ahead, beyond, before, ahead, flood, behind, most, later}));
+  EXPECT_EQ(in_line(planner), (std::vector<SequenceId>{most_ahead, beyond, before, ahead, flood,
+                                                       behind, most, later}));
 }
 
 TEST(StepPlanner, AHigherPriorityTakesThePlaceOfTheLast) {
