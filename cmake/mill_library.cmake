@@ -2,11 +2,12 @@
 #
 # Declares the library mill::NAME from the folder it is called in, and its one test binary mill_NAME_test. USES names rooms of
 # ARCHITECTURE.md's layer table (checked by tools/house.py); LINKS names libraries from outside. PRECOMPILED json or wire precompiles
-# JSON, or Asio too, for a room most of whose files see them (cmake/precompiled.cmake).
+# JSON, or Asio too, for a room most of whose files see them (cmake/precompiled.cmake). HEADERS_ALONE: much of the room is in headers
+# that have no file of their own, so UBSan looks at its tests, too, which hold that code.
 set(MILL_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
 
 function(mill_library name)
-  cmake_parse_arguments(ARG "" "PRECOMPILED" "SOURCES;TESTS;USES;LINKS;TEST_USES;TEST_LINKS" ${ARGN})
+  cmake_parse_arguments(ARG "HEADERS_ALONE" "PRECOMPILED" "SOURCES;TESTS;USES;LINKS;TEST_USES;TEST_LINKS" ${ARGN})
   set(headers plain)
   if(ARG_PRECOMPILED)
     set(headers ${ARG_PRECOMPILED})
@@ -27,6 +28,9 @@ function(mill_library name)
     find_package(GTest REQUIRED)
     add_executable(mill_${name}_test ${ARG_TESTS})
     target_compile_options(mill_${name}_test PRIVATE ${MILL_WARNINGS})
+    if(NOT ARG_HEADERS_ALONE)
+      mill_test_code(mill_${name}_test)
+    endif()
     mill_precompile(mill_${name}_test ${headers}_test ${ARG_LINKS})
     target_compile_definitions(mill_${name}_test PRIVATE MILL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     target_link_libraries(mill_${name}_test PRIVATE mill::${name} ${ARG_TEST_USES} ${ARG_TEST_LINKS} GTest::gtest GTest::gtest_main)

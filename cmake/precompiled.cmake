@@ -1,7 +1,7 @@
 # mill_precompile(TARGET KIND LINKS …)
 #
 # Precompiles cmake/precompiled/KIND.h for TARGET; KIND is plain, json or wire, or one of them with _test. The first target of a kind
-# compiles it; those with the same optimization level and the same macros (Boost.JSON brings some) reuse it. With MILL_PCH=OFF every
+# compiles it; those with the same optimization level, sanitizers and macros (Boost.JSON brings some) reuse it. With MILL_PCH=OFF every
 # file stands on its own includes (make includes).
 option(MILL_PCH "Precompile the headers that most files see" ON)
 if(MILL_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -19,8 +19,9 @@ function(mill_precompile target kind)
     target_link_libraries(${target} PRIVATE mill_prints)
   endif()
   get_target_property(options ${target} COMPILE_OPTIONS)
-  string(REGEX MATCHALL "-O[0-9]" level "${options}")
-  set(key mill_precompiled_${kind}${level})
+  string(REGEX MATCHALL "-O[0-9]|-fno-sanitize=[a-z]+" own "${options}")
+  string(REPLACE ";" "" own "${own}")
+  set(key mill_precompiled_${kind}${own})
   if("Boost::json" IN_LIST ARGN)
     string(APPEND key _json)
   endif()
