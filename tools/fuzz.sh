@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # fuzz.sh [SECONDS [TARGET]]: fuzzes a target for so long (60) under AddressSanitizer and UBSan: gguf (model files, unless another is
-# named) or tokenizer. Exit 1 when it broke; the input that broke it is then under build/fuzz/found, and
+# named), packed (heads of packed weights) or tokenizer. Exit 1 when it broke; the input that broke it is then under build/fuzz/found, and
 # `build/fuzz/src/…/mill_TARGET_fuzz FILE` runs it again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
 target=${2:-gguf}
 case $target in
-  gguf) room=model ;;
+  gguf|packed) room=model ;;
   tokenizer) room=text ;;
-  *) echo "fuzz.sh: no target '$target': gguf or tokenizer" >&2; exit 2 ;;
+  *) echo "fuzz.sh: no target '$target': gguf, packed or tokenizer" >&2; exit 2 ;;
 esac
 program=build/fuzz/src/$room/mill_${target}_fuzz
 

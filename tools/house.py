@@ -17,6 +17,7 @@ LOCKS = [
     (r'#include <boost/json', ("gateway/", "jobs/", "text/", "net/", "load/", "app/"), "JSON"),
     (r'#include <(immintrin|x86intrin|arm_neon|cuda)', ("tensor/",), "intrinsics"),
     (r'#include <curl/', ("net/",), "libcurl"),
+    (r'#include <xxh', ("model/",), "XXH3"),
     (r'#include <(sqlite3|libpq-fe)', ("ledger/", "jobs/"), "SQL"),
     (r'#include <(CLI|yaml-cpp)/', ("app/",), "flags and configuration files"),
     (r'\bgetenv\(', ("app/",), "the environment"),

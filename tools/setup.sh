@@ -8,7 +8,7 @@ build=(
   "libboost1.81-dev:sockets, coroutines, HTTP" "libboost-json1.81-dev:JSON" "libexpected-dev:results"
   "libfmt-dev:formatting" "libcli11-dev:flags" "libyaml-cpp-dev:configuration files" "libpcre2-dev:tokenizer patterns"
   "libhowardhinnant-date-dev:time zones" "libutf8proc-dev:Unicode normalization" "libcurl4-openssl-dev:model downloads" "libssl-dev:checksums" "libsqlite3-dev:the journal" "libpq-dev:the journal on PostgreSQL"
-  "libgoogle-perftools-dev:the allocator"
+  "libgoogle-perftools-dev:the allocator" "libxxhash-dev:checksums of packed weights"
   "libgtest-dev:tests" "python3:scripts" "python3-pip:models carried by Python packages" "ca-certificates:TLS"
   "git:the version stamp" "curl:the readiness check" "pkg-config:finding libraries"
 )

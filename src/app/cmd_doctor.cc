@@ -25,6 +25,9 @@ Status doctor(const Settings& settings) {
   checkup.rates = device::measure_rates(checkup.threads);
   for (const std::string_view name : tensor::backend_names()) checkup.backends.emplace_back(name);
   checkup.optimised_build = kOptimised;
+  checkup.packed_cache = settings.path("packed-cache").string();
+  checkup.packed_cache_limit = settings.bytes("packed-cache-limit");
+  if (!checkup.packed_cache.empty()) checkup.packed = model::look_into(checkup.packed_cache);
   const std::string text =
       settings.on("json") ? checkup_json(checkup, catalogue) : checkup_text(checkup, catalogue);
   std::fputs(text.c_str(), stdout);

@@ -96,6 +96,14 @@ std::string accelerators_text(const Machine& m) {
   return text.empty() ? "none seen" : text + "; this version computes on the processor";
 }
 
+std::string packed_cache_text(const Checkup& c) {
+  const std::string limit = decimal_bytes(c.packed_cache_limit);
+  if (!c.packed) return fmt::format("{}, nothing there yet; at most {}", c.packed_cache, limit);
+  return fmt::format("{}, {} with {}; at most {}", c.packed_cache,
+                     plural(c.packed->files, "file", "files"),
+                     bytes_text(c.packed->bytes), limit);
+}
+
 // Tokens per second that reading all weights once per token allows one stream.
 double ceiling(const Checkup& c, int64_t bytes) {
   return c.rates.read_bytes_per_second / static_cast<double>(bytes);
@@ -189,6 +197,7 @@ std::string checkup_text(const Checkup& c, const Catalogue& catalogue) {
   text += row("memory", memory_text(m)) + row("NUMA", nodes_text(m)) +
           row("huge pages", huge_pages_text(m));
   text += row("accelerators", accelerators_text(m));
+  if (!c.packed_cache.empty()) text += row("packed cache", packed_cache_text(c));
   const std::string with = "with " + plural(c.threads, "thread", "threads");
   text += row("memory rate",
               fmt::format("{:.1f} GB/s read {}", c.rates.read_bytes_per_second / 1e9, with));
@@ -238,6 +247,14 @@ std::string checkup_json(const Checkup& c, const Catalogue& catalogue) {
     return value ? boost::json::value(*value) : boost::json::value();
   };
   const CatalogueModel* fits = largest_that_fits(catalogue, m.available_bytes);
+  boost::json::value packed_cache;
+  if (!c.packed_cache.empty()) {
+    const model::PackedFolder held = c.packed.value_or(model::PackedFolder{});
+    packed_cache = boost::json::object{{"folder", c.packed_cache},
+                                       {"files", held.files},
+                                       {"bytes", held.bytes},
+                                       {"limit_bytes", c.packed_cache_limit}};
+  }
   const boost::json::object all{
       {"cpu", m.cpu},
       {"architecture", m.architecture},
@@ -262,6 +279,7 @@ std::string checkup_json(const Checkup& c, const Catalogue& catalogue) {
       {"governor", m.governor},
       {"load", m.load},
       {"accelerators", std::move(accelerators)},
+      {"packed_cache", std::move(packed_cache)},
       {"threads", c.threads},
       {"read_bytes_per_second", c.rates.read_bytes_per_second},
       {"int8_macs_per_second", c.rates.int8_macs_per_second},

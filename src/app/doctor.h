@@ -1,12 +1,15 @@
 // What `tokenmill doctor` says of a machine: the facts, and what to change for more speed.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "app/catalogue.h"
 #include "device/machine.h"
 #include "device/probe.h"
+#include "model/packed_cache.h"
 
 namespace mill::app {
 
@@ -16,6 +19,9 @@ struct Checkup {
   int threads = 1;                    // that the rates were measured with
   std::vector<std::string> backends;  // that this binary can run here, fastest first
   bool optimised_build = true;
+  std::string packed_cache;          // the folder (--packed-cache), or ""
+  int64_t packed_cache_limit = 0;    // bytes
+  std::optional<model::PackedFolder> packed;  // what it holds; nothing when it can't be read
 };
 
 // One sentence each, the most useful first; empty when nothing was found.

@@ -78,6 +78,22 @@ TEST(DoctorTest, TheLargestModelThatFits) {
   EXPECT_NE(checkup_text(c, all).find("free some memory"), std::string::npos);
 }
 
+TEST(DoctorTest, ThePackedCacheIsNamedWhereThereIsOne) {
+  Checkup c = healthy();
+  EXPECT_EQ(checkup_text(c, catalogue()).find("packed cache"), std::string::npos);
+  EXPECT_TRUE(boost::json::parse(checkup_json(c, catalogue())).at("packed_cache").is_null());
+  c.packed_cache = "/var/cache/mill";
+  c.packed_cache_limit = 20'000'000'000;
+  EXPECT_NE(checkup_text(c, catalogue()).find("/var/cache/mill, nothing there yet; at most 20"),
+            std::string::npos);
+  c.packed = model::PackedFolder{.files = 2, .bytes = 590'000'000};
+  const std::string text = checkup_text(c, catalogue());
+  EXPECT_NE(text.find("/var/cache/mill, 2 files with 590"), std::string::npos) << text;
+  const boost::json::value json = boost::json::parse(checkup_json(c, catalogue()));
+  EXPECT_EQ(json.at("packed_cache").at("folder").as_string(), "/var/cache/mill");
+  EXPECT_EQ(json.at("packed_cache").at("bytes").to_number<int64_t>(), 590'000'000);
+}
+
 TEST(DoctorTest, JsonHoldsTheFactsEvenOfAnUnknownMachine) {
   Checkup c = healthy();
   c.machine.cpu = "quote \" and back\\slash";

@@ -15,7 +15,8 @@ Result<ModelFile> open_model_file(const std::string& model, const Settings& sett
   MILL_TRY(const std::filesystem::path path, resolve_model(model, settings));
   MILL_TRY(model::Gguf file, model::Gguf::open(path));
   const bool is_path = model.find('/') != std::string::npos || model.ends_with(".gguf");
-  return ModelFile{is_path ? path.stem().string() : model,
+  const std::string stem = path.stem().string();
+  return ModelFile{is_path ? stem : model, stem,
                    std::make_shared<model::Gguf>(std::move(file))};
 }
 
@@ -44,6 +45,10 @@ Result<Mill> make_mill(const Settings& settings) {
   const std::optional<tensor::KvType> kv_type = tensor::kv_type_named(settings.text("kv-type"));
   MILL_CHECK(kv_type.has_value());  // the table of settings knows the same names
   mill.kv_type = *kv_type;
+  if (const std::filesystem::path folder = settings.path("packed-cache"); !folder.empty()) {
+    mill.packed_cache = std::make_unique<model::PackedCache>(
+        folder, static_cast<uint64_t>(settings.bytes("packed-cache-limit")));
+  }
   return mill;
 }
 
@@ -51,16 +56,19 @@ Result<std::unique_ptr<model::Decoder>> load_decoder(const ModelFile& model, con
                                                      model::DecoderLimits limits,
                                                      const model::OnProgress& progress) {
   limits.kv_type = mill.kv_type;
+  model::LoadOptions options{
+      .progress = progress, .cache = mill.packed_cache.get(), .name = model.stem};
   if (progress)
-    return model::Decoder::load(model.file, *mill.backend, *mill.pool, limits, progress);
+    return model::Decoder::load(model.file, *mill.backend, *mill.pool, limits, options);
   const uint64_t bytes = model.file->bytes().size();
   const Instant start = now();
   Progress bar("loading " + model.id, Progress::Unit::kBytes);
-  return model::Decoder::load(model.file, *mill.backend, *mill.pool, limits, [&](double share) {
+  options.progress = [&](double share) {
     const bool worth_it = on_terminal() && to_seconds(now() - start) > 0.5;
     if (worth_it) bar.show(static_cast<uint64_t>(share * static_cast<double>(bytes)), bytes);
     return true;
-  });
+  };
+  return model::Decoder::load(model.file, *mill.backend, *mill.pool, limits, options);
 }
 
 }  // namespace mill::app

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "model/decoder.h"
 #include "model/gguf.h"
+#include "model/packed_cache.h"
 #include "tensor/backend.h"
 #include "tensor/thread_pool.h"
 #include "text/chat_template.h"
@@ -19,7 +20,8 @@
 namespace mill::app {
 
 struct ModelFile {
-  std::string id;  // the catalogue name, or the file's name without .gguf
+  std::string id;    // the catalogue name, or the file's name without .gguf
+  std::string stem;  // the latter
   std::shared_ptr<const model::Gguf> file;
 };
 // A catalogue name (that was pulled, or is pulled now with --pull) or a path.
@@ -39,6 +41,7 @@ Result<ModelText> open_model_text(const model::Gguf& file);
 struct Mill {
   std::unique_ptr<tensor::ThreadPool> pool;
   std::unique_ptr<tensor::Backend> backend;
+  std::unique_ptr<model::PackedCache> packed_cache;  // null: none is asked for
   tensor::KvType kv_type = tensor::KvType::kI8;  // of the caches of all models
 };
 Result<Mill> make_mill(const Settings& settings);

@@ -54,6 +54,12 @@ constexpr Setting kTable[] = {
     {"kv-memory", Kind::kBytes, kServe | kRun | kBench, "0",
      "memory for keys and values; 0 means a share of what is free", 0, 4096 * kGiB},
 
+    {"packed-cache", Kind::kPath, kEngines | kDoctor, "",
+     "a folder that keeps weights as this processor reads them, so that the next load is quicker; "
+     "none by default"},
+    {"packed-cache-limit", Kind::kBytes, kEngines | kDoctor, "20GiB",
+     "what all files there may take; those that were used least recently go first", 0,
+     1024 * 1024 * kGiB},
     {"kv-type", Kind::kChoice, kEngines, "int8",
      "what the keys and values of past tokens are kept as", 0, 0, "int8|bf16|f16|f32"},
 

@@ -337,10 +337,10 @@ Decoder::~Decoder() = default;
 Result<std::unique_ptr<Decoder>> Decoder::load(std::shared_ptr<const Gguf> file,
                                                const tensor::Backend& backend,
                                                tensor::ThreadPool& pool, DecoderLimits limits,
-                                               const OnProgress& progress) {
+                                               const LoadOptions& options) {
   MILL_TRY(DecoderConfig config, decoder_config_of(*file));
   MILL_TRY_DO(check_tensors(*file, config));
-  MILL_TRY(DecoderWeights weights, pack_weights(*file, config, backend, pool, progress));
+  MILL_TRY(DecoderWeights weights, pack_weights(*file, config, backend, pool, options));
   if (limits.kv_type == tensor::KvType::kI8) balance_keys(*file, config, pool, weights);
   MILL_TRY(Workspace space, Workspace::make(config, weights, limits));
   file->drop_pages();
@@ -360,6 +360,9 @@ KvLayout Decoder::kv_layout() const {
 }
 size_t Decoder::weight_bytes() const {
   return impl_->weights.arena.used();
+}
+bool Decoder::from_cache() const {
+  return impl_->weights.from_cache;
 }
 
 ConstMatrix Decoder::forward(std::span<const SequenceSlice> sequences, const KvMemory& kv,

@@ -15,7 +15,7 @@
 #include "base/result.h"
 #include "model/config.h"
 #include "model/gguf.h"
-#include "model/on_progress.h"
+#include "model/load_options.h"
 #include "model/step_profile.h"
 #include "tensor/arena.h"
 #include "tensor/backend.h"
@@ -75,19 +75,20 @@ struct DecoderLimits {
 class Decoder {
  public:
   // Packs the weights with all threads of `pool`. Fails as decoder_config_of and
-  // check_tensors do, with kOverloaded without memory, and with kCancelled when `progress` said so.
+  // check_tensors do, with kOverloaded without memory, and with kCancelled when the progress said so.
   // The backend and the pool must outlive the decoder. The file is kept: embeddings are read from
   // it, row by row; its other pages are dropped once packed.
   static Result<std::unique_ptr<Decoder>> load(std::shared_ptr<const Gguf> file,
                                                const tensor::Backend& backend,
                                                tensor::ThreadPool& pool, DecoderLimits limits,
-                                               const OnProgress& progress);
+                                               const LoadOptions& options);
   ~Decoder();
 
   const DecoderConfig& config() const;
   const DecoderLimits& limits() const;
   KvLayout kv_layout() const;
   size_t weight_bytes() const;  // packed
+  bool from_cache() const;      // the weights were read from a PackedCache, not packed
 
   // Computes the slices, writes their keys and values to `kv`, and returns the wanted logits, [sum
   // of wanted rows, vocabulary] f32, slice after slice; valid until the next forward. Requires: the

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "base/check.h"
 #include "model/key_balance.h"
+#include "model/packed_cache.h"
 #include "tensor/reference/dequantize.h"
 
 namespace mill::model {
@@ -28,6 +31,7 @@ std::vector<float> vector_of(const Gguf& file, const std::string& name) {
 
 // A matrix to pack, and where the packed one is noted.
 struct Job {
+  std::string name;  // the file's
   tensor::Weight from;
   tensor::PackedMatrix* to;
 };
@@ -61,7 +65,7 @@ void read_vectors(const Gguf& file, const DecoderConfig& config, DecoderWeights&
 std::vector<Job> jobs_of(const Gguf& file, const DecoderConfig& config, DecoderWeights& weights) {
   std::vector<Job> jobs;
   const auto add = [&](const std::string& name, tensor::PackedMatrix* to) {
-    jobs.push_back({stored(file, name), to});
+    jobs.push_back({name, stored(file, name), to});
   };
   add(config.tied_head ? "token_embd.weight" : "output.weight", &weights.head);
   for (int32_t i = 0; i < config.layers; ++i) {
@@ -94,6 +98,78 @@ constexpr size_t kPieceBytes = size_t{2} << 20;
 // Every backend lays out a matrix in panels of rows, one panel after the other, and this is a
 // multiple of all their sizes: pieces that begin at one come out as in the whole (see the test).
 constexpr int64_t kPieceRows = 256;
+
+// What a cache is asked for: the matrices in the order of the arena. Nothing for a file without an
+// identity.
+std::optional<PackedHead> head_of(const Gguf& file, const std::vector<Job>& jobs,
+                                  const tensor::Backend& backend) {
+  const std::optional<ModelIdentity> identity = identity_of(file);
+  if (!identity) return std::nullopt;
+  PackedHead head{.identity = *identity, .layout = std::string(backend.layout())};
+  for (const Job& job : jobs) {
+    head.tensors.push_back({.name = job.name,
+                            .dtype = job.from.dtype,
+                            .rows = job.from.rows,
+                            .cols = job.from.cols,
+                            .bytes = backend.packed_bytes(job.from)});
+  }
+  return head;
+}
+
+Result<tensor::Arena> arena_for(const std::vector<Job>& jobs, const tensor::Backend& backend) {
+  size_t total = 0;
+  for (const Job& job : jobs) total += tensor::Arena::rounded(backend.packed_bytes(job.from));
+  return tensor::Arena::reserve(total);
+}
+
+// Takes the matrices from the cache, and says so in `weights`, if they are there.
+Status read_matrices(const std::filesystem::path& kept, const PackedHead& head,
+                     const tensor::Backend& backend, const std::vector<Job>& jobs,
+                     tensor::ThreadPool& pool, const LoadOptions& options,
+                     DecoderWeights& weights) {
+  MILL_TRY(tensor::Arena arena, arena_for(jobs, backend));
+  const std::vector<uint64_t> offsets = head.offsets();
+  const std::span<std::byte> room = arena.take(offsets.back());
+  MILL_TRY(weights.from_cache, options.cache->read(kept, head, room, pool, options.progress));
+  if (!weights.from_cache) return {};
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    *jobs[i].to =
+        backend.packed(jobs[i].from, room.subspan(offsets[i], head.tensors[i].bytes));
+  }
+  weights.arena = std::move(arena);
+  return {};
+}
+
+Status pack_matrices(const Gguf& file, const tensor::Backend& backend, const std::vector<Job>& jobs,
+                     tensor::ThreadPool& pool, const LoadOptions& options,
+                     DecoderWeights& weights) {
+  MILL_TRY(weights.arena, arena_for(jobs, backend));
+  size_t total = 0;
+  for (const Job& job : jobs) total += tensor::Arena::rounded(backend.packed_bytes(job.from));
+  for (const Job& job : jobs) {
+    const size_t before = weights.arena.used();
+    const std::span<std::byte> room = weights.arena.take(backend.packed_bytes(job.from));
+    size_t made = 0;
+    for (int64_t row = 0; row < job.from.rows;) {
+      const tensor::Weight piece = piece_of(job.from, row);
+      pool.run([&](tensor::Team& team) {
+        const tensor::PackedMatrix packed = backend.pack(team, piece, room.subspan(made));
+        if (team.index() == 0) *job.to = packed;
+      });
+      row += piece.rows;
+      made += job.to->bytes;
+      const size_t bytes =
+          static_cast<size_t>(piece.rows) * tensor::row_bytes(piece.dtype, piece.cols);
+      file.drop_pages(std::span(piece.data, bytes));
+      const size_t done = row < job.from.rows ? before + made : weights.arena.used();
+      const double share = static_cast<double>(done) / static_cast<double>(total);
+      if (!options.progress(share)) return fail(Code::kCancelled, "the load was given up");
+    }
+    MILL_CHECK(made == room.size());
+    *job.to = backend.packed(job.from, room);
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -133,40 +209,32 @@ void balance_keys(const Gguf& file, const DecoderConfig& config, tensor::ThreadP
 
 Result<DecoderWeights> pack_weights(const Gguf& file, const DecoderConfig& config,
                                     const tensor::Backend& backend, tensor::ThreadPool& pool,
-                                    const OnProgress& progress) {
+                                    const LoadOptions& options) {
   DecoderWeights weights;
   weights.layers.resize(static_cast<size_t>(config.layers));
   weights.embedding = stored(file, "token_embd.weight");
   read_vectors(file, config, weights);
-  file.drop_pages();  // each vector lies alone between matrices, and brought 64 KiB of them
   const std::vector<Job> jobs = jobs_of(file, config, weights);
+  const std::optional<PackedHead> head = options.cache ? head_of(file, jobs, backend) : std::nullopt;
+  file.drop_pages();  // each vector lies alone between matrices, and brought 64 KiB of them
 
-  size_t total = 0;
-  for (const Job& job : jobs) total += tensor::Arena::rounded(backend.packed_bytes(job.from));
-  MILL_TRY(weights.arena, tensor::Arena::reserve(total));
-  for (const Job& job : jobs) {
-    const size_t before = weights.arena.used();
-    const std::span<std::byte> room = weights.arena.take(backend.packed_bytes(job.from));
-    size_t made = 0;
-    for (int64_t row = 0; row < job.from.rows;) {
-      const tensor::Weight piece = piece_of(job.from, row);
-      pool.run([&](tensor::Team& team) {
-        const tensor::PackedMatrix packed = backend.pack(team, piece, room.subspan(made));
-        if (team.index() == 0) *job.to = packed;
-      });
-      row += piece.rows;
-      made += job.to->bytes;
-      const size_t bytes =
-          static_cast<size_t>(piece.rows) * tensor::row_bytes(piece.dtype, piece.cols);
-      file.drop_pages(std::span(piece.data, bytes));
-      const size_t done = row < job.from.rows ? before + made : weights.arena.used();
-      const double share = static_cast<double>(done) / static_cast<double>(total);
-      if (progress && !progress(share)) return fail(Code::kCancelled, "the load was given up");
-    }
-    MILL_CHECK(made == room.size());
-    job.to->rows = job.from.rows;
-    job.to->data = room.data();
-    job.to->bytes = made;
+  // A cache that proves wrong halfway does not bring the progress back.
+  double furthest = 0;
+  LoadOptions told = options;
+  told.progress = [&](double share) {
+    furthest = std::max(furthest, share);
+    return !options.progress || options.progress(furthest);
+  };
+  std::filesystem::path kept;
+  if (head) {
+    kept = options.cache->path_of(options.name, *head);
+    MILL_TRY_DO(read_matrices(kept, *head, backend, jobs, pool, told, weights));
+  }
+  if (!weights.from_cache) MILL_TRY_DO(pack_matrices(file, backend, jobs, pool, told, weights));
+  // A file that was changed meanwhile may have been packed half before, half after.
+  if (head && !weights.from_cache && file.unchanged()) {
+    const std::span<const std::byte> packed(weights.arena.data(), weights.arena.used());
+    MILL_TRY_DO(options.cache->keep(kept, *head, packed, pool, told.progress));
   }
   note_forms(backend, weights);
   return weights;

@@ -7,7 +7,7 @@
 #include "base/result.h"
 #include "model/config.h"
 #include "model/gguf.h"
-#include "model/on_progress.h"
+#include "model/load_options.h"
 #include "tensor/arena.h"
 #include "tensor/backend.h"
 
@@ -31,6 +31,7 @@ struct DecoderWeights {
   std::vector<float> rope_factors;  // [rope.dims / 2] or empty
   tensor::Weight embedding;         // as stored, in the file
   tensor::Arena arena;              // holds all packed matrices
+  bool from_cache = false;          // they were read from a PackedCache
 
   // The forms of activations that the products of each kind read (bits of tensor::kValues, kCodes).
   uint32_t dim_forms = 0;        // q, k, v, gate, up, head
@@ -44,10 +45,11 @@ tensor::Weight piece_of(const tensor::Weight& whole, int64_t first_row);
 
 // Requires: check_tensors(file, config) is well. Fails with kOverloaded without memory, kCancelled
 // when it was given up. What is packed leaves this process's share of the file's pages at once, so
-// that the weights are never held twice.
+// that the weights are never held twice. With a cache they are read from it where they are there, and
+// kept in it where they are not.
 Result<DecoderWeights> pack_weights(const Gguf& file, const DecoderConfig& config,
                                     const tensor::Backend& backend, tensor::ThreadPool& pool,
-                                    const OnProgress& progress);
+                                    const LoadOptions& options);
 
 // Fills in the layers' query_factors, key_factors and key_center (key_balance.h), for a cache of
 // 8-bit codes.

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -120,6 +121,13 @@ class Gguf {
   // over kMaxArray elements.
   template <class T>
   Result<std::vector<T>> array(std::string_view key) const;
+
+  // What the system said of the file when it was opened; nothing after parse().
+  std::optional<FileStamp> stamp() const {
+    return file_.bytes().empty() ? std::nullopt : std::optional(file_.stamp());
+  }
+  // Whether it says the same now.
+  bool unchanged() const { return file_.unchanged(); }
 
   // Takes the file's pages out of this process's resident memory (nothing happens after parse()).
   // Reading stays possible.

@@ -138,6 +138,12 @@ class Backend {
   virtual size_t packed_bytes(const Weight& weight) const = 0;
   virtual PackedMatrix pack(Team& team, const Weight& weight, std::span<std::byte> room) const = 0;
   virtual uint32_t form_read_by(const PackedMatrix& weight) const = 0;  // kValues or kCodes
+  // The name of the order that pack writes, at most 15 characters. Packed bytes may be kept and read
+  // later by any backend of the same name: a change of the order is a change of the name.
+  virtual std::string_view layout() const = 0;
+  // What pack returned for such a weight, over its packed bytes that were kept (aligned to 64).
+  // `weight.data` is not read.  Requires: bytes.size() == packed_bytes(weight).
+  virtual PackedMatrix packed(const Weight& weight, std::span<const std::byte> bytes) const = 0;
 
   // out = x / sqrt(mean(x²) + eps) * weight, per row.
   virtual void rms_norm(Team& team, ConstMatrix x, const float* weight, float eps,

@@ -197,6 +197,73 @@ def a_load_never_holds_the_weights_twice():
         need(peak < 1.3 * size, f"{name}: {peak / size:.2f} times the file at the peak of the load")
 
 
+def events(server, event):
+    lines = (json.loads(line) for line in server.log.read_text().splitlines())
+    return [line for line in lines if line["event"] == event]
+
+
+@test
+def packed_weights_are_kept_and_give_the_same_answers():
+    with tempfile.TemporaryDirectory() as folder:
+        cache = pathlib.Path(folder) / "cache"
+        mine = pathlib.Path(folder) / "mine.gguf"
+        mine.write_bytes(SMOLLM2.read_bytes())
+        flags = ["--packed-cache", str(cache)]
+        listed = f"- {{model: {mine}, id: mine}}\n- {{model: {GEMMA}, id: gemma, preload: false}}\n"
+        with serving(listed=listed) as server:
+            truth = {name: text_of(server, name) for name in ("mine", "gemma")}
+            need(not events(server, "packed_cache_written"), "kept without being asked to")
+        need(not cache.exists(), "a cache without being asked for one")
+        for used in (False, True):
+            event = "packed_cache_read" if used else "packed_cache_written"
+            with serving(*flags, listed=listed) as server:
+                for name, text in truth.items():  # gemma is loaded by this request
+                    need(text_of(server, name) == text, f"{name}: another answer, {event}")
+                need(len(events(server, event)) == 2, f"{event}: {events(server, event)}")
+                if used:
+                    unload(server, "gemma", "?wait=true&keep=true")
+                    need(text_of(server, "gemma") == truth["gemma"], "gemma: another answer")
+                    need(len(events(server, event)) == 3, "the load at run time packed anew")
+        kept = sorted(cache.iterdir())
+        need(len(kept) == 2 and all(k.suffix == ".packed" for k in kept), f"in the cache: {kept}")
+
+        # A bit turned, and a model file that was written anew: neither is served.
+        with open(next(k for k in kept if k.name.startswith("mine-")), "r+b") as broken:
+            broken.seek(40_000_000)
+            byte = broken.read(1)[0]
+            broken.seek(40_000_000)
+            broken.write(bytes([byte ^ 1]))
+        with serving(*flags, listed=listed) as server:
+            need(text_of(server, "mine") == truth["mine"], "another answer after a turned bit")
+            need(len(events(server, "packed_cache_refused")) == 1, "the turned bit is not told")
+        mine.write_bytes(GEMMA.read_bytes())
+        with serving(*flags, listed=listed) as server:
+            need(text_of(server, "mine") == truth["gemma"], "the weights of an earlier file")
+
+
+@test
+def a_load_from_packed_weights_never_holds_them_twice():
+    for name, file in models.FILES.items():
+        path = models.folder() / file
+        if not path.is_file():
+            print(f"     skipped: no {path}")
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            flags = ["--kv-memory", KV, "--packed-cache", folder]
+            peaks = []
+            for _ in range(2):
+                log = pathlib.Path(folder) / "log"
+                with mill.serve(BINARY, path, *flags, log=log) as server:
+                    status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+                    lines = [l for l in status.splitlines() if "VmHWM" in l]
+                    peaks.append(int(lines[0].split()[1]) * 1024)
+            need("packed_cache_read" in log.read_text(), "the cache was not read")
+        size = path.stat().st_size
+        shares = [peak / size for peak in peaks]
+        print(f"     {name}: peak {shares[0]:.2f} times the file, written, {shares[1]:.2f} read")
+        need(max(shares) < 1.3, f"{name}: {shares} times the file at the peak of the load")
+
+
 @test
 def a_hundred_requests_bring_a_model_once():
     listed = f"- model: {SMOLLM2}\n  id: small\n- {{model: {GEMMA}, id: gemma, preload: false}}\n"

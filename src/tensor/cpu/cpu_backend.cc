@@ -93,7 +93,15 @@ class CpuBackend final : public Backend {
     for (int64_t i = first; i < last; ++i) {
       pack_panel(weight.dtype, weight.data, weight.rows, weight.cols, i, room.data() + i * size);
     }
-    return {weight.rows, weight.cols, static_cast<int32_t>(weight.dtype), room.data(), bytes};
+    return packed(weight, room.first(bytes));
+  }
+
+  std::string_view layout() const override { return kPanelLayout; }
+
+  PackedMatrix packed(const Weight& weight, std::span<const std::byte> bytes) const override {
+    MILL_CHECK(bytes.size() == packed_bytes(weight));
+    return {weight.rows, weight.cols, static_cast<int32_t>(weight.dtype), bytes.data(),
+            bytes.size()};
   }
 
   uint32_t form_read_by(const PackedMatrix& weight) const override {

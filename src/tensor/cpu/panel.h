@@ -23,10 +23,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "tensor/dtype.h"
 
 namespace mill::tensor {
+
+// The name of this order (Backend::layout): another one wherever a packed byte changes, as packed
+// weights are kept on disks. layout_test.cc holds the bytes against it.
+inline constexpr std::string_view kPanelLayout = "panel32-1";
 
 inline constexpr int64_t kPanel = 32;       // outputs of a panel
 inline constexpr int64_t kSteps = 8;        // steps of 4 inputs in a group

@@ -175,7 +175,14 @@ class ReferenceBackend final : public Backend {
       const auto r = static_cast<size_t>(row);
       dequantize_row(weight.dtype, weight.data + r * row_size, std::span(values + r * cols, cols));
     }
-    return {weight.rows, weight.cols, 0, room.data(), packed_bytes(weight)};
+    return packed(weight, room.first(packed_bytes(weight)));
+  }
+
+  std::string_view layout() const override { return "rows-f32-1"; }
+
+  PackedMatrix packed(const Weight& weight, std::span<const std::byte> bytes) const override {
+    MILL_CHECK(bytes.size() == packed_bytes(weight));
+    return {weight.rows, weight.cols, 0, bytes.data(), bytes.size()};
   }
 
   uint32_t form_read_by(const PackedMatrix&) const override { return kValues; }
