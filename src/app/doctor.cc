@@ -100,8 +100,7 @@ std::string packed_cache_text(const Checkup& c) {
   const std::string limit = decimal_bytes(c.packed_cache_limit);
   if (!c.packed) return fmt::format("{}, nothing there yet; at most {}", c.packed_cache, limit);
   return fmt::format("{}, {} with {}; at most {}", c.packed_cache,
-                     plural(c.packed->files, "file", "files"),
-                     bytes_text(c.packed->bytes), limit);
+                     plural(c.packed->files, "file", "files"), bytes_text(c.packed->bytes), limit);
 }
 
 // Tokens per second that reading all weights once per token allows one stream.

@@ -19,8 +19,8 @@ struct Checkup {
   int threads = 1;                    // that the rates were measured with
   std::vector<std::string> backends;  // that this binary can run here, fastest first
   bool optimised_build = true;
-  std::string packed_cache;          // the folder (--packed-cache), or ""
-  int64_t packed_cache_limit = 0;    // bytes
+  std::string packed_cache;                   // the folder (--packed-cache), or ""
+  int64_t packed_cache_limit = 0;             // bytes
   std::optional<model::PackedFolder> packed;  // what it holds; nothing when it can't be read
 };
 

@@ -16,8 +16,7 @@ Result<ModelFile> open_model_file(const std::string& model, const Settings& sett
   MILL_TRY(model::Gguf file, model::Gguf::open(path));
   const bool is_path = model.find('/') != std::string::npos || model.ends_with(".gguf");
   const std::string stem = path.stem().string();
-  return ModelFile{is_path ? stem : model, stem,
-                   std::make_shared<model::Gguf>(std::move(file))};
+  return ModelFile{is_path ? stem : model, stem, std::make_shared<model::Gguf>(std::move(file))};
 }
 
 Result<ModelText> open_model_text(const model::Gguf& file) {
@@ -58,8 +57,7 @@ Result<std::unique_ptr<model::Decoder>> load_decoder(const ModelFile& model, con
   limits.kv_type = mill.kv_type;
   model::LoadOptions options{
       .progress = progress, .cache = mill.packed_cache.get(), .name = model.stem};
-  if (progress)
-    return model::Decoder::load(model.file, *mill.backend, *mill.pool, limits, options);
+  if (progress) return model::Decoder::load(model.file, *mill.backend, *mill.pool, limits, options);
   const uint64_t bytes = model.file->bytes().size();
   const Instant start = now();
   Progress bar("loading " + model.id, Progress::Unit::kBytes);

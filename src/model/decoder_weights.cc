@@ -133,8 +133,7 @@ Status read_matrices(const std::filesystem::path& kept, const PackedHead& head,
   MILL_TRY(weights.from_cache, options.cache->read(kept, head, room, pool, options.progress));
   if (!weights.from_cache) return {};
   for (size_t i = 0; i < jobs.size(); ++i) {
-    *jobs[i].to =
-        backend.packed(jobs[i].from, room.subspan(offsets[i], head.tensors[i].bytes));
+    *jobs[i].to = backend.packed(jobs[i].from, room.subspan(offsets[i], head.tensors[i].bytes));
   }
   weights.arena = std::move(arena);
   return {};
@@ -215,7 +214,8 @@ Result<DecoderWeights> pack_weights(const Gguf& file, const DecoderConfig& confi
   weights.embedding = stored(file, "token_embd.weight");
   read_vectors(file, config, weights);
   const std::vector<Job> jobs = jobs_of(file, config, weights);
-  const std::optional<PackedHead> head = options.cache ? head_of(file, jobs, backend) : std::nullopt;
+  const std::optional<PackedHead> head =
+      options.cache ? head_of(file, jobs, backend) : std::nullopt;
   file.drop_pages();  // each vector lies alone between matrices, and brought 64 KiB of them
 
   // A cache that proves wrong halfway does not bring the progress back.

@@ -87,7 +87,8 @@ Result<std::vector<Kept>> kept_in(const fs::path& folder) {
     kept.push_back({path, static_cast<uint64_t>(status.st_size),
                     int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec});
   }
-  if (error) return fail(Code::kIo, fmt::format("cannot read {}: {}", folder.string(), error.message()));
+  if (error)
+    return fail(Code::kIo, fmt::format("cannot read {}: {}", folder.string(), error.message()));
   return kept;
 }
 
@@ -121,10 +122,11 @@ fs::path PackedCache::path_of(std::string_view stem, const PackedHead& head) con
   constexpr size_t kMostStem = 64;
   std::string name;
   for (const char c : stem.substr(0, kMostStem)) {
-    const bool fit = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' || c == '-';
+    const bool fit =
+        std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' || c == '-';
     name += fit ? c : '_';
   }
-  if (name.empty() || name.front() == '.') name.insert(0, "_");
+  if (name.empty() || name.front() == '.') name = "_" + name;
   return folder_ / fmt::format("{}-{}-{}{}", name, hex(head.identity), head.layout, kPackedEnding);
 }
 
@@ -195,7 +197,8 @@ Status PackedCache::make_room(const fs::path& file, uint64_t bytes) const {
     if (removed || errno == ENOENT) held -= one.bytes;
   }
   if (held <= limit_bytes_) return {};
-  return fail(Code::kPermission, fmt::format("cannot remove older files from {}", folder_.string()));
+  return fail(Code::kPermission,
+              fmt::format("cannot remove older files from {}", folder_.string()));
 }
 
 std::optional<PackedFolder> look_into(const fs::path& folder) {

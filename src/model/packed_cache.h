@@ -1,6 +1,7 @@
 // A folder of packed weights, so that a model that was loaded once need not be packed again
-// (docs/adr/0015-packed-weights-on-disk.md). What can't be read or written is told in the log and done
-// without: a cache never fails a load. Any thread, and any number of processes with the same folder.
+// (docs/adr/0015-packed-weights-on-disk.md). What can't be read or written is told in the log and
+// done without: a cache never fails a load. Any thread, and any number of processes with the same
+// folder.
 #pragma once
 
 #include <atomic>
@@ -8,7 +9,8 @@
 #include <filesystem>
 #include <optional>
 #include <span>
-#include <string>
+#include <string_view>
+#include <utility>
 
 #include "base/result.h"
 #include "model/gguf.h"
@@ -18,9 +20,9 @@
 
 namespace mill::model {
 
-// What a model file is told by: size, inode and times as the system has them (FileStamp), a checksum
-// of all before the first tensor, and one of 4 KiB from the middle of each tensor. Nothing for what
-// is no file of its own (Gguf::parse). XXH3 with 128 bits.
+// What a model file is told by: size, inode and times as the system has them (FileStamp), a
+// checksum of all before the first tensor, and one of 4 KiB from the middle of each tensor. Nothing
+// for what is no file of its own (Gguf::parse). XXH3 with 128 bits.
 std::optional<ModelIdentity> identity_of(const Gguf& file);
 // The same, where the system says `stamp` of the file.
 std::optional<ModelIdentity> identity_of(const Gguf& file, const std::optional<FileStamp>& stamp);

@@ -7,7 +7,12 @@
 #include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <memory>
+#include <optional>
 #include <set>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "model/decoder.h"
 #include "model/packed_file.h"
@@ -88,8 +93,8 @@ class PackedCacheTest : public testing::Test {
 };
 
 TEST_F(PackedCacheTest, LogitsAreTheSameBitsWithIt) {
-  for (const char* kind : {"llama", "llama Q8_0", "qwen2", "qwen2 Q8_0", "qwen3 Q8_0", "gemma3",
-                           "gemma3 Q8_0"}) {
+  for (const char* kind :
+       {"llama", "llama Q8_0", "qwen2", "qwen2 Q8_0", "qwen3 Q8_0", "gemma3", "gemma3 Q8_0"}) {
     const fs::path path = model(kind);
     for (const std::string_view backend : tensor::backend_names()) {
       for (const tensor::KvType kv_type : {tensor::KvType::kI8, tensor::KvType::kF32}) {
@@ -127,7 +132,8 @@ TEST_F(PackedCacheTest, AChangedModelFileIsPackedAnew) {
   {
     const auto file = open(path);
     at = static_cast<uint64_t>(file->find("blk.2.ffn_down.weight")->data.data() -
-                               file->bytes().data()) + 1;
+                               file->bytes().data()) +
+         1;
   }
   set_byte(path, at, 0x19);
   // Even when somebody sets the time back.
@@ -172,8 +178,8 @@ TEST_F(PackedCacheTest, TheIdentityIsOfTheContentToo) {
   EXPECT_EQ(of_image(0, 0), identity(path));
   size_t count = 1;
   for (const GgufTensor& tensor : file->tensors()) {
-    const auto middle = static_cast<uint64_t>(tensor.data.data() - file->bytes().data()) +
-                        tensor.data.size() / 2;
+    const auto middle =
+        static_cast<uint64_t>(tensor.data.data() - file->bytes().data()) + tensor.data.size() / 2;
     EXPECT_TRUE(seen.insert(*of_image(middle, 1)).second) << tensor.name;
     ++count;
   }

@@ -1,7 +1,8 @@
 #include "model/packed_checksum.h"
 
-#include <vector>
 #include <xxhash.h>
+
+#include <vector>
 
 namespace mill::model {
 

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -28,10 +29,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kPartial = ".partial";  // behind the name that the file will have
-constexpr uint64_t kReadAhead = uint64_t{32} << 20;   // that the system is told of
-constexpr uint64_t kWriteBytes = uint64_t{4} << 20;   // at a time
-constexpr uint64_t kSyncBytes = uint64_t{64} << 20;   // so that giving up doesn't take long
+constexpr std::string_view kPartial = ".partial";    // behind the name that the file will have
+constexpr uint64_t kReadAhead = uint64_t{32} << 20;  // that the system is told of
+constexpr uint64_t kWriteBytes = uint64_t{4} << 20;  // at a time
+constexpr uint64_t kSyncBytes = uint64_t{64} << 20;  // so that giving up doesn't take long
 constexpr int64_t kLeftOverSeconds = 60;
 
 class Descriptor {
@@ -151,7 +152,8 @@ Result<PackedHead> read_head(int fd, const fs::path& file, const PackedHead& wan
   return head;
 }
 
-// Whether the tensors that end before piece `end` are as the head says; those before `checked` were.
+// Whether the tensors that end before piece `end` are as the head says; those before `checked`
+// were.
 Status check_tensors_until(const PackedHead& head, const fs::path& file,
                            const std::vector<Piece>& pieces, const std::vector<uint64_t>& sums,
                            size_t end, size_t& checked) {
@@ -197,7 +199,8 @@ class PartialPacked {
     const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
     const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     // Without it a loss of power may bring the older file back, or none: either is well.
-    if (opened.get() >= 0) [[maybe_unused]] const int synced = ::fsync(opened.get());
+    if (opened.get() >= 0) [[maybe_unused]]
+      const int synced = ::fsync(opened.get());
     return {};
   }
 
@@ -277,8 +280,7 @@ Status read_packed(const fs::path& file, const PackedHead& wanted, std::span<std
     const double share = last ? 1 : static_cast<double>(done) / static_cast<double>(room.size());
     return !progress || progress(share);
   });
-  if (error != 0)
-    return error < 0 ? refuse(file, "is cut short") : fail_with(error, "read", file);
+  if (error != 0) return error < 0 ? refuse(file, "is cut short") : fail_with(error, "read", file);
   if (!well) return well;
   if (!all) return cancelled();
   // When it was last of use (packed_cache.h). In a folder that may only be read, nobody asks.

@@ -25,9 +25,9 @@ Status read_packed(const std::filesystem::path& file, const PackedHead& wanted,
                    std::span<std::byte> room, tensor::ThreadPool& pool, const OnProgress& progress);
 
 // Writes the tensors in `room` as `file`, whose folder is there, in place of one that may be there:
-// under another name, then synced, then renamed. Fills in the checksums. Asks `progress` now and then
-// whether to go on. kPermission or kIo with a sentence that says what to do; kCancelled. Nothing of it is left
-// behind then.
+// under another name, then synced, then renamed. Fills in the checksums. Asks `progress` now and
+// then whether to go on. kPermission or kIo with a sentence that says what to do; kCancelled.
+// Nothing of it is left behind then.
 Status write_packed(const std::filesystem::path& file, PackedHead head,
                     std::span<const std::byte> room, tensor::ThreadPool& pool,
                     const OnProgress& progress);

@@ -70,9 +70,8 @@ class Reader {
     const std::span<const std::byte> taken = raw(room);
     const auto end = std::find(taken.begin(), taken.end(), std::byte{0});
     const bool zeros = std::all_of(end, taken.end(), [](std::byte b) { return b == std::byte{0}; });
-    const bool printable = std::all_of(taken.begin(), end, [](std::byte b) {
-      return b > std::byte{' '} && b <= std::byte{'~'};
-    });
+    const bool printable = std::all_of(
+        taken.begin(), end, [](std::byte b) { return b > std::byte{' '} && b <= std::byte{'~'}; });
     if (end == taken.begin() || end == taken.end() || !zeros || !printable) return std::nullopt;
     return std::string(reinterpret_cast<const char*>(taken.data()),
                        static_cast<size_t>(end - taken.begin()));
@@ -187,7 +186,8 @@ Result<PackedHead> decode_packed_head(std::span<const std::byte> begin, uint64_t
 }
 
 std::string difference(const PackedHead& wanted, const PackedHead& found) {
-  if (found.identity != wanted.identity) return "is of another model, or of this one before a change";
+  if (found.identity != wanted.identity)
+    return "is of another model, or of this one before a change";
   if (found.layout != wanted.layout) {
     return fmt::format("has its weights in the order {}, not {}", found.layout, wanted.layout);
   }

@@ -60,8 +60,8 @@ std::vector<std::byte> encode(const PackedHead& head);
 // what is wrong, when they are no whole head that fits such a file, or of another version.
 Result<PackedHead> decode_packed_head(std::span<const std::byte> begin, uint64_t file_bytes);
 
-// What `found` differs in from what is `wanted`, checksums left aside, as the end of a sentence that
-// begins with the file's name; "" when in nothing.
+// What `found` differs in from what is `wanted`, checksums left aside, as the end of a sentence
+// that begins with the file's name; "" when in nothing.
 std::string difference(const PackedHead& wanted, const PackedHead& found);
 
 }  // namespace mill::model

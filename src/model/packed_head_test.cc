@@ -4,6 +4,10 @@
 
 #include <cstring>
 #include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "model/packed_checksum.h"
 

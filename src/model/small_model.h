@@ -1,5 +1,5 @@
-// A model file of one megabyte or so for each architecture, random, whose matrices may be quantized.
-// For tests only.
+// A model file of one megabyte or so for each architecture, random, whose matrices may be
+// quantized. For tests only.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -249,19 +249,22 @@ def a_load_from_packed_weights_never_holds_them_twice():
             print(f"     skipped: no {path}")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            flags = ["--kv-memory", KV, "--packed-cache", folder]
+            flags = ["--kv-memory", KV]
             peaks = []
-            for _ in range(2):
+            for _ in range(3):
                 log = pathlib.Path(folder) / "log"
                 with mill.serve(BINARY, path, *flags, log=log) as server:
                     status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
                     lines = [l for l in status.splitlines() if "VmHWM" in l]
                     peaks.append(int(lines[0].split()[1]) * 1024)
+                flags = ["--kv-memory", KV, "--packed-cache", folder]
             need("packed_cache_read" in log.read_text(), "the cache was not read")
         size = path.stat().st_size
-        shares = [peak / size for peak in peaks]
-        print(f"     {name}: peak {shares[0]:.2f} times the file, written, {shares[1]:.2f} read")
-        need(max(shares) < 1.3, f"{name}: {shares} times the file at the peak of the load")
+        without, written, read = (peak / size for peak in peaks)
+        print(f"     {name}: peak {without:.2f} times the file; {written:.2f} written, {read:.2f} read")
+        most = max(1.3, without + 0.02)
+        need(written < most, f"{name}: {written:.2f} times the file where they are written")
+        need(read < most, f"{name}: {read:.2f} times the file where they are read")
 
 
 @test

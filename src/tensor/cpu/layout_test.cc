@@ -4,7 +4,9 @@
 
 #include <cstring>
 #include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tensor/arena.h"
@@ -48,7 +50,38 @@ uint64_t packed_sum(const Backend& backend, DType dtype) {
 }
 
 const std::map<std::string, std::map<std::string, uint64_t>> kSums = {
-    // SUMS
+    {"panel32-1",
+     {{"F32", 0x334c6048c99ebea1},
+      {"F16", 0x358b9828d16f6dd5},
+      {"BF16", 0x358b9828d16f6dd5},
+      {"Q4_0", 0x365011931c482ef1},
+      {"Q4_1", 0xb04efdfafb3e049b},
+      {"Q5_0", 0xdad54b6afe2e8733},
+      {"Q5_1", 0xc087629a8ce791f7},
+      {"Q8_0", 0x47220b60b758b5cf},
+      {"Q2_K", 0xa47df68c1872f185},
+      {"Q3_K", 0x7df34da35376a7b8},
+      {"Q4_K", 0x5374e7a06b96f734},
+      {"Q5_K", 0xbe40015688e8cee4},
+      {"Q6_K", 0x163d0a30062dccc0},
+      {"IQ4_NL", 0x365011931c482ef1},
+      {"IQ4_XS", 0x6b1f76beb209efc9}}},
+    {"rows-f32-1",
+     {{"F32", 0x37359683d0548781},
+      {"F16", 0x897c30c14a7f6a88},
+      {"BF16", 0x4250b08fea4ee1c5},
+      {"Q4_0", 0x2b3d33003a944258},
+      {"Q4_1", 0xc32227c1ad15008b},
+      {"Q5_0", 0x18336ee98b86936f},
+      {"Q5_1", 0x9501ccd06cf8fe09},
+      {"Q8_0", 0x3150529589198831},
+      {"Q2_K", 0x04a6e87ceb2ba7d5},
+      {"Q3_K", 0x3b698fc488bfad52},
+      {"Q4_K", 0x67fbf20ac4d00250},
+      {"Q5_K", 0x807731824c6ca6bc},
+      {"Q6_K", 0xc321b2d7e5e1555f},
+      {"IQ4_NL", 0x261b30906c99621e},
+      {"IQ4_XS", 0x702fc5759cad878e}}},
 };
 
 TEST(LayoutTest, TheBytesOfAnOrderNeverChange) {
