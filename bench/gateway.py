@@ -1,20 +1,27 @@
 #!/usr/bin/env python3
 """What the gateway can do with keys, limits and durable books on: whole requests a second, and what it adds to a request.
 
-    gateway.py [--mill PROGRAM] [--seconds 10] [--rounds 3] [--connections 64] [--ledger ADDRESS] [--prompt-kib N --vocabulary GGUF] [--flag FLAG …]
+    gateway.py [--mill PROGRAM] [--seconds 10] [--rounds 3] [--connections 64] [--few 1,2,3,4] [--ledger ADDRESS]
+               [--prompt-kib N --vocabulary GGUF] [--flag FLAG …]
 
 Serves sim:instant (a worker that computes nothing), makes a tenant over the admin API, and lets `wrk` ask for eight tokens
 at a time, open and with books, in turns. Server and load generator share the machine. Prints medians and every round.
+With --few the latency is measured at little load: so many connections that ask one after the other, in turns, of a loop that
+answers fixed bytes (what wrk and the machine take), of the open server, and of the one with books; and beside them what a write
+of 512 bytes and its fdatasync take in the journal's folder, written over in place, with nothing else running.
 With --prompt-kib the prompts are that long, with books and with the tokenizer of a model file: fresh text (each request with a
 cache_salt of its own, so that no cache knows any of it), and text that repeats all but its last turn.
 """
 import argparse
 import json
+import multiprocessing
 import os
 import pathlib
 import random
 import re
+import select
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -148,6 +155,96 @@ end
     return found
 
 
+def fixed_answers(port_file):
+    """Answers every request with the same bytes: what is left of a request when the server does nothing."""
+    body = b"x" * 400
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    poll = select.epoll()
+    listener = socket.create_server(("127.0.0.1", 0))
+    poll.register(listener, select.EPOLLIN)
+    peers = {}
+    port_file.write_text(str(listener.getsockname()[1]))
+    while True:
+        for number, _ in poll.poll():
+            if number == listener.fileno():
+                peer, _ = listener.accept()
+                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                peers[peer.fileno()] = peer
+                poll.register(peer, select.EPOLLIN)
+                continue
+            try:  # wrk sends a request in one piece, and waits for its answer; at its end it resets
+                asked = peers[number].recv(65536)
+                if asked:
+                    peers[number].send(answer)
+                    continue
+            except OSError:
+                pass
+            poll.unregister(number)
+            peers.pop(number).close()
+
+
+class Fixed:
+    """The loop of fixed_answers, to be loaded as a Mill is."""
+
+    key = "none"
+
+    def __init__(self, folder):
+        port_file = folder / "fixed-port"
+        self.process = multiprocessing.Process(target=fixed_answers, args=(port_file,), daemon=True)
+        self.process.start()
+        while not port_file.exists() or not port_file.read_text():
+            time.sleep(0.05)
+        self.url = f"http://127.0.0.1:{port_file.read_text()}"
+
+    seconds_used = Mill.seconds_used
+
+    def close(self):
+        self.process.terminate()
+        self.process.join()
+
+
+def bare_sync(folder, count=2000):
+    """Milliseconds of a write of 512 bytes and its fdatasync, in a file that is there already: p50 and p99."""
+    path = folder / "bare"
+    path.write_bytes(bytes(1 << 20))
+    file = os.open(path, os.O_RDWR)
+    os.fsync(file)
+    took = []
+    for i in range(count):
+        start = time.perf_counter()
+        os.pwrite(file, bytes([i % 251]) * 512, i * 512 % (1 << 20))
+        os.fdatasync(file)
+        took.append((time.perf_counter() - start) * 1e3)
+    os.close(file)
+    path.unlink()
+    took.sort()
+    return took[count // 2], took[count * 99 // 100]
+
+
+def few(args, mills, folders):
+    mills = {"fixed bytes": Fixed(folders["open"]), **mills}
+    folders = {"fixed bytes": folders["open"], **folders}
+    counts = [int(count) for count in args.few.split(",")]
+    found = {(count, kind): [] for count in counts for kind in mills}
+    syncs = []
+    for _ in range(args.rounds):
+        syncs.append(bare_sync(folders["books"]))
+        for count in counts:
+            for kind, mill in mills.items():
+                found[count, kind].append(load(mill, args.seconds, count, folders[kind]))
+    mills["fixed bytes"].close()
+    middle = [statistics.median(one) for one in zip(*syncs)]
+    print(f"a write of 512 bytes and its fdatasync: p50 {middle[0]:.3f} ms, p99 {middle[1]:.3f} ms")
+    for (count, kind), rounds in found.items():
+        middle = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+        floor = {p: statistics.median(r[p] for r in found[count, "fixed bytes"]) for p in ("p50_ms", "p99_ms")}
+        print(
+            f"{count} connections, {kind:12} {middle['per_second']:8.0f}/s  p50 {middle['p50_ms']:.3f} ms  p99 {middle['p99_ms']:.3f} ms  "
+            f"beyond fixed bytes {middle['p50_ms'] - floor['p50_ms']:+.3f}, {middle['p99_ms'] - floor['p99_ms']:+.3f} ms  "
+            f"p50 of rounds {[round(r['p50_ms'], 3) for r in rounds]}  p99 {[round(r['p99_ms'], 2) for r in rounds]}"
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mill", default=str(ROOT / "build/release/src/app/tokenmill"))
@@ -155,7 +252,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--ledger", help="a journal of its own, like postgres://…; a file in a temporary folder unless given")
+    parser.add_argument("--folder", help="where the temporary folder of the journal is made")
     parser.add_argument("--flag", action="append", default=[], help="a further flag of serve; repeatable")
+    parser.add_argument("--few", help="numbers of connections, like 1,2,3,4: latency at little load, and nothing else")
     parser.add_argument("--prompt-kib", type=int, default=0)
     parser.add_argument("--vocabulary", help="the model file whose tokenizer counts; one token a byte unless given")
     args = parser.parse_args()
@@ -165,7 +264,7 @@ def main():
     if args.prompt_kib:
         results = {"fresh text": [], "all but the last turn": []}
         prompts = {kind: bodies(args.prompt_kib, kind != "fresh text") for kind in results}
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folders = {kind: pathlib.Path(name) / kind for kind in ("open", "books")}
         for folder in folders.values():
             folder.mkdir()
@@ -173,6 +272,9 @@ def main():
             del folders["open"]
         mills = {kind: Mill(args, folder, kind == "books") for kind, folder in folders.items()}
         try:
+            if args.few:
+                few(args, mills, folders)
+                return
             for _ in range(args.rounds if args.prompt_kib else 0):
                 for kind in results:
                     found = load(mills["books"], args.seconds, args.connections, folders["books"], prompts[kind], kind == "fresh text")

@@ -15,7 +15,9 @@ namespace {
 constexpr const char* kFile = "/j";
 
 Result<std::unique_ptr<Book>> open_on(const FaultyDisk& disk) {
-  auto journal = open_sqlite_journal(kFile, {.lock = false, .wal_pages = 12, .vfs = disk.vfs()});
+  // A tail that is full after a few groups, and too small for some of them.
+  auto journal = open_sqlite_journal(
+      kFile, {.lock = false, .wal_pages = 12, .tail_bytes = 2500, .vfs = disk.vfs()});
   if (!journal) return fail(std::move(journal).error());
   return Book::open(std::move(*journal), {.checkpoint_every = 25,
                                           .remembered = 8,

@@ -1,136 +1,92 @@
 #include "ledger/sqlite_journal.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
+#include <condition_variable>
 #include <cstring>
+#include <iterator>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "ledger/bytes.h"
-#include "ledger/entry_row.h"
+#include "ledger/sqlite_file.h"
+#include "ledger/sqlite_rows.h"
 #include "ledger/sqlite_statement.h"
+#include "ledger/tail_file.h"
 
 namespace mill::ledger {
 namespace {
 
-constexpr std::string_view kFormat = "tokenmill journal";
-constexpr int kVersion = 1;
-
-constexpr const char* kSchema = R"(
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE entry (
-  seq INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, kind INTEGER NOT NULL, hold BLOB,
-  org INTEGER NOT NULL, project INTEGER NOT NULL, key INTEGER NOT NULL,
-  currency TEXT NOT NULL, amount INTEGER NOT NULL, held INTEGER NOT NULL,
-  input_uncached INTEGER NOT NULL, input_cache_read INTEGER NOT NULL, input_cache_write INTEGER NOT NULL,
-  input_image INTEGER NOT NULL, output_text INTEGER NOT NULL, output_reasoning INTEGER NOT NULL,
-  output_image INTEGER NOT NULL, model TEXT NOT NULL, price_version INTEGER NOT NULL, tier INTEGER NOT NULL,
-  flags INTEGER NOT NULL, reason INTEGER NOT NULL, delivered_bytes INTEGER NOT NULL, residue INTEGER NOT NULL,
-  microjoules INTEGER NOT NULL, energy_cost INTEGER NOT NULL, co2_micrograms INTEGER NOT NULL,
-  actor TEXT NOT NULL, body BLOB NOT NULL, hash BLOB NOT NULL);
-CREATE TABLE checkpoint (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, entry_hash BLOB NOT NULL,
-  bytes BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID;
-)";
-// What find() looks for: what begins or ends under an id of its own. Spelled without IN, for which
-// SQLite would make a table of its own at every insert; journals of before have that index.
-constexpr std::string_view kFound = "hold IS NOT NULL AND (kind = 2 OR kind >= 6)";
-constexpr std::string_view kIndex = R"(
-DROP INDEX IF EXISTS entry_end;
-CREATE INDEX IF NOT EXISTS entry_found ON entry (hold) WHERE {};
-)";
-// Younger than the others: an older journal gets it when it is opened.
-constexpr const char* kKeptSchema =
-    "CREATE TABLE IF NOT EXISTS kept (seq INTEGER PRIMARY KEY, name BLOB NOT NULL, "
-    "bytes BLOB NOT NULL, checksum BLOB NOT NULL)";
-constexpr const char* kColumns =
-    "seq, at_ns, kind, hold, org, project, key, currency, amount, held, input_uncached, "
-    "input_cache_read, "
-    "input_cache_write, input_image, output_text, output_reasoning, output_image, model, "
-    "price_version, tier, flags, "
-    "reason, delivered_bytes, residue, microjoules, energy_cost, co2_micrograms, actor, body, hash";
-constexpr int kColumnCount = 30;
-
-Result<Entry> entry_of(sqlite3_stmt* row) {
-  struct Columns {
-    sqlite3_stmt* row;
-    int at = 0;
-    int64_t number() { return sqlite3_column_int64(row, at++); }
-    std::optional<std::string_view> bytes() {
-      const int column = at++;
-      if (sqlite3_column_type(row, column) == SQLITE_NULL) return std::nullopt;
-      const auto* bytes = static_cast<const char*>(sqlite3_column_blob(row, column));
-      const auto size = static_cast<size_t>(sqlite3_column_bytes(row, column));
-      return bytes ? std::string_view(bytes, size) : std::string_view();
-    }
-  };
-  return read_entry(Columns{row});
-}
-
-// The lock that keeps a second process out for as long as this one lives.
-class OwnerLock {
- public:
-  OwnerLock() = default;
-  OwnerLock(OwnerLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
-  OwnerLock& operator=(OwnerLock&&) = delete;
-  ~OwnerLock() {
-    if (file_ >= 0) ::close(file_);
-  }
-  static Result<OwnerLock> take(const std::filesystem::path& path) {
-    OwnerLock lock;
-    lock.file_ = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    if (lock.file_ < 0)
-      return fail(Code::kIo, fmt::format("{}: {}", path.string(), std::strerror(errno)));
-    if (::flock(lock.file_, LOCK_EX | LOCK_NB) != 0) {
-      return fail(Code::kPermission,
-                  fmt::format("another process keeps these books ({} is locked)", path.string()));
-    }
-    return lock;
-  }
-
- private:
-  int file_ = -1;
-};
+// What waits in the tail is moved when it is so many entries, or so old.
+constexpr size_t kMoveAt = 256;
+constexpr Duration kMoveAfter = std::chrono::milliseconds(20);
 
 class SqliteJournal final : public Journal {
  public:
   SqliteJournal(std::filesystem::path file, SqliteOptions options, OwnerLock lock)
       : file_(std::move(file)), options_(std::move(options)), lock_(std::move(lock)) {}
 
+  ~SqliteJournal() override {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+    }
+    move_.notify_one();
+    if (!mover_.joinable()) return;
+    mover_.join();
+    const std::lock_guard writing(writing_);
+    if (const Status moved = move_waiting(); !moved) {
+      log_error("entries stay in the tail of the journal")
+          .add("journal", where())
+          .add("error", moved.error().message);
+    }
+  }
+
   Status open() {
+    const std::lock_guard writing(writing_);
     MILL_TRY_DO(connect());
     if (!options_.read_only) {
-      MILL_TRY(const bool made, make_schema());
-      if (made && options_.preallocate) MILL_TRY_DO(fill_log());
+      MILL_TRY(const bool made, make_schema(writer_.get(), file_));
+      if (made && options_.preallocate) MILL_TRY_DO(fill_log(writer_.get(), options_.wal_pages));
     }
-    MILL_TRY_DO(check_version());
+    MILL_TRY_DO(check_version(reader_.get(), writer_.get(), file_));
     if (!options_.read_only) {
-      MILL_TRY_DO(run(writer_.get(), fmt::format(kIndex, kFound).c_str(), "making the index"));
+      MILL_TRY_DO(make_younger_schema(writer_.get()));
     }
     MILL_TRY_DO(prepare_all());
-    return read_head();
+    MILL_TRY_DO(read_head());
+    MILL_TRY_DO(open_tail());
+    if (tail_) {
+      MILL_TRY(waiting_, tail_->read_after(head_));
+      note_head();
+    }
+    if (options_.read_only) return {};
+    MILL_TRY_DO(move_waiting());
+    MILL_TRY_DO(tail_->begin(options_.tail_bytes));
+    mover_ = std::thread([this] { move_now_and_then(); });
+    return {};
   }
 
   std::string where() const override { return file_.string(); }
 
   Result<Head> head() override {
     const std::lock_guard lock(mutex_);
-    if (!known_) return fail(Code::kIo, "the journal must be opened anew after an error");
+    if (!known_) return fail(unknown());
     return head_;
   }
 
   Status append(std::span<const Entry> entries) override {
     if (entries.empty()) return {};
-    const std::lock_guard lock(mutex_);
-    if (!known_) return fail(Code::kIo, "the journal must be opened anew after an error");
+    std::unique_lock lock(mutex_);
+    if (!known_) return fail(unknown());
     int64_t seq = head_.seq;
     for (const Entry& entry : entries) {
       if (entry.seq != ++seq) {
@@ -138,27 +94,23 @@ class SqliteJournal final : public Journal {
                     "seq");
       }
     }
-    known_ = false;  // until it is certain
-    MILL_TRY_DO(run(writer_.get(), "BEGIN IMMEDIATE", "beginning to append"));
-    for (const Entry& entry : entries) {
-      Status added = insert(entry);
-      if (added && entry.keepsake) added = keep(entry);
-      if (!added) {
-        sqlite3_exec(writer_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
-        return added;
-      }
-    }
-    if (Status committed = run(writer_.get(), "COMMIT", "appending"); !committed) {
-      sqlite3_exec(writer_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
-      return committed;
-    }
-    head_ = {entries.back().seq, entries.back().at_ns, entries.back().hash};
-    known_ = true;
-    return {};
+    const bool keeps = std::any_of(entries.begin(), entries.end(),
+                                   [](const Entry& entry) { return entry.keepsake != nullptr; });
+    const std::optional<int64_t> first = keeps ? std::nullopt : tail_->prepare(entries);
+    if (first && *first <= stored_seq_) return append_to_tail(entries, lock);
+    lock.unlock();
+    const std::lock_guard writing(writing_);
+    if (!first) return store(entries);
+    MILL_TRY_DO(move_waiting());
+    lock.lock();
+    return append_to_tail(entries, lock);
   }
 
   Status scan(const Range& range, const Visitor& visit) override {
+    MILL_TRY_DO(catch_up());
     const std::lock_guard lock(reading_);
+    const Snapshot snapshot(reader_.get(), options_.read_only && !waiting_.empty());
+    MILL_TRY(const int64_t stored_seq, snapshot.taken() ? last_stored() : int64_t{0});
     int64_t from = range.from_seq, to = range.to_seq;
     // Times never decrease along the journal.
     if (range.from_ns != INT64_MIN) {
@@ -189,11 +141,18 @@ class SqliteJournal final : public Journal {
       MILL_TRY_DO(visit(entry));
     }
     if (code != SQLITE_DONE) return failed(reader_.get(), "reading entries", code);
+    if (!snapshot.taken()) return {};
+    for (Entry entry : waiting_) {
+      if (entry.seq <= stored_seq || !contains(range, entry)) continue;
+      if (!range.kinds.empty()) entry.previous = {};
+      MILL_TRY_DO(visit(entry));
+    }
     return {};
   }
 
   Result<std::vector<Entry>> find(const HoldId& id, int64_t before_seq) override {
     const std::lock_guard lock(finding_);
+    std::vector<Entry> waiting = find_waiting(id, before_seq);
     sqlite3_stmt* select = find_.get();
     if (!Binder(select).blob(id.data(), id.size()).number(before_seq).good())
       return fail(Code::kIo, "binding an id");
@@ -209,11 +168,15 @@ class SqliteJournal final : public Journal {
     }
     sqlite3_reset(select);
     if (code != SQLITE_DONE) return failed(finder_.get(), "looking up an id", code);
+    // What was moved in between is in both.
+    for (Entry& entry : waiting) {
+      if (found.empty() || entry.seq > found.back().seq) found.push_back(std::move(entry));
+    }
     return found;
   }
 
   Status save_checkpoint(std::string_view name, const Checkpoint& checkpoint) override {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard writing(writing_);
     const Hash256 checksum = sha256(checkpoint.bytes);
     MILL_TRY(const Statement put,
              prepare(writer_.get(),
@@ -270,138 +233,212 @@ class SqliteJournal final : public Journal {
   }
 
   Status reopen() override {
-    const std::scoped_lock lock(mutex_, reading_, finding_);
+    const std::scoped_lock lock(writing_, mutex_, reading_, finding_);
     known_ = false;
     drop();
     MILL_TRY_DO(connect());
-    MILL_TRY_DO(check_version());
+    MILL_TRY_DO(check_version(reader_.get(), writer_.get(), file_));
     MILL_TRY_DO(prepare_all());
-    return read_head();
+    MILL_TRY_DO(read_head());
+    if (options_.read_only) return {};
+    known_ = false;
+    // What was acknowledged goes by what is in memory; of what was not, the tail need not say.
+    std::move(waiting_.begin(), waiting_.end(), std::back_inserter(moving_));
+    waiting_.clear();
+    std::erase_if(moving_, [&](const Entry& entry) { return entry.seq <= head_.seq; });
+    if (!moving_.empty()) {
+      if (moving_.front().seq != head_.seq + 1 || moving_.front().previous != head_.hash) {
+        return fail(Code::kCorrupt, fmt::format("entries after {} are missing", head_.seq));
+      }
+      MILL_TRY_DO(insert_all(moving_, {}));
+      head_ = head_of(moving_.back());
+      moving_.clear();
+    }
+    MILL_TRY_DO(open_tail());
+    MILL_TRY_DO(tail_->begin(options_.tail_bytes));
+    stored_seq_ = head_.seq;
+    known_ = true;
+    why_.clear();
+    move_.notify_one();
+    return {};
   }
 
  private:
+  static Head head_of(const Entry& entry) { return {entry.seq, entry.at_ns, entry.hash}; }
+  static bool contains(const Range& range, const Entry& entry) {
+    return entry.seq >= range.from_seq && entry.seq <= range.to_seq &&
+           entry.at_ns >= range.from_ns && entry.at_ns < range.to_ns &&
+           (range.kinds.empty() ||
+            std::find(range.kinds.begin(), range.kinds.end(), entry.kind) != range.kinds.end());
+  }
+
+  // One state of the tables for several statements.
+  class Snapshot {
+   public:
+    Snapshot(sqlite3* db, bool take) : db_(take ? db : nullptr) {
+      if (db_) sqlite3_exec(db_, "BEGIN", nullptr, nullptr, nullptr);
+    }
+    ~Snapshot() {
+      if (db_) sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+    }
+    Snapshot(const Snapshot&) = delete;
+    Snapshot& operator=(const Snapshot&) = delete;
+    bool taken() const { return db_ != nullptr; }
+
+   private:
+    sqlite3* db_;
+  };
+
+  Error unknown() const {
+    return {Code::kIo, "the journal must be opened anew after an error" + why_, ""};
+  }
+
+  Status open_tail() {
+    const std::string path = std::string(sqlite3_db_filename(reader_.get(), "main")) + "-tail";
+    tail_.reset();
+    MILL_TRY(tail_, TailFile::open(options_.vfs, path, options_.read_only));
+    return {};
+  }
+
+  void note_head() {
+    stored_seq_ = head_.seq;
+    if (!waiting_.empty()) head_ = head_of(waiting_.back());
+  }
+
+  // Requires: the lock on mutex_, and that the tail is prepared.
+  Status append_to_tail(std::span<const Entry> entries, std::unique_lock<std::mutex>& lock) {
+    if (!known_) return fail(unknown());
+    known_ = false;  // until it is certain
+    MILL_TRY_DO(tail_->write());
+    const size_t before = waiting_.size();
+    waiting_.insert(waiting_.end(), entries.begin(), entries.end());
+    head_ = head_of(entries.back());
+    known_ = true;
+    const bool call = before == 0 || (before < kMoveAt && waiting_.size() >= kMoveAt);
+    lock.unlock();
+    if (call) move_.notify_one();
+    return {};
+  }
+
+  // Moves what waits in the tail to the tables, and with it `entries` that are not in the tail.
+  // Requires: the lock on writing_.
+  Status store(std::span<const Entry> entries) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (waiting_.empty() && moving_.empty() && entries.empty()) return {};
+      if (!known_) return fail(unknown());
+      moving_ = std::exchange(waiting_, {});
+      if (!entries.empty()) known_ = false;  // until it is certain
+    }
+    const Status stored = insert_all(moving_, entries);
+    const std::lock_guard lock(mutex_);
+    if (!stored) {
+      known_ = false;
+      why_ = ": " + stored.error().message;
+      return stored;
+    }
+    const Head last = head_of(entries.empty() ? moving_.back() : entries.back());
+    stored_seq_ = last.seq;
+    moving_.clear();
+    if (!entries.empty()) {
+      head_ = last;
+      known_ = true;
+    }
+    return {};
+  }
+  Status move_waiting() { return store({}); }
+
+  // Before the tables are read.
+  Status catch_up() {
+    if (options_.read_only) return {};
+    const std::lock_guard writing(writing_);
+    return move_waiting();
+  }
+
+  void move_now_and_then() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      move_.wait(lock, [&] { return ending_ || (known_ && !waiting_.empty()); });
+      if (ending_) return;
+      move_.wait_for(lock, kMoveAfter, [&] { return ending_ || waiting_.size() >= kMoveAt; });
+      if (ending_) return;
+      lock.unlock();
+      {
+        const std::lock_guard writing(writing_);
+        // The next append, or whoever reads, is told of an error.
+        if (const Status moved = move_waiting(); !moved) {
+          log_error("entries could not be moved to the tables")
+              .add("journal", where())
+              .add("error", moved.error().message);
+        }
+      }
+      lock.lock();
+    }
+  }
+
+  // In one transaction, durable when it returns OK.  Requires: the lock on writing_.
+  Status insert_all(std::span<const Entry> first, std::span<const Entry> then) {
+    MILL_TRY_DO(run(writer_.get(), "BEGIN IMMEDIATE", "beginning to append"));
+    for (const std::span<const Entry> some : {first, then}) {
+      for (const Entry& entry : some) {
+        Status added = insert(entry);
+        if (added && entry.keepsake) added = keep(entry);
+        if (!added) {
+          sqlite3_exec(writer_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+          return added;
+        }
+      }
+    }
+    if (Status committed = run(writer_.get(), "COMMIT", "appending"); !committed) {
+      sqlite3_exec(writer_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+      return committed;
+    }
+    return {};
+  }
+
+  // As find(), of what is not in the tables yet.
+  std::vector<Entry> find_waiting(const HoldId& id, int64_t before_seq) {
+    std::vector<Entry> found;
+    const std::lock_guard lock(mutex_);
+    for (const std::vector<Entry>* some : {&moving_, &waiting_}) {
+      for (const Entry& entry : *some) {
+        const bool named = entry.kind == Kind::kCredit || entry.kind >= Kind::kSettle;
+        if (named && entry.hold == id && !is_none(id) && entry.seq < before_seq) {
+          found.push_back(entry);
+          found.back().previous = {};
+        }
+      }
+    }
+    return found;
+  }
+
+  Result<int64_t> last_stored() {
+    MILL_TRY(const Statement ends,
+             prepare(reader_.get(), "SELECT coalesce(max(seq), 0) FROM entry"));
+    const int code = sqlite3_step(ends.get());
+    if (code != SQLITE_ROW) return failed(reader_.get(), "reading the last entry", code);
+    return int64_t{sqlite3_column_int64(ends.get(), 0)};
+  }
+
   void drop() {
     insert_.reset(), keep_.reset(), forget_.reset();
     find_.reset(), first_.reset(), hash_.reset();
     writer_.reset(), reader_.reset(), finder_.reset();
   }
 
-  Result<Database> connection(bool read_only) const {
-    sqlite3* raw = nullptr;
-    const int flags =
-        (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
-        SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    const int code = sqlite3_open_v2(file_.c_str(), &raw, flags,
-                                     options_.vfs.empty() ? nullptr : options_.vfs.c_str());
-    Database db(raw);
-    if (code != SQLITE_OK) {
-      if (read_only && !std::filesystem::exists(file_))
-        return fail(Code::kNotFound, "there is no file " + file_.string());
-      return failed(db.get(), "opening " + file_.string(), code);
-    }
-    sqlite3_busy_timeout(db.get(), 5000);
-    return db;
-  }
-
   Status connect() {
     if (!options_.read_only) {
-      MILL_TRY(writer_, connection(false));
+      MILL_TRY(writer_, open_sqlite(file_, options_.vfs, false));
       // EXTRA is FULL, and syncs the folder too: the switch to the log is made with a rollback
       // journal, which after a loss of power may not be there again.
       MILL_TRY_DO(run(writer_.get(), "PRAGMA synchronous = EXTRA", "opening"));
-      MILL_TRY_DO(use_log());
-      MILL_TRY_DO(renew_log());
+      MILL_TRY_DO(use_log(writer_.get(), file_));
+      MILL_TRY_DO(renew_log(writer_.get()));
       const std::string pages = fmt::format("PRAGMA wal_autocheckpoint = {}", options_.wal_pages);
       MILL_TRY_DO(run(writer_.get(), pages.c_str(), "opening"));
     }
-    MILL_TRY(reader_, connection(true));
-    MILL_TRY(finder_, connection(true));
-    return {};
-  }
-
-  // SQLite says which mode it is in then, and no error where that is another.
-  Status use_log() {
-    MILL_TRY(const Statement set, prepare(writer_.get(), "PRAGMA journal_mode = WAL"));
-    const int code = sqlite3_step(set.get());
-    if (code != SQLITE_ROW) return failed(writer_.get(), "opening " + file_.string(), code);
-    if (const std::string_view mode = text_of(set.get(), 0); mode != "wal") {
-      return fail(Code::kIo, fmt::format("{}: no write-ahead log can be used there, only '{}'",
-                                         file_.string(), mode));
-    }
-    return {};
-  }
-
-  // What can be read in the log may not be on the disk: a process died before the sync, or a sync
-  // failed, and Linux then takes for written what it did not write, and no later sync brings it to
-  // the disk. So the log is written over with its own bytes, and synced, before anybody believes
-  // it.
-  Status renew_log() {
-    MILL_TRY_DO(run(writer_.get(), "SELECT count(*) FROM sqlite_schema", "opening"));
-    sqlite3_file* log = nullptr;
-    int code = sqlite3_file_control(writer_.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
-    sqlite3_int64 size = 0;
-    if (code == SQLITE_OK && log && log->pMethods) code = log->pMethods->xFileSize(log, &size);
-    std::vector<char> bytes(1 << 16);  // SQLite writes less than 128 KiB at a time
-    for (sqlite3_int64 at = 0; code == SQLITE_OK && at < size;) {
-      const int some = static_cast<int>(std::min<sqlite3_int64>(size - at, 1 << 16));
-      code = log->pMethods->xRead(log, bytes.data(), some, at);
-      if (code == SQLITE_OK) code = log->pMethods->xWrite(log, bytes.data(), some, at);
-      at += some;
-    }
-    if (code == SQLITE_OK && size > 0) code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
-    if (code == SQLITE_OK) return {};
-    return fail(Code::kIo, fmt::format("syncing the log: {}", sqlite3_errstr(code)));
-  }
-
-  // Whether there was none.
-  Result<bool> make_schema() {
-    MILL_TRY_DO(run(writer_.get(), "BEGIN IMMEDIATE", "looking at " + file_.string()));
-    MILL_TRY(const Statement count, prepare(writer_.get(), "SELECT count(*) FROM sqlite_schema"));
-    const bool empty =
-        sqlite3_step(count.get()) == SQLITE_ROW && sqlite3_column_int64(count.get(), 0) == 0;
-    sqlite3_reset(count.get());
-    Status made;
-    if (empty) {
-      made = run(writer_.get(), kSchema, "making the journal");
-      const std::string meta = fmt::format(
-          "INSERT INTO meta VALUES ('format', '{}'), ('version', '{}')", kFormat, kVersion);
-      if (made) made = run(writer_.get(), meta.c_str(), "making the journal");
-    }
-    if (made) made = run(writer_.get(), "COMMIT", "making the journal");
-    if (!made) {
-      sqlite3_exec(writer_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
-      return fail(std::move(made).error());
-    }
-    return empty;
-  }
-
-  // Fills the log once, so that later writes of it do not grow a file.
-  Status fill_log() {
-    const std::string fill = fmt::format(
-        "BEGIN; CREATE TABLE filler (bytes BLOB); INSERT INTO filler VALUES (zeroblob({})); DROP "
-        "TABLE filler; COMMIT;"
-        "PRAGMA wal_checkpoint(RESTART);",
-        int64_t{options_.wal_pages} * 4096);
-    return run(writer_.get(), fill.c_str(), "preparing the log");
-  }
-
-  Status check_version() {
-    auto select = prepare(reader_.get(), "SELECT name, value FROM meta");
-    if (!select) {
-      if (select.error().code == Code::kCorrupt) return fail(std::move(select).error());
-      return fail(Code::kUnsupported, file_.string() + " is a database of something else");
-    }
-    std::string format, version;
-    int code = 0;
-    while ((code = sqlite3_step(select->get())) == SQLITE_ROW) {
-      (text_of(select->get(), 0) == "format" ? format : version) = text_of(select->get(), 1);
-    }
-    if (code != SQLITE_DONE) return failed(reader_.get(), "reading the version", code);
-    if (format != kFormat || version != std::to_string(kVersion)) {
-      return fail(Code::kUnsupported,
-                  fmt::format("{} is version '{}' of '{}'; this program keeps version {} of '{}'",
-                              file_.string(), version, format, kVersion, kFormat));
-    }
+    MILL_TRY(reader_, open_sqlite(file_, options_.vfs, true));
+    MILL_TRY(finder_, open_sqlite(file_, options_.vfs, true));
     return {};
   }
 
@@ -411,7 +448,6 @@ class SqliteJournal final : public Journal {
       for (int i = 0; i < kColumnCount; ++i) sql += "?,";
       sql.back() = ')';
       MILL_TRY(insert_, prepare(writer_.get(), sql));
-      MILL_TRY_DO(run(writer_.get(), kKeptSchema, "making a table"));
       MILL_TRY(keep_, prepare(writer_.get(),
                               "INSERT INTO kept (seq, name, bytes, checksum) VALUES (?, ?, ?, ?)"));
       MILL_TRY(forget_, prepare(writer_.get(), "DELETE FROM kept WHERE seq <= ?"));
@@ -444,29 +480,8 @@ class SqliteJournal final : public Journal {
   }
 
   Status insert(const Entry& e) {
-    Binder bind(insert_.get());
     const std::string currency = to_string(e.currency);
-    bind.number(e.seq).number(e.at_ns).number(int64_t{static_cast<uint8_t>(e.kind)});
-    is_none(e.hold) ? bind.nothing() : bind.blob(e.hold.data(), e.hold.size());
-    bind.number(e.payer.org)
-        .number(e.payer.project)
-        .number(e.payer.key)
-        .text(currency)
-        .number(e.amount)
-        .number(e.held);
-    const Buckets& t = e.tokens;
-    bind.number(t.input_uncached)
-        .number(t.input_cache_read)
-        .number(t.input_cache_write)
-        .number(t.input_image);
-    bind.number(t.output_text).number(t.output_reasoning).number(t.output_image);
-    bind.text(e.model).number(e.price_version).number(int64_t{e.tier}).number(int64_t{e.flags});
-    bind.number(int64_t{static_cast<uint8_t>(e.reason)})
-        .number(e.delivered_bytes)
-        .number(e.residue);
-    bind.number(e.microjoules).number(e.energy_cost).number(e.co2_micrograms).text(e.actor);
-    bind.blob(e.body.data(), e.body.size()).blob(e.hash.data(), e.hash.size());
-    if (!bind.good()) return fail(Code::kIo, "binding an entry");
+    if (!bind_entry(insert_.get(), e, currency)) return fail(Code::kIo, "binding an entry");
     const int code = sqlite3_step(insert_.get());
     sqlite3_reset(insert_.get());
     if (code != SQLITE_DONE) return failed(writer_.get(), "appending an entry", code);
@@ -507,11 +522,8 @@ class SqliteJournal final : public Journal {
 
   // The first entry at or after an instant, one past the last where there is none.
   Result<int64_t> first_at(int64_t at_ns) {
-    MILL_TRY(const Statement ends,
-             prepare(reader_.get(), "SELECT coalesce(max(seq), 0) FROM entry"));
-    const int code = sqlite3_step(ends.get());
-    if (code != SQLITE_ROW) return failed(reader_.get(), "reading the last entry", code);
-    int64_t low = 1, high = sqlite3_column_int64(ends.get(), 0) + 1;
+    MILL_TRY(const int64_t last, last_stored());
+    int64_t low = 1, high = last + 1;
     while (low < high) {
       const int64_t middle = low + (high - low) / 2;
       Binder(first_.get()).number(middle);
@@ -528,15 +540,26 @@ class SqliteJournal final : public Journal {
   const std::filesystem::path file_;
   const SqliteOptions options_;
   OwnerLock lock_;
-  std::mutex mutex_;    // of the writing connection and the head
+  std::mutex writing_;  // of the writing connection; before all others
+  std::mutex mutex_;    // of the tail and of what is known of it
   std::mutex reading_;  // of the reading connection; held while visitors run
   // Of the connection that find() has to itself: whoever books may wait for it under locks of its
   // own, which a visitor may want.
   std::mutex finding_;
   Database writer_, reader_, finder_;
   Statement insert_, keep_, forget_, find_, first_, hash_;
+
+  std::unique_ptr<TailFile> tail_;
+  // Durable by the tail alone: what nobody moves yet, and what is being moved, which changes under
+  // both writing_ and mutex_. Of a reader, what the tail had when it was opened.
+  std::vector<Entry> waiting_, moving_;
+  int64_t stored_seq_ = 0;  // the last entry that is durable in the tables
   Head head_;
   bool known_ = false;
+  std::string why_;  // not
+  std::condition_variable move_;
+  bool ending_ = false;
+  std::thread mover_;
 };
 
 }  // namespace

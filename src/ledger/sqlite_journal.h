@@ -1,9 +1,14 @@
 // The journal in one SQLite file: write-ahead log, synchronous=FULL, one writer, prepared
 // statements only.
 //
+// What is appended is first written to FILE-tail (tail_file.h), which makes it durable, and moved
+// to the tables by a thread of its own a moment later, many groups in one transaction; so nobody
+// waits for SQLite but who reads. What a dead process left there is moved when the journal is
+// opened. Groups that are too large for it, or keep something, go to the tables at once.
+//
 // The write-ahead log is filled once and then overwritten in place, so that an fsync need not wait
-// for the file system to grow the file. Beside the file stand FILE-wal, FILE-shm and FILE.lock.
-// Format: docs/formats/journal.md.
+// for the file system to grow the file. Beside the file stand FILE-wal, FILE-shm, FILE-tail and
+// FILE.lock. Format: docs/formats/journal.md.
 #pragma once
 
 #include <filesystem>
@@ -22,8 +27,9 @@ struct SqliteOptions {
       true;  // FILE.lock keeps a second process out; false only where `vfs` has no real files
   int wal_pages =
       4096;  // of 4 KiB: the size at which the log is copied into the file and begun anew
-  bool preallocate = true;  // fill the log when a journal is made
-  std::string vfs;          // of SQLite; empty: the system's
+  bool preallocate = true;       // fill the log when a journal is made
+  int64_t tail_bytes = 4 << 20;  // of FILE-tail, when it is made; an existing one is not shortened
+  std::string vfs;               // of SQLite; empty: the system's
 };
 
 // Opens the file, or makes it (not when read_only). kNotFound, kPermission (also: another process
