@@ -135,6 +135,52 @@ TEST(SqliteFaults, NothingIsLostInRandomLives) {
   }
 }
 
+// A transaction whose sync failed stands whole in the log, behind the end that the index knows
+// while a reader keeps it. It was refused, so it may not be there again after a loss of power, in
+// place of what was acknowledged by the tail since.
+TEST(SqliteFaults, WhatWasRefusedDoesNotComeBackInPlaceOfWhatWasAcknowledged) {
+  const Hush hush;
+  const auto open = [](const FaultyDisk& disk) {
+    return open_sqlite_journal(
+        kFile, {.lock = false, .wal_pages = 12, .tail_bytes = 2500, .vfs = disk.vfs()});
+  };
+  Chain chain;
+  const auto after = [&](const Entry* last, size_t body) {
+    Entry entry = credit(5);
+    entry.seq = last ? last->seq + 1 : 1;
+    entry.body.assign(body, 'x');
+    if (last) entry.previous = last->hash;
+    entry.hash = chain.hash(entry.previous, entry);
+    return entry;
+  };
+  const Entry first = after(nullptr, 0), refused = after(&first, 9000), next = after(&first, 0);
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    SCOPED_TRACE(seed);
+    FaultyDisk disk(seed);
+    auto journal = open(disk);
+    ASSERT_TRUE(journal.has_value());
+    ASSERT_TRUE((*journal)->append({&first, 1}));
+    ASSERT_TRUE(
+        (*journal)->scan({}, [](const Entry&) { return Status(); }));  // it is in the tables
+    auto reader = reader_on(disk);
+    disk.plan(Fault::kSyncFails, disk.points());
+    ASSERT_FALSE((*journal)->append({&refused, 1}));
+    ASSERT_TRUE(disk.failed());
+    journal->reset();
+    journal = open(disk);
+    ASSERT_TRUE(journal.has_value());
+    ASSERT_EQ((*journal)->head()->seq, 1);
+    ASSERT_TRUE((*journal)->append({&next, 1}));
+    disk.cut_power();
+    journal->reset();
+    reader.reset();
+    disk.power_on();
+    journal = open(disk);
+    ASSERT_TRUE(journal.has_value()) << journal.error().message;
+    EXPECT_EQ((*journal)->head()->hash, next.hash);
+  }
+}
+
 // A bit that turns over in the file is found, or it was in what nobody reads; the books never
 // differ from what was acknowledged without a word.
 TEST(SqliteFaults, ABitThatTurnsOverIsFoundOrHarmless) {
@@ -163,7 +209,13 @@ TEST(SqliteFaults, ABitThatTurnsOverIsFoundOrHarmless) {
       ++refused;
       continue;
     }
-    ASSERT_EQ(life.check(**book), "");
+    const std::string wrong = life.check(**book);
+    // Found when what the tail has is moved to the tables.
+    if (wrong.find("malformed") != std::string::npos) {
+      ++refused;
+      continue;
+    }
+    ASSERT_EQ(wrong, "");
   }
   EXPECT_GT(refused, 0U);
 }

@@ -165,12 +165,17 @@ Status check_version(sqlite3* reader, sqlite3* writer, const std::filesystem::pa
                             file.string(), version, format, kVersion, kFormat));
   }
   if (!writer) return {};
-  // Also where it says so already. A transaction that failed may stand whole in the log, behind the
-  // end that its index knows, and would be there again after a loss of power; this one is written
-  // over its beginning, before anything is acknowledged by the tail alone.
-  const std::string renew =
-      fmt::format("UPDATE meta SET value = '{}' WHERE name = 'version'", kVersion);
-  return run(writer, renew.c_str(), "renewing the version");
+  if (older) {
+    const std::string renew =
+        fmt::format("UPDATE meta SET value = '{}' WHERE name = 'version'", kVersion);
+    MILL_TRY_DO(run(writer, renew.c_str(), "renewing the version"));
+  }
+  // A transaction that failed may stand whole in the log, behind the end that its index knows, and
+  // would be there again after a loss of power. This one is written over its beginning, before
+  // anything is acknowledged by the tail alone. (Of an UPDATE that changes nothing SQLite writes
+  // nothing.)
+  const std::string end = fmt::format("PRAGMA user_version = {}", kVersion);
+  return run(writer, end.c_str(), "ending the log");
 }
 
 }  // namespace mill::ledger
