@@ -83,12 +83,13 @@ class FileGroup {
   int64_t scale_row_;
 };
 
-// The same group expanded to bytes and f32 scales (expand_panel).
-template <class S, class From>
+// The same group expanded to bytes and f32 scales. kSigned: the zero point is taken off the bytes,
+// which are signed then.
+template <class S, class From, bool kSigned = false>
 class ExpandedGroup {
  public:
   static constexpr int kHalves = From::kHalves;
-  static constexpr int kZero = From::kZero;
+  static constexpr int kZero = kSigned ? 0 : From::kZero;
   static constexpr bool kMinima = From::kMinima;
   static constexpr int kMost = From::kMost;
   static constexpr int64_t kScaleSets = kHalves * (kMinima ? 2 : 1);
@@ -128,7 +129,9 @@ class ExpandedGroup {
  private:
   template <int kStep>
   [[gnu::always_inline]] static void expand_steps(const From& from, int v, std::byte* group) {
-    S::store_bytes(group + kStep * 128 + v * S::kLanes * 4, from.template numbers<kStep>(v));
+    typename S::B numbers = from.template numbers<kStep>(v);
+    if constexpr (kSigned && From::kZero != 0) numbers = S::subtract_bytes(numbers, From::kZero);
+    S::store_bytes(group + kStep * 128 + v * S::kLanes * 4, numbers);
     if constexpr (kStep + 1 < kSteps) expand_steps<kStep + 1>(from, v, group);
   }
   [[gnu::always_inline]] const float* set(int index) const {

@@ -75,6 +75,25 @@ int64_t row_parts(int64_t rows, int64_t cols, int64_t panels, int members) {
   return std::clamp<int64_t>(parts, 1, (rows + kFewestRows - 1) / kFewestRows);
 }
 
+// The first row of part `index` of `parts`. With tiles, parts of many rows are whole tiles but for
+// the last.
+int64_t part_begin(int64_t rows, int64_t parts, int64_t index, bool tiles) {
+  if (!tiles || rows < parts * kTileRows) return rows * index / parts;
+  const int64_t all = (rows + kTileRows - 1) / kTileRows;
+  return std::min(all * index / parts * kTileRows, rows);
+}
+
+// Rows [first, first + rows) of a call.
+PanelCall rows_of(const PanelCall& call, int64_t first, int64_t rows) {
+  PanelCall made = call;
+  made.rows = rows;
+  made.codes += first * call.cols;
+  made.scales += first * (call.cols / kGroup);
+  made.sums += first * (call.cols / kGroup);
+  made.out += first * call.out_stride;
+  return made;
+}
+
 class CpuBackend final : public Backend {
  public:
   explicit CpuBackend(const Kernels& kernels) : kernels_(kernels) {}
@@ -147,16 +166,19 @@ class CpuBackend final : public Backend {
     for (const Product& product : products) panels += panel_count(product.weight->rows);
     if (panels == 0 || x.rows == 0) return;
     const int64_t parts = row_parts(x.rows, x.cols, panels, team.size());
-    const int64_t most_rows = (x.rows + parts - 1) / parts;
+    const bool tiles = kernels_.enter_tiles != nullptr && x.rows >= kFewestTileRows;
+    const int64_t most_rows = (x.rows + parts - 1) / parts + kTileRows;
     // All panels for the first part of the rows, then for the next: one line of work.
-    std::byte* scratch = thread_room().at_least(scratch_bytes(most_rows));
+    std::byte* scratch = thread_room().at_least(
+        std::max(scratch_bytes(most_rows), tiles ? tile_scratch_bytes(x.cols) : 0));
     Team::Claims claims = team.claims(parts * panels);
+    if (tiles) kernels_.enter_tiles();
     for (;;) {
       const auto [first, last] = claims.next();
-      if (first == last) return;
+      if (first == last) break;
       for (int64_t part = first / panels; part * panels < last; ++part) {
-        const int64_t first_row = part * x.rows / parts;
-        const int64_t rows = (part + 1) * x.rows / parts - first_row;
+        const int64_t first_row = part_begin(x.rows, parts, part, tiles);
+        const int64_t rows = part_begin(x.rows, parts, part + 1, tiles) - first_row;
         int64_t begin = part * panels;  // of the product
         for (const Product& product : products) {
           const int64_t end = begin + panel_count(product.weight->rows);
@@ -167,6 +189,7 @@ class CpuBackend final : public Backend {
         }
       }
     }
+    if (tiles) kernels_.leave_tiles();
   }
 
   void store_kv(Team& team, const StoreCall& call) const override {
@@ -233,7 +256,15 @@ class CpuBackend final : public Backend {
       call.scales = x.scales + group;
       call.sums = x.sums + group;
     }
-    kernels_.product[weight.format](call);
+    if (kernels_.tiled_product[weight.format] == nullptr || rows < kFewestTileRows) {
+      return kernels_.product[weight.format](call);
+    }
+    // A few rows beyond whole tiles are quicker without.
+    constexpr int64_t kFewLeft = 6;
+    const int64_t left = rows % kTileRows;
+    const int64_t tiled = left <= kFewLeft ? rows - left : rows;
+    kernels_.tiled_product[weight.format](rows_of(call, 0, tiled));
+    if (tiled < rows) kernels_.product[weight.format](rows_of(call, tiled, rows - tiled));
   }
 
   static const float* of_head(const StoreCall& call, const float* values, int64_t kv_head) {

@@ -2,6 +2,10 @@
 
 #if defined(MILL_X86_KERNELS)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace mill::tensor {
@@ -11,6 +15,22 @@ namespace {
 bool has_half_conversions() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
+// AMX-TILE and AMX-INT8 (CPUID leaf 7, edx 24 and 25), and the system lets this process keep tiles:
+// Linux gives their 8 KiB of state to who asks (arch_prctl(ARCH_REQ_XCOMP_PERM), "Using XSTATE
+// features in user space applications").
+bool may_use_tiles() {
+#if defined(__linux__)
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  constexpr unsigned kTiles = 3U << 24;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & kTiles) != kTiles) return false;
+  constexpr long kRequestPermission = 0x1023;
+  constexpr long kTileData = 18;
+  return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
 }
 #endif
 
@@ -22,6 +42,15 @@ Kernels table_of(const char* name, Fill fill_kernels, Fill fill_products) {
   fill_products(made);
   return made;
 }
+
+#if defined(MILL_X86_KERNELS)
+Kernels with_tiles(const Kernels& avx512) {
+  Kernels made = avx512;
+  made.name = "amx";
+  fill_amx_products(made);
+  return made;
+}
+#endif
 
 }  // namespace
 
@@ -37,6 +66,11 @@ std::vector<const Kernels*> usable_kernels() {
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512vnni")) {
     static const Kernels kAvx512 = table_of("avx512", fill_avx512_kernels, fill_avx512_products);
+    static const bool kTiles = may_use_tiles();
+    if (kTiles) {
+      static const Kernels kAmx = with_tiles(kAvx512);
+      usable.push_back(&kAmx);
+    }
     usable.push_back(&kAvx512);
   }
   if (avx2) {

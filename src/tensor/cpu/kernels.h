@@ -41,7 +41,8 @@ struct PanelCall {
   int64_t columns = 0;          // 1 … kPanel
   const float* bias = nullptr;  // [columns], or null
   bool accumulate = false;
-  std::byte* scratch = nullptr;  // scratch_bytes(rows), aligned to 64
+  std::byte* scratch = nullptr;  // scratch_bytes(rows), aligned to 64; tile_scratch_bytes(cols) too
+                                 // for a tiled product
 };
 
 // Norm and gate of columns [first, last) of one row.  Requires: first is a multiple of 32; so is
@@ -108,6 +109,11 @@ struct Kernels {
   const char* name = "";
   // The product with a panel of the type, or null.
   void (*product[32])(const PanelCall&) = {};
+  // The same of at least kFewestTileRows rows by tiles, where the set has them. A thread calls
+  // enter_tiles before its first such product and leave_tiles behind the last one.
+  void (*tiled_product[32])(const PanelCall&) = {};
+  void (*enter_tiles)() = nullptr;
+  void (*leave_tiles)() = nullptr;
   void (*norm)(const NormCall&) = nullptr;
   void (*gated)(const GateCall&) = nullptr;
   // Codes (and scales, sums) of `cols` values.  Requires: cols is a multiple of 32.
@@ -131,6 +137,14 @@ struct Kernels {
 inline constexpr int64_t kRunBytes = 25 * 1024;
 constexpr int64_t scratch_bytes(int64_t rows) {
   return kRunBytes + rows * 128;
+}
+inline constexpr int64_t kTileRows = 16;
+inline constexpr int64_t kFewestTileRows = kTileRows;
+// A panel with its numbers as bytes and its scales as f32, the sums of eight tiles and of the rows
+// so far, and the sums of the rows' codes.
+constexpr int64_t tile_scratch_bytes(int64_t cols) {
+  const int64_t groups = cols / 32;
+  return groups * (1024 + 4 * 128) + 9 * kTileRows * 128 + kTileRows * groups * 8;
 }
 // In place of a number of rows: not for any.
 inline constexpr int64_t kNever = int64_t{1} << 62;
