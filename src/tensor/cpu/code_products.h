@@ -340,7 +340,8 @@ void run_code_tiles(const PanelCall& call, TileWork work) {
 }
 
 // For many rows: runs of groups that fit the first-level cache are expanded once and then read by
-// all tiles, whose sums wait in the scratch from run to run. As few runs as can be, of equal length.
+// all tiles, whose sums wait in the scratch from run to run. As few runs as can be, of equal
+// length.
 template <class S, class Group>
 void expanded_product(const PanelCall& call) {
   using Expanded = ExpandedGroup<S, Group>;

@@ -83,16 +83,63 @@ int64_t part_begin(int64_t rows, int64_t parts, int64_t index, bool tiles) {
   return std::min(all * index / parts * kTileRows, rows);
 }
 
-// Rows [first, first + rows) of a call.
+// How many of a part's rows go by tiles: whole tiles, and a rest of so many that a tile more is
+// quicker.
+int64_t tiled_rows(int64_t rows) {
+  constexpr int64_t kFewestLeft = 7;
+  const int64_t left = rows % kTileRows;
+  if (rows < kTileRows) return 0;
+  return left < kFewestLeft ? rows - left : rows;
+}
+
+// Rows [first, first + rows) of activations, or of a call.
+PanelCall rows_of(const Activations& x, int64_t first, int64_t rows) {
+  PanelCall made{.cols = x.cols, .rows = rows};
+  if (x.values) made.values = x.values + first * x.cols;
+  if (x.codes) {
+    MILL_CHECK(x.scales && x.sums);
+    made.codes = x.codes + first * x.cols;
+    made.scales = x.scales + first * (x.cols / kGroup);
+    made.sums = x.sums + first * (x.cols / kGroup);
+  }
+  return made;
+}
 PanelCall rows_of(const PanelCall& call, int64_t first, int64_t rows) {
   PanelCall made = call;
   made.rows = rows;
-  made.codes += first * call.cols;
-  made.scales += first * (call.cols / kGroup);
-  made.sums += first * (call.cols / kGroup);
+  if (first == 0) return made;
+  if (call.values) made.values += first * call.cols;
+  if (call.codes) {
+    made.codes += first * call.cols;
+    made.scales += first * (call.cols / kGroup);
+    made.sums += first * (call.cols / kGroup);
+  }
   made.out += first * call.out_stride;
   return made;
 }
+
+// What products of parts of at most `rows` rows take of the thread's room.
+class ProductRoom {
+ public:
+  ProductRoom(int64_t rows, int64_t cols, bool tiles) {
+    const int64_t scratch = std::max(scratch_bytes(rows), tiles ? tile_scratch_bytes(cols) : 0);
+    const int64_t count = (rows + kTileRows - 1) / kTileRows * kTileRows * (cols / kGroup);
+    scratch_ = thread_room().at_least(scratch + (tiles ? 2 * count * 4 : 0));
+    if (!tiles) return;
+    scales_ = reinterpret_cast<float*>(scratch_ + scratch);
+    sums_ = reinterpret_cast<int32_t*>(scales_ + count);
+  }
+  void lend(PanelCall& call) const {
+    call.scratch = scratch_;
+    call.tile_scales = scales_;
+    call.tile_sums = sums_;
+  }
+
+ private:
+  std::byte* scratch_;
+  float* scales_ = nullptr;
+  int32_t* sums_ = nullptr;
+};
 
 class CpuBackend final : public Backend {
  public:
@@ -166,12 +213,11 @@ class CpuBackend final : public Backend {
     for (const Product& product : products) panels += panel_count(product.weight->rows);
     if (panels == 0 || x.rows == 0) return;
     const int64_t parts = row_parts(x.rows, x.cols, panels, team.size());
-    const bool tiles = kernels_.enter_tiles != nullptr && x.rows >= kFewestTileRows;
-    const int64_t most_rows = (x.rows + parts - 1) / parts + kTileRows;
+    const bool tiles = kernels_.enter_tiles != nullptr && x.codes != nullptr && x.rows >= kTileRows;
+    const ProductRoom room((x.rows + parts - 1) / parts + kTileRows, x.cols, tiles);
     // All panels for the first part of the rows, then for the next: one line of work.
-    std::byte* scratch = thread_room().at_least(
-        std::max(scratch_bytes(most_rows), tiles ? tile_scratch_bytes(x.cols) : 0));
     Team::Claims claims = team.claims(parts * panels);
+    int64_t gathered = -1;  // the part whose rows are in tiles
     if (tiles) kernels_.enter_tiles();
     for (;;) {
       const auto [first, last] = claims.next();
@@ -179,11 +225,18 @@ class CpuBackend final : public Backend {
       for (int64_t part = first / panels; part * panels < last; ++part) {
         const int64_t first_row = part_begin(x.rows, parts, part, tiles);
         const int64_t rows = part_begin(x.rows, parts, part + 1, tiles) - first_row;
+        PanelCall call = rows_of(x, first_row, rows);
+        room.lend(call);
+        const int64_t tiled = tiles ? tiled_rows(rows) : 0;
+        if (tiled > 0 && part != gathered) {
+          kernels_.gather_tiles(rows_of(call, 0, tiled));
+          gathered = part;
+        }
         int64_t begin = part * panels;  // of the product
         for (const Product& product : products) {
           const int64_t end = begin + panel_count(product.weight->rows);
           for (int64_t i = std::max(first, begin); i < std::min(last, end); ++i) {
-            multiply(x, product, i - begin, first_row, rows, scratch);
+            multiply(product, i - begin, first_row, call, tiled);
           }
           begin = end;
         }
@@ -229,42 +282,29 @@ class CpuBackend final : public Backend {
     return static_cast<DType>(weight.format);
   }
 
-  void multiply(const Activations& x, const Product& product, int64_t panel, int64_t first_row,
-                int64_t rows, std::byte* scratch) const {
+  // Panel `panel` of a product with the rows of `rows`, of which the first `tiled` go by tiles
+  // where the type has them.
+  void multiply(const Product& product, int64_t panel, int64_t first_row, const PanelCall& rows,
+                int64_t tiled) const {
     const PackedMatrix& weight = *product.weight;
-    MILL_CHECK(weight.cols == x.cols);
+    MILL_CHECK(weight.cols == rows.cols);
     const DType dtype = dtype_of_packed(weight);
+    MILL_CHECK(is_float(dtype) ? rows.values != nullptr : rows.codes != nullptr);
     const int64_t size = panel_bytes(dtype, weight.cols);
     const int64_t column = panel * kPanel;
-    const int64_t group = first_row * (x.cols / kGroup);
-    PanelCall call{.panel = weight.data + panel * size,
-                   .panel_bytes = size,
-                   .cols = x.cols,
-                   .rows = rows,
-                   .out = product.out.row(first_row) + column,
-                   .out_stride = product.out.stride,
-                   .columns = std::min(kPanel, weight.rows - column),
-                   .bias = product.bias ? product.bias + column : nullptr,
-                   .accumulate = product.accumulate,
-                   .scratch = scratch};
-    if (is_float(dtype)) {
-      MILL_CHECK(x.values);
-      call.values = x.values + first_row * x.cols;
-    } else {
-      MILL_CHECK(x.codes && x.scales && x.sums);
-      call.codes = x.codes + first_row * x.cols;
-      call.scales = x.scales + group;
-      call.sums = x.sums + group;
+    PanelCall call = rows;
+    call.panel = weight.data + panel * size;
+    call.panel_bytes = size;
+    call.out = product.out.row(first_row) + column;
+    call.out_stride = product.out.stride;
+    call.columns = std::min(kPanel, weight.rows - column);
+    call.bias = product.bias ? product.bias + column : nullptr;
+    call.accumulate = product.accumulate;
+    if (kernels_.tiled_product[weight.format] == nullptr) tiled = 0;
+    if (tiled > 0) kernels_.tiled_product[weight.format](rows_of(call, 0, tiled));
+    if (tiled < call.rows) {
+      kernels_.product[weight.format](rows_of(call, tiled, call.rows - tiled));
     }
-    if (kernels_.tiled_product[weight.format] == nullptr || rows < kFewestTileRows) {
-      return kernels_.product[weight.format](call);
-    }
-    // A few rows beyond whole tiles are quicker without.
-    constexpr int64_t kFewLeft = 6;
-    const int64_t left = rows % kTileRows;
-    const int64_t tiled = left <= kFewLeft ? rows - left : rows;
-    kernels_.tiled_product[weight.format](rows_of(call, 0, tiled));
-    if (tiled < rows) kernels_.product[weight.format](rows_of(call, tiled, rows - tiled));
   }
 
   static const float* of_head(const StoreCall& call, const float* values, int64_t kv_head) {

@@ -43,6 +43,10 @@ struct PanelCall {
   bool accumulate = false;
   std::byte* scratch = nullptr;  // scratch_bytes(rows), aligned to 64; tile_scratch_bytes(cols) too
                                  // for a tiled product
+  // For tiled products: scales and sums, [tiles of kTileRows rows][cols / 32][kTileRows]; the last
+  // tile holds the last kTileRows rows.
+  float* tile_scales = nullptr;
+  int32_t* tile_sums = nullptr;
 };
 
 // Norm and gate of columns [first, last) of one row.  Requires: first is a multiple of 32; so is
@@ -109,9 +113,10 @@ struct Kernels {
   const char* name = "";
   // The product with a panel of the type, or null.
   void (*product[32])(const PanelCall&) = {};
-  // The same of at least kFewestTileRows rows by tiles, where the set has them. A thread calls
+  // The same of at least kTileRows rows by tiles, where the set has them. A thread calls
   // enter_tiles before its first such product and leave_tiles behind the last one.
   void (*tiled_product[32])(const PanelCall&) = {};
+  void (*gather_tiles)(const PanelCall&) = nullptr;  // fills tile_scales and tile_sums
   void (*enter_tiles)() = nullptr;
   void (*leave_tiles)() = nullptr;
   void (*norm)(const NormCall&) = nullptr;
@@ -139,7 +144,6 @@ constexpr int64_t scratch_bytes(int64_t rows) {
   return kRunBytes + rows * 128;
 }
 inline constexpr int64_t kTileRows = 16;
-inline constexpr int64_t kFewestTileRows = kTileRows;
 // A panel with its numbers as bytes and its scales as f32, the sums of eight tiles and of the rows
 // so far, and the sums of the rows' codes.
 constexpr int64_t tile_scratch_bytes(int64_t cols) {

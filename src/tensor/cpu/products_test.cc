@@ -76,6 +76,7 @@ TEST_P(Products, OfExactCodesAreThoseOfTheDequantizedWeights) {
 TEST_P(Products, OfTheLargestNumbersAndCodesDoNotSaturate) {
   Random random(6);
   ThreadPool pool(1);
+  constexpr int64_t kRows = 18;  // with whole tiles among them
   for (const DType dtype : kAllDTypes) {
     if (is_float(dtype)) continue;
     for (const int fill : {0x00, 0x7f, 0x80, 0xff}) {
@@ -90,15 +91,15 @@ TEST_P(Products, OfTheLargestNumbersAndCodesDoNotSaturate) {
         if (!scale) weight.bytes[at] = static_cast<std::byte>(fill);
       }
       const Packed packed(*backend, pool, weight.weight);
-      OwnActivations x(2, 256, kValues | kCodes);
-      const std::vector<float> gates(512, 64);
-      std::vector<float> in(512, 127.0F);
-      std::fill(in.begin() + 256, in.end(), -127.0F);
-      std::vector<float> out(64);
-      const Product product{.weight = &packed.matrix, .out = matrix_of(out, 2, 32)};
+      OwnActivations x(kRows, 256, kValues | kCodes);
+      const std::vector<float> gates(kRows * 256, 64);
+      std::vector<float> in(kRows * 256, 127.0F);
+      std::fill(in.begin() + kRows / 2 * 256, in.end(), -127.0F);
+      std::vector<float> out(kRows * 32);
+      const Product product{.weight = &packed.matrix, .out = matrix_of(out, kRows, 32)};
       pool.run([&](Team& team) {
-        backend->gated(team, Gate::kSilu, matrix_of(gates, 2, 256),
-                       matrix_of(std::as_const(in), 2, 256), x.all);
+        backend->gated(team, Gate::kSilu, matrix_of(gates, kRows, 256),
+                       matrix_of(std::as_const(in), kRows, 256), x.all);
         backend->products(team, x.all, {&product, 1});
       });
       for (int64_t n = 0; n < 32; ++n) {
@@ -110,8 +111,10 @@ TEST_P(Products, OfTheLargestNumbersAndCodesDoNotSaturate) {
           largest = std::max(largest, std::abs(value));
         }
         const double off = tolerance(w, largest, x.values.data());
-        ASSERT_NEAR(out[static_cast<size_t>(n)], expected, off) << n;
-        ASSERT_NEAR(out[static_cast<size_t>(32 + n)], -expected, off) << n;
+        for (int64_t r = 0; r < kRows; ++r) {
+          const double sign = r < kRows / 2 ? 1 : -1;
+          ASSERT_NEAR(out[static_cast<size_t>(r * 32 + n)], sign * expected, off) << n;
+        }
       }
     }
   }
@@ -182,46 +185,81 @@ TEST_P(Products, OfARowAreTheSameBitsInAnyCompany) {
   }
 }
 
+// Tiles are a quicker way to the same sums.
+TEST(TiledProducts, AreTheBitsOfTheVectors) {
+  const auto names = backend_names();
+  if (std::find(names.begin(), names.end(), "amx") == names.end()) {
+    GTEST_SKIP() << "this machine has no tiles";
+  }
+  const auto tiles = std::move(*make_backend("amx"));
+  const auto vectors = std::move(*make_backend("avx512"));
+  Random random(7);
+  ThreadPool pool(2);
+  for (const DType dtype : kAllDTypes) {
+    for (const int64_t rows : {16, 22, 23, 39, 64, 200}) {
+      SCOPED_TRACE(testing::Message() << name(dtype) << " rows " << rows);
+      const int64_t cols = block_elements(dtype) * integer(random, 1, 9);
+      const int64_t outputs = integer(random, 1, 100);
+      const RandomWeight weight(random, dtype, outputs, cols);
+      const Packed packed(*vectors, pool, weight.weight);
+      OwnActivations x(rows, cols, kValues | kCodes);
+      const std::vector<float> values = uniform_values(random, rows * cols);
+      const std::vector<float> ones(static_cast<size_t>(cols), 1.0F);
+      std::vector<float> ours(static_cast<size_t>(rows * outputs)), theirs(ours.size());
+      const Product a{.weight = &packed.matrix, .out = matrix_of(ours, rows, outputs)};
+      const Product b{.weight = &packed.matrix, .out = matrix_of(theirs, rows, outputs)};
+      pool.run([&](Team& team) {
+        vectors->rms_norm(team, matrix_of(values, rows, cols), ones.data(), 1e-5F, x.all);
+        team.wait();
+        tiles->products(team, x.all, {&a, 1});
+        vectors->products(team, x.all, {&b, 1});
+      });
+      ASSERT_EQ(std::memcmp(ours.data(), theirs.data(), ours.size() * 4), 0);
+    }
+  }
+}
+
 TEST_P(Products, OfASetAddBiasAndWhatIsThere) {
   Random random(4);
   ThreadPool pool(2);
   constexpr int64_t kCols = 256;
-  constexpr int64_t kRows = 5;
-  const std::array<DType, 4> types = {DType::kQ4_1, DType::kF16, DType::kQ8_0, DType::kQ6_K};
-  const std::array<int64_t, 4> outputs = {64, 33, 7, 100};
-  OwnActivations x(kRows, kCols, kValues | kCodes);
-  const std::vector<float> values = uniform_values(random, kRows * kCols);
-  const std::vector<float> ones(kCols, 1.0F);
-  pool.run([&](Team& team) {
-    backend->rms_norm(team, matrix_of(values, kRows, kCols), ones.data(), 1e-5F, x.all);
-  });
-  std::vector<std::unique_ptr<RandomWeight>> weights;
-  std::vector<std::unique_ptr<Packed>> packed;
-  std::vector<std::vector<float>> plain, biases, start, out;
-  std::vector<Product> bare, full;
-  for (size_t i = 0; i < types.size(); ++i) {
-    weights.push_back(std::make_unique<RandomWeight>(random, types[i], outputs[i], kCols));
-    packed.push_back(std::make_unique<Packed>(*backend, pool, weights[i]->weight));
-    biases.push_back(uniform_values(random, outputs[i]));
-    start.push_back(uniform_values(random, kRows * outputs[i]));
-    plain.emplace_back(start[i].size());
-  }
-  out = start;
-  for (size_t i = 0; i < types.size(); ++i) {
-    bare.push_back({.weight = &packed[i]->matrix, .out = matrix_of(plain[i], kRows, outputs[i])});
-    full.push_back({.weight = &packed[i]->matrix,
-                    .bias = biases[i].data(),
-                    .out = matrix_of(out[i], kRows, outputs[i]),
-                    .accumulate = true});
-  }
-  pool.run([&](Team& team) {
-    backend->products(team, x.all, bare);
-    backend->products(team, x.all, full);
-  });
-  for (size_t i = 0; i < types.size(); ++i) {
-    for (size_t j = 0; j < out[i].size(); ++j) {
-      const float sum = plain[i][j] + biases[i][j % static_cast<size_t>(outputs[i])];
-      ASSERT_EQ(out[i][j], start[i][j] + sum) << name(types[i]) << " " << j;
+  for (const int64_t rows : {5, 16, 27}) {
+    const std::array<DType, 4> types = {DType::kQ4_1, DType::kF16, DType::kQ8_0, DType::kQ6_K};
+    const std::array<int64_t, 4> outputs = {64, 33, 7, 100};
+    OwnActivations x(rows, kCols, kValues | kCodes);
+    const std::vector<float> values = uniform_values(random, rows * kCols);
+    const std::vector<float> ones(kCols, 1.0F);
+    pool.run([&](Team& team) {
+      backend->rms_norm(team, matrix_of(values, rows, kCols), ones.data(), 1e-5F, x.all);
+    });
+    std::vector<std::unique_ptr<RandomWeight>> weights;
+    std::vector<std::unique_ptr<Packed>> packed;
+    std::vector<std::vector<float>> plain, biases, start, out;
+    std::vector<Product> bare, full;
+    for (size_t i = 0; i < types.size(); ++i) {
+      weights.push_back(std::make_unique<RandomWeight>(random, types[i], outputs[i], kCols));
+      packed.push_back(std::make_unique<Packed>(*backend, pool, weights[i]->weight));
+      biases.push_back(uniform_values(random, outputs[i]));
+      start.push_back(uniform_values(random, rows * outputs[i]));
+      plain.emplace_back(start[i].size());
+    }
+    out = start;
+    for (size_t i = 0; i < types.size(); ++i) {
+      bare.push_back({.weight = &packed[i]->matrix, .out = matrix_of(plain[i], rows, outputs[i])});
+      full.push_back({.weight = &packed[i]->matrix,
+                      .bias = biases[i].data(),
+                      .out = matrix_of(out[i], rows, outputs[i]),
+                      .accumulate = true});
+    }
+    pool.run([&](Team& team) {
+      backend->products(team, x.all, bare);
+      backend->products(team, x.all, full);
+    });
+    for (size_t i = 0; i < types.size(); ++i) {
+      for (size_t j = 0; j < out[i].size(); ++j) {
+        const float sum = plain[i][j] + biases[i][j % static_cast<size_t>(outputs[i])];
+        ASSERT_EQ(out[i][j], start[i][j] + sum) << name(types[i]) << " " << j << " of " << rows;
+      }
     }
   }
 }

@@ -12,10 +12,8 @@ namespace mill::tensor::amx {
 #define MILL_INLINE [[gnu::always_inline]] static inline
 
 struct Simd : avx512::Simd {
-  static constexpr int kTileRows = 16;
-
-  // The shapes of the eight tiles, for this thread until release_tiles. Tiles 0 and 1 are sums, 2 to
-  // 4 the codes and numbers of 32 inputs, 5 to 7 those of 16.
+  // The shapes of the eight tiles, for this thread until release_tiles. Tiles 0 and 1 are sums, 2
+  // to 4 the codes and numbers of 32 inputs, 5 to 7 those of 16.
   MILL_INLINE void shape_tiles() {
     struct alignas(64) Shapes {  // as LDTILECFG reads it
       uint8_t palette, start_row, reserved[14];
@@ -28,8 +26,8 @@ struct Simd : avx512::Simd {
   }
   MILL_INLINE void release_tiles() { _tile_release(); }
 
-  // to[16][32] = codes [16, kInputs] (rows `stride` bytes apart) times numbers [kInputs / 4][32][4],
-  // both signed.
+  // to[16][32] = codes [16, kInputs] (rows `stride` bytes apart) times numbers [kInputs /
+  // 4][32][4], both signed.
   template <int kInputs>
   MILL_INLINE void multiply_tiles(const int8_t* codes, int64_t stride, const std::byte* numbers,
                                   int32_t* to) {
@@ -58,16 +56,19 @@ struct Simd : avx512::Simd {
     return _mm512_sub_epi8(a, _mm512_set1_epi8(static_cast<char>(zero)));
   }
   MILL_INLINE I load_ints(const int32_t* p) { return _mm512_loadu_si512(p); }
-  // The first `lanes` of them; the others read as 0.
-  MILL_INLINE I load_ints_part(const int32_t* p, int lanes) {
-    return _mm512_maskz_loadu_epi32(first_lanes(lanes), p);
+  MILL_INLINE void store_ints(int32_t* p, I a) { _mm512_storeu_si512(p, a); }
+  // Of 16 rows `stride` numbers apart.
+  MILL_INLINE F gather(const float* p, int64_t stride) {
+    return _mm512_i32gather_ps(rows_at(stride), p, 4);
   }
-  // The first `pairs` of even[0], odd[0], even[1], odd[1], ...
-  MILL_INLINE void store_pairs_part(float* p, F even, F odd, int pairs) {
-    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
-    store_part(p, _mm512_permutex2var_ps(even, low, odd), pairs < 8 ? 2 * pairs : 16);
-    if (pairs > 8) store_part(p + 16, _mm512_permutex2var_ps(even, high, odd), 2 * pairs - 16);
+  MILL_INLINE I gather_ints(const int32_t* p, int64_t stride) {
+    return _mm512_i32gather_epi32(rows_at(stride), p, 4);
+  }
+
+ private:
+  MILL_INLINE I rows_at(int64_t stride) {
+    const I rows = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_mullo_epi32(rows, _mm512_set1_epi32(static_cast<int>(stride)));
   }
 };
 

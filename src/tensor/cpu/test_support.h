@@ -32,7 +32,7 @@ class EachPath : public testing::TestWithParam<std::string> {
   }
   std::unique_ptr<Backend> backend, reference;
 };
-#define MILL_EACH_PATH(suite)                                                         \
+#define MILL_EACH_PATH(suite)                                                                \
   INSTANTIATE_TEST_SUITE_P(Paths, suite, testing::Values("amx", "avx512", "avx2", "scalar"), \
                            [](const auto& path) { return path.param; })
 

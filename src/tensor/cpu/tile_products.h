@@ -2,10 +2,10 @@
 // multiplies tiles. The integers are exact and the f32 operations are those of code_products.h in
 // the same order, so a row has the same bits here and there.
 //
-// A panel is expanded to signed bytes and f32 scales once for all rows. A tile's sums can only be
-// read by way of memory: those of four halves ("a chunk") wait in the first-level cache. While the
-// tiles of one chunk are computed, the vector units scale the chunk before it, four rows for each
-// half, as neither waits for the other.
+// A panel is expanded to signed bytes and f32 scales once for all rows, as the first tile goes. A
+// tile's sums can only be read by way of memory: those of four halves ("a chunk") wait in the
+// first-level cache. While the tiles of one chunk are computed, the vector units scale the chunk
+// before it, four rows for each half, as neither waits for the other.
 #pragma once
 
 #include <algorithm>
@@ -14,33 +14,47 @@
 
 namespace mill::tensor {
 
+// The first row of tile `index` of a call: the last tile goes back over rows of the one before.
+inline int64_t tile_row(const PanelCall& call, int64_t index) {
+  return std::min(index * kTileRows, call.rows - kTileRows);
+}
+
+// Fills call.tile_scales and tile_sums.
+template <class S>
+void gather_tiles(const PanelCall& call) {
+  const int64_t groups = call.cols / 32;
+  float* scales = call.tile_scales;
+  int32_t* sums = call.tile_sums;
+  for (int64_t tile = 0; tile * kTileRows < call.rows; ++tile) {
+    const int64_t from = tile_row(call, tile) * groups;
+    for (int64_t g = 0; g < groups; ++g, scales += kTileRows, sums += kTileRows) {
+      S::store(scales, S::gather(call.scales + from + g, groups));
+      S::store_ints(sums, S::gather_ints(call.sums + from + g, groups));
+    }
+  }
+}
+
 template <class S, DType D>
 class TiledProduct {
  public:
   static void run(const PanelCall& call) {
     TiledProduct product(call);
-    Group::expand(call.panel, 0, product.groups_, product.numbers_);
-    for (int64_t first = 0; first < call.rows; first += kRows) {
-      // The last tile goes back over rows that are done, and leaves those alone.
-      product.base_ = std::min(first, call.rows - kRows);
-      product.done_ = first - product.base_;
-      product.multiply();
-    }
+    for (int64_t tile = 0; tile * kRows < call.rows; ++tile) product.multiply(tile);
   }
 
  private:
   using F = typename S::F;
   using I = typename S::I;
   using Group = ExpandedGroup<S, FileGroup<S, D>, true>;
-  static constexpr int kRows = S::kTileRows;
+  static constexpr int kRows = static_cast<int>(kTileRows);
   static constexpr int kVectors = static_cast<int>(kPanel) / S::kLanes;
   static constexpr int kHalves = Group::kHalves;
-  static constexpr int kInputs = 32 / kHalves;         // of a tile
-  static constexpr int kParts = 4;                     // a chunk's halves; also a tile's quads
-  static constexpr int kChunk = kParts / kHalves;      // a chunk's groups
-  static constexpr int kQuad = kRows / kParts;         // rows
-  static constexpr int64_t kTile = kRows * kPanel;     // sums of two tiles side by side
-  static_assert(kVectors == 2 && kRows == kQuad * kParts);
+  static constexpr int kInputs = 32 / kHalves;      // of a tile
+  static constexpr int kParts = 4;                  // a chunk's halves; also a tile's quads
+  static constexpr int kChunk = kParts / kHalves;   // a chunk's groups
+  static constexpr int kQuad = kRows / kParts;      // rows
+  static constexpr int64_t kTile = kRows * kPanel;  // sums of two tiles side by side
+  static_assert(kVectors == 2 && kRows == kQuad * kParts && kRows == S::kLanes);
 
   explicit TiledProduct(const PanelCall& call)
       : call_(call), groups_(call.cols / 32), numbers_(call.scratch) {
@@ -52,107 +66,160 @@ class TiledProduct {
                   Group::kBytes + 2 * kParts * kTile * 4 + kTile * 4 + kRows * kHalves * 4);
   }
 
-  void multiply() {
-    if constexpr (Group::kMinima) widen_code_sums();
-    const int64_t chunks = (groups_ + kChunk - 1) / kChunk;
-    for (int part = 0; part < kParts; ++part) multiply_part(0, part);
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-      const int64_t groups = std::min<int64_t>(kChunk, groups_ - chunk * kChunk);
-      for (int part = 0; part < kParts; ++part) {
-        multiply_part(chunk + 1, part);
-        add_quad(chunk, groups, part * kQuad, chunk + 1 == chunks);
+  // What a chunk of groups of a tile's rows takes: pointers to the first group of each.
+  struct Chunk {
+    const int8_t* codes;
+    const std::byte* numbers;
+    const float* scales;     // [groups][kRows]
+    const float* code_sums;  // [groups][kHalves][kRows]
+    int32_t* dots;           // [kParts][kRows, kPanel]
+    int64_t groups;          // how many there are
+  };
+  Chunk chunk_of(int64_t tile, int64_t index) const {
+    const int64_t group = index * kChunk;
+    return {call_.codes + tile_row(call_, tile) * call_.cols + group * 32,
+            numbers_ + group * Group::kBytes,
+            call_.tile_scales + (tile * groups_ + group) * kRows,
+            code_sums_ + group * kHalves * kRows,
+            dots_ + (index & 1) * (kParts * kTile),
+            std::clamp<int64_t>(groups_ - group, 0, kChunk)};
+  }
+
+  void multiply(int64_t tile) {
+    if constexpr (Group::kMinima) widen_code_sums(tile);
+    Chunk now = chunk_of(tile, 0);
+    if (tile == 0) expand(0);
+    multiply_parts<0>(now);
+    for (int64_t index = 0; now.groups > 0; ++index) {
+      const Chunk next = chunk_of(tile, index + 1);
+      if (tile == 0) expand(index + 1);
+      if (next.groups == kChunk) {
+        step<0, true>(now, next, tile, index == 0);
+      } else {
+        step<0, false>(now, next, tile, index == 0);
       }
+      now = next;
     }
   }
 
-  int32_t* dots_of(int64_t chunk, int part) {
-    return dots_ + ((chunk & 1) * kParts + part) * kTile;
+  // A chunk's groups. The first tile does this for all others.
+  void expand(int64_t index) {
+    const int64_t from = index * kChunk;
+    const int64_t to = std::min(from + kChunk, groups_);
+    Group::expand(call_.panel, from, to, numbers_ + from * Group::kBytes);
   }
 
-  // One half of a chunk's groups, if there is such a group.
-  void multiply_part(int64_t chunk, int part) {
-    const int64_t group = chunk * kChunk + part / kHalves;
-    if (group >= groups_) return;
-    const int64_t half = part % kHalves;
-    S::template multiply_tiles<kInputs>(
-        call_.codes + base_ * call_.cols + group * 32 + half * kInputs, call_.cols,
-        numbers_ + group * Group::kBytes + half * (1024 / kHalves), dots_of(chunk, part));
+  template <int kPart>
+  [[gnu::always_inline]] void multiply_parts(const Chunk& chunk) {
+    multiply_part<kPart, false>(chunk);
+    if constexpr (kPart + 1 < kParts) multiply_parts<kPart + 1>(chunk);
   }
 
-  // Scales the sums of kQuad rows from `row` on in the groups of a chunk, and adds them up.
-  void add_quad(int64_t chunk, int64_t groups, int row, bool last) {
-    const int64_t first = chunk * kChunk;
-    const float* scales = call_.scales + (base_ + row) * groups_ + first;
+  // The tiles of one half of `next`, then four rows of `now`. kWhole: `next` has all its groups.
+  template <int kPart, bool kWhole>
+  [[gnu::always_inline]] void step(const Chunk& now, const Chunk& next, int64_t tile, bool first) {
+    multiply_part<kPart, kWhole>(next);
     F sum[kQuad][kVectors];
 #pragma GCC unroll 4
     for (int r = 0; r < kQuad; ++r) {
 #pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = first == 0 ? S::zero() : S::load(at(row + r, v));
-    }
-    for (int64_t g = 0; g < groups; ++g) {
-      const Group group(numbers_, first + g);
-#pragma GCC unroll 2
-      for (int half = 0; half < kHalves; ++half) {
-        const int32_t* dots = dots_of(chunk, static_cast<int>(g) * kHalves + half) + row * kPanel;
-        const float* code_sums = code_sums_ + (row * groups_ + first + g) * kHalves + half;
-#pragma GCC unroll 2
-        for (int v = 0; v < kVectors; ++v) {
-          const F d = group.scale(half, v);
-          F minimum = S::zero();
-          if constexpr (Group::kMinima) minimum = group.minimum(half, v);
-#pragma GCC unroll 4
-          for (int r = 0; r < kQuad; ++r) {
-            const I dot = S::load_ints(dots + r * kPanel + v * S::kLanes);
-            F part = S::mul(S::from_int(dot), d);
-            if constexpr (Group::kMinima) {
-              part = S::subtract_product(part, minimum, S::set(code_sums[r * groups_ * kHalves]));
-            }
-            sum[r][v] = S::add_product(sum[r][v], part, S::set(scales[r * groups_ + g]));
-          }
-        }
+      for (int v = 0; v < kVectors; ++v) {
+        sum[r][v] = first ? S::zero() : S::load(at(kPart * kQuad + r, v));
       }
     }
+    if (kWhole || now.groups == kChunk) {
 #pragma GCC unroll 4
-    for (int r = 0; r < kQuad; ++r) {
+      for (int g = 0; g < kChunk; ++g) add_group<kPart>(now, g, sum);
+    } else {
+      for (int g = 0; g < now.groups; ++g) add_group<kPart>(now, g, sum);
+    }
+    if (kWhole || next.groups > 0) {
+#pragma GCC unroll 4
+      for (int r = 0; r < kQuad; ++r) {
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) S::store(at(kPart * kQuad + r, v), sum[r][v]);
+      }
+    } else {
+      write_quad<kPart>(tile, sum);
+    }
+    if constexpr (kPart + 1 < kParts) step<kPart + 1, kWhole>(now, next, tile, first);
+  }
+
+  template <int kPart, bool kWhole>
+  [[gnu::always_inline]] void multiply_part(const Chunk& chunk) {
+    constexpr int kAt = kPart / kHalves;  // group
+    constexpr int kHalf = kPart % kHalves;
+    if (!kWhole && kAt >= chunk.groups) return;
+    S::template multiply_tiles<kInputs>(
+        chunk.codes + kAt * 32 + kHalf * kInputs, call_.cols,
+        chunk.numbers + kAt * Group::kBytes + kHalf * (1024 / kHalves), chunk.dots + kPart * kTile);
+  }
+
+  // Scales the sums of quad kPart in one group of a chunk, and adds them up.
+  template <int kPart>
+  [[gnu::always_inline]] static void add_group(const Chunk& chunk, int g,
+                                               F (&sum)[kQuad][kVectors]) {
+    constexpr int kRow = kPart * kQuad;
+    const Group group(chunk.numbers, g);
+    const float* scales = chunk.scales + g * kRows + kRow;
+#pragma GCC unroll 2
+    for (int half = 0; half < kHalves; ++half) {
+      const int32_t* dots = chunk.dots + (g * kHalves + half) * kTile + kRow * kPanel;
+      const float* code_sums = chunk.code_sums + (g * kHalves + half) * kRows + kRow;
 #pragma GCC unroll 2
       for (int v = 0; v < kVectors; ++v) {
-        if (!last) {
-          S::store(at(row + r, v), sum[r][v]);
-        } else if (row + r >= done_) {
-          write_vector<S>(call_, base_ + row + r, v, sum[r][v]);
+        const F d = group.scale(half, v);
+        F minimum = S::zero();
+        if constexpr (Group::kMinima) minimum = group.minimum(half, v);
+#pragma GCC unroll 4
+        for (int r = 0; r < kQuad; ++r) {
+          F part = S::mul(S::from_int(S::load_ints(dots + r * kPanel + v * S::kLanes)), d);
+          if constexpr (Group::kMinima) {
+            part = S::subtract_product(part, minimum, S::set(code_sums[r]));
+          }
+          sum[r][v] = S::add_product(sum[r][v], part, S::set(scales[r]));
         }
       }
     }
   }
 
-  float* at(int row, int v) { return sums_ + row * kPanel + v * S::kLanes; }
+  template <int kPart>
+  void write_quad(int64_t tile, const F (&sum)[kQuad][kVectors]) const {
+    const int64_t base = tile_row(call_, tile);
+    const int64_t done = tile * kRows - base;  // rows of the tile that were written before
+    for (int r = 0; r < kQuad; ++r) {
+      const int64_t row = kPart * kQuad + r;
+      if (row < done) continue;
+      for (int v = 0; v < kVectors; ++v) write_vector<S>(call_, base + row, v, sum[r][v]);
+    }
+  }
 
-  // The sums of the rows' codes as f32, [row][group][half].
-  void widen_code_sums() {
-    for (int r = 0; r < kRows; ++r) {
-      const int32_t* from = call_.sums + (base_ + r) * groups_;
-      float* to = code_sums_ + r * groups_ * kHalves;
-      for (int64_t g = 0; g < groups_; g += S::kLanes) {
-        const int lanes = static_cast<int>(std::min<int64_t>(S::kLanes, groups_ - g));
-        const I pairs = S::load_ints_part(from + g, lanes);
-        if constexpr (kHalves == 1) {
-          S::store_part(to + g, S::from_int(S::dot_pairs(pairs, S::set_int(0x10001))), lanes);
-        } else {
-          S::store_pairs_part(to + 2 * g, S::from_int(S::low_words(pairs)),
-                              S::from_int(S::high_words(pairs)), lanes);
-        }
+  float* at(int row, int v) {
+    return sums_ + row * kPanel + v * S::kLanes;
+  }
+
+  // The sums of the rows' codes as f32.
+  void widen_code_sums(int64_t tile) {
+    const int32_t* from = call_.tile_sums + tile * groups_ * kRows;
+    float* to = code_sums_;
+    for (int64_t g = 0; g < groups_; ++g, from += kRows) {
+      const I pairs = S::load_ints(from);
+      if constexpr (kHalves == 1) {
+        S::store(to, S::from_int(S::dot_pairs(pairs, S::set_int(0x10001))));
+      } else {
+        S::store(to, S::from_int(S::low_words(pairs)));
+        S::store(to + kRows, S::from_int(S::high_words(pairs)));
       }
+      to += kHalves * kRows;
     }
   }
 
   const PanelCall& call_;
   int64_t groups_;
-  int64_t base_ = 0;  // the first row of the tiles
-  int64_t done_ = 0;  // rows of the tiles, from the first on, that were written before
-  std::byte* numbers_;   // [groups] expanded
-  int32_t* dots_;        // [2 chunks][kParts][kRows, kPanel]
-  float* sums_;          // [kRows, kPanel] over the chunks so far
-  float* code_sums_;     // [kRows, groups, kHalves], where there are minima
+  std::byte* numbers_;  // [groups] expanded
+  int32_t* dots_;       // [2 chunks][kParts][kRows, kPanel]
+  float* sums_;         // [kRows, kPanel] over the chunks so far
+  float* code_sums_;    // [groups][kHalves][kRows], where there are minima
 };
 
 template <class S, DType D>
@@ -165,6 +232,7 @@ void fill_tiled_products(Kernels& kernels) {
   const auto set = [&](DType dtype, void (*product)(const PanelCall&)) {
     kernels.tiled_product[static_cast<int>(dtype)] = product;
   };
+  kernels.gather_tiles = gather_tiles<S>;
   set(DType::kQ4_0, tiled_product<S, DType::kQ4_0>);
   set(DType::kQ4_1, tiled_product<S, DType::kQ4_1>);
   set(DType::kQ5_0, tiled_product<S, DType::kQ5_0>);
