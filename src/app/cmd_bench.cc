@@ -144,7 +144,7 @@ Status bench(const Arguments& arguments, const Settings& settings) {
                 .backend = std::string(mill.backend->name()),
                 .threads = mill.pool->size(),
                 .rates = {tensor::measure_read_bytes_per_second(*mill.pool).value_or(0),
-                          tensor::measure_int8_macs_per_second(*mill.pool)}};
+                          tensor::measure_int8_macs_per_second(*mill.pool, mill.backend->name())}};
   ModelBench measure(*decoder, *mill.pool, arguments.profile);
   if (arguments.prompt > 0) {
     MILL_TRY(Figure figure, measure.prefill(arguments.prompt, arguments.rounds));

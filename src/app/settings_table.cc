@@ -45,7 +45,7 @@ constexpr Setting kTable[] = {
     {"threads", Kind::kInteger, kEngines | kDoctor, "0",
      "compute threads; 0 means one per core this process may use", 0, 1024},
     {"backend", Kind::kText, kEngines, "auto",
-     "the instruction-set path: auto, avx512, avx2, scalar or reference"},
+     "the instruction-set path: auto, amx, avx512, avx2, scalar or reference"},
     {"ctx", Kind::kInteger, kServe | kRun | kPerplexity | kBench, "0",
      "longest prompt and answer together, in tokens; 0 means what the model was made for, as far "
      "as "

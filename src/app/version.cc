@@ -21,7 +21,7 @@ constexpr const char* kCompiler = "an unknown compiler";
 #endif
 
 #if defined(__x86_64__)
-constexpr const char* kCompiledPaths = "avx512 (VNNI), avx2, scalar";
+constexpr const char* kCompiledPaths = "amx, avx512 (VNNI), avx2, scalar";
 #else
 constexpr const char* kCompiledPaths = "scalar";
 #endif

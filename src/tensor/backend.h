@@ -131,7 +131,7 @@ struct AttentionCall {
 class Backend {
  public:
   virtual ~Backend() = default;
-  virtual std::string_view name() const = 0;  // "reference", "scalar", "avx2", "avx512"
+  virtual std::string_view name() const = 0;  // "reference", "scalar", "avx2", "avx512", "amx"
 
   // Packing. The room is aligned to 64 bytes. pack shares the work within the team, and so must be
   // followed by a wait.

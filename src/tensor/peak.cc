@@ -67,6 +67,28 @@ __attribute__((target("avx2"))) int64_t run_avx2() {
 }
 #endif
 
+#if defined(__x86_64__)
+// Four sums of 16 rows and 16 outputs over 64 inputs.
+__attribute__((target("amx-tile,amx-int8"))) int64_t run_tiles() {
+  struct alignas(64) Shapes {  // as LDTILECFG reads it
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+  };
+  static constexpr Shapes kShapes = {1, 0, {}, {64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16}};
+  _tile_loadconfig(&kShapes);
+  constexpr int64_t kTileRounds = kRounds / 16;
+  for (int64_t round = 0; round < kTileRounds; ++round) {
+    _tile_dpbssd(0, 4, 5);
+    _tile_dpbssd(1, 4, 5);
+    _tile_dpbssd(2, 4, 5);
+    _tile_dpbssd(3, 4, 5);
+  }
+  _tile_release();
+  return kTileRounds * 4 * 16 * 16 * 64;
+}
+#endif
+
 int64_t run_plain() {
   std::array<int8_t, 64> a, b;
   a.fill(3);
@@ -111,12 +133,16 @@ std::optional<double> measure_read_bytes_per_second(ThreadPool& pool) {
   return best;
 }
 
-double measure_int8_macs_per_second(ThreadPool& pool) {
+double measure_int8_macs_per_second(ThreadPool& pool, std::string_view path) {
+  int64_t (*run)() = run_best;
+#if defined(__x86_64__)
+  if (path == "amx") run = run_tiles;
+#endif
   double best = 0;
   for (int pass = 0; pass < kPasses; ++pass) {
     std::atomic<int64_t> macs{0};
     const Instant start = now();
-    pool.run([&](Team&) { macs += run_best(); });
+    pool.run([&](Team&) { macs += run(); });
     best = std::max(best, static_cast<double>(macs) / to_seconds(now() - start));
   }
   return best;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tensor/backend.h"
+
 namespace mill::tensor {
 namespace {
 
@@ -15,6 +17,14 @@ TEST(Peak, FiguresAreOfThisWorld) {
   EXPECT_LT(*bandwidth, 1e13);
   const double macs = measure_int8_macs_per_second(pool);
   EXPECT_GT(macs, 1e7);
+  EXPECT_LT(macs, 1e14);
+}
+
+TEST(Peak, OfTilesIsOfThisWorldToo) {
+  if (!make_backend("amx")) GTEST_SKIP() << "this machine has no tiles";
+  ThreadPool pool(1);
+  const double macs = measure_int8_macs_per_second(pool, "amx");
+  EXPECT_GT(macs, 1e9);
   EXPECT_LT(macs, 1e14);
 }
 

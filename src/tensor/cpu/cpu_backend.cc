@@ -96,8 +96,7 @@ int64_t tiled_rows(int64_t rows) {
 PanelCall rows_of(const Activations& x, int64_t first, int64_t rows) {
   PanelCall made{.cols = x.cols, .rows = rows};
   if (x.values) made.values = x.values + first * x.cols;
-  if (x.codes) {
-    MILL_CHECK(x.scales && x.sums);
+  if (x.codes && x.scales && x.sums) {
     made.codes = x.codes + first * x.cols;
     made.scales = x.scales + first * (x.cols / kGroup);
     made.sums = x.sums + first * (x.cols / kGroup);
@@ -213,7 +212,7 @@ class CpuBackend final : public Backend {
     for (const Product& product : products) panels += panel_count(product.weight->rows);
     if (panels == 0 || x.rows == 0) return;
     const int64_t parts = row_parts(x.rows, x.cols, panels, team.size());
-    const bool tiles = kernels_.enter_tiles != nullptr && x.codes != nullptr && x.rows >= kTileRows;
+    const bool tiles = kernels_.enter_tiles && x.codes && x.rows >= kTileRows;
     const ProductRoom room((x.rows + parts - 1) / parts + kTileRows, x.cols, tiles);
     // All panels for the first part of the rows, then for the next: one line of work.
     Team::Claims claims = team.claims(parts * panels);
@@ -289,7 +288,7 @@ class CpuBackend final : public Backend {
     const PackedMatrix& weight = *product.weight;
     MILL_CHECK(weight.cols == rows.cols);
     const DType dtype = dtype_of_packed(weight);
-    MILL_CHECK(is_float(dtype) ? rows.values != nullptr : rows.codes != nullptr);
+    MILL_CHECK(is_float(dtype) ? rows.values != nullptr : rows.codes && rows.scales && rows.sums);
     const int64_t size = panel_bytes(dtype, weight.cols);
     const int64_t column = panel * kPanel;
     PanelCall call = rows;
