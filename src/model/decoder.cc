@@ -63,7 +63,6 @@ struct Workspace {
   Activations normed;       // [batch, dim]
   Matrix q, k, v;           // [batch, heads * head_dim], [batch, kv_heads * head_dim]
   Activations attended;     // [batch, heads * head_dim]
-  Matrix gate, up;          // [batch, ffn_dim]
   Activations gated;        // [batch, ffn_dim]
   Matrix sublayer;          // [batch, dim], only with sandwich norms
   Matrix cos[2], sin[2];    // [batch, dims / 2] of the global and the local rope
@@ -80,9 +79,9 @@ Result<Workspace> Workspace::make(const DecoderConfig& config, const DecoderWeig
   const int64_t rows = limits.batch_tokens, last = limits.logit_rows;
   const int64_t q_dim = int64_t{config.heads.heads} * config.heads.head_dim;
   const int64_t kv_dim = int64_t{config.heads.kv_heads} * config.heads.head_dim;
-  const int64_t matrices = rows * (2 * config.dim + q_dim + 2 * kv_dim + 2 * config.ffn_dim +
-                                   config.rope.dims + config.local_rope.dims) +
-                           last * (config.dim + config.vocabulary);
+  const int64_t matrices =
+      rows * (2 * config.dim + q_dim + 2 * kv_dim + config.rope.dims + config.local_rope.dims) +
+      last * (config.dim + config.vocabulary);
   const size_t bytes = static_cast<size_t>(matrices) * sizeof(float) +
                        activation_bytes(rows, config.dim) + activation_bytes(rows, q_dim) +
                        activation_bytes(rows, config.ffn_dim) + activation_bytes(last, config.dim) +
@@ -96,8 +95,6 @@ Result<Workspace> Workspace::make(const DecoderConfig& config, const DecoderWeig
   made.k = make_matrix(arena, rows, kv_dim);
   made.v = make_matrix(arena, rows, kv_dim);
   made.attended = make_activations(arena, rows, q_dim, weights.attention_forms);
-  made.gate = make_matrix(arena, rows, config.ffn_dim);
-  made.up = make_matrix(arena, rows, config.ffn_dim);
   made.gated = make_activations(arena, rows, config.ffn_dim, weights.ffn_forms);
   made.sublayer = make_matrix(arena, rows, config.dim);
   const int32_t dims[2] = {config.rope.dims, config.local_rope.dims};
@@ -272,16 +269,11 @@ void Decoder::Impl::attention_sublayer(Team& team, int32_t index, const KvMemory
 
 void Decoder::Impl::ffn_sublayer(Team& team, const LayerWeights& layer) {
   const Activations normed = first_rows(space.normed, rows), gated = first_rows(space.gated, rows);
-  const Matrix gate = first_rows(space.gate, rows), up = first_rows(space.up, rows);
   backend.rms_norm(team, first_rows(space.hidden, rows), layer.ffn_norm.data(), config.norm_eps,
                    normed);
   meet(team, Station::kNorms);
-  const Product products[] = {{.weight = &layer.gate, .out = gate},
-                              {.weight = &layer.up, .out = up}};
-  backend.products(team, normed, products);
+  backend.gated_products(team, normed, config.gate, layer.gate, layer.up, gated);
   meet(team, Station::kGateUp);
-  backend.gated(team, config.gate, gate, up, gated);
-  meet(team, Station::kGate);
   add_sublayer(team, gated, layer.down, layer.ffn_post_norm, Station::kDown);
 }
 

@@ -17,16 +17,15 @@ enum class Station {
   kKvStore,       // rotation, writing of keys and values
   kAttention,     // scores, softmax, sums of values, quantization of the result
   kAttentionOut,  // the product behind it
-  kGateUp,        // the first two products of the MLP
-  kGate,          // its gate, which quantizes what the next product reads
+  kGateUp,        // the first two products of the MLP and its gate, which quantizes
   kDown,          // the last product of the MLP
   kHead,          // logits
   kWaiting,       // at barriers, for the other threads
 };
 
-inline constexpr std::array<std::string_view, 11> kStationNames = {
-    "embedding",   "norms", "QKV",  "KV store", "attention", "attention out",
-    "gate and up", "gate",  "down", "LM head",  "waiting"};
+inline constexpr std::array<std::string_view, 10> kStationNames = {
+    "embedding",     "norms",       "QKV",  "KV store", "attention",
+    "attention out", "gate and up", "down", "LM head",  "waiting"};
 
 // One thread's.
 class StepProfile {

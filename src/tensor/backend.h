@@ -158,6 +158,11 @@ class Backend {
   // All products of `x`, without a wait between them.
   virtual void products(Team& team, const Activations& x,
                         std::span<const Product> products) const = 0;
+  // out = gate(x · gate_weight) * (x · up_weight): both products and the gate of one panel after the
+  // other, so that what lies between stays in a core's caches.  Requires: as many rows of each.
+  virtual void gated_products(Team& team, const Activations& x, Gate gate,
+                              const PackedMatrix& gate_weight, const PackedMatrix& up_weight,
+                              const Activations& out) const = 0;
   virtual void store_kv(Team& team, const StoreCall& call) const = 0;
   virtual void attention(Team& team, const AttentionCall& call) const = 0;
 };

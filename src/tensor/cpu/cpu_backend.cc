@@ -117,17 +117,22 @@ PanelCall rows_of(const PanelCall& call, int64_t first, int64_t rows) {
   return made;
 }
 
-// What products of parts of at most `rows` rows take of the thread's room.
+// What products of parts of at most `rows` rows take of the thread's room, with `floats` more for
+// each row.
 class ProductRoom {
  public:
-  ProductRoom(int64_t rows, int64_t cols, bool tiles) {
+  ProductRoom(int64_t rows, int64_t cols, bool tiles, int64_t floats) {
     const int64_t scratch = std::max(scratch_bytes(rows), tiles ? tile_scratch_bytes(cols) : 0);
-    const int64_t count = (rows + kTileRows - 1) / kTileRows * kTileRows * (cols / kGroup);
-    scratch_ = thread_room().at_least(scratch + (tiles ? 2 * count * 4 : 0));
+    const int64_t own = (rows * floats * 4 + 63) / 64 * 64;
+    const int64_t count =
+        tiles ? (rows + kTileRows - 1) / kTileRows * kTileRows * (cols / kGroup) : 0;
+    scratch_ = thread_room().at_least(scratch + own + 2 * count * 4);
+    floats_ = reinterpret_cast<float*>(scratch_ + scratch);
     if (!tiles) return;
-    scales_ = reinterpret_cast<float*>(scratch_ + scratch);
+    scales_ = reinterpret_cast<float*>(scratch_ + scratch + own);
     sums_ = reinterpret_cast<int32_t*>(scales_ + count);
   }
+  float* floats() const { return floats_; }
   void lend(PanelCall& call) const {
     call.scratch = scratch_;
     call.tile_scales = scales_;
@@ -136,6 +141,7 @@ class ProductRoom {
 
  private:
   std::byte* scratch_;
+  float* floats_;
   float* scales_ = nullptr;
   int32_t* sums_ = nullptr;
 };
@@ -210,38 +216,32 @@ class CpuBackend final : public Backend {
                 std::span<const Product> products) const override {
     int64_t panels = 0;
     for (const Product& product : products) panels += panel_count(product.weight->rows);
-    if (panels == 0 || x.rows == 0) return;
-    const int64_t parts = row_parts(x.rows, x.cols, panels, team.size());
-    const bool tiles = kernels_.enter_tiles && x.codes && x.rows >= kTileRows;
-    const ProductRoom room((x.rows + parts - 1) / parts + kTileRows, x.cols, tiles);
-    // All panels for the first part of the rows, then for the next: one line of work.
-    Team::Claims claims = team.claims(parts * panels);
-    int64_t gathered = -1;  // the part whose rows are in tiles
-    if (tiles) kernels_.enter_tiles();
-    for (;;) {
-      const auto [first, last] = claims.next();
-      if (first == last) break;
-      for (int64_t part = first / panels; part * panels < last; ++part) {
-        const int64_t first_row = part_begin(x.rows, parts, part, tiles);
-        const int64_t rows = part_begin(x.rows, parts, part + 1, tiles) - first_row;
-        PanelCall call = rows_of(x, first_row, rows);
-        room.lend(call);
-        const int64_t tiled = tiles ? tiled_rows(rows) : 0;
-        if (tiled > 0 && part != gathered) {
-          kernels_.gather_tiles(rows_of(call, 0, tiled));
-          gathered = part;
-        }
-        int64_t begin = part * panels;  // of the product
-        for (const Product& product : products) {
-          const int64_t end = begin + panel_count(product.weight->rows);
-          for (int64_t i = std::max(first, begin); i < std::min(last, end); ++i) {
-            multiply(product, i - begin, first_row, call, tiled);
-          }
-          begin = end;
-        }
+    each_panel(team, x, panels, 0, [&](int64_t panel, int64_t first_row, const PartRows& part) {
+      for (const Product& product : products) {
+        const int64_t count = panel_count(product.weight->rows);
+        if (panel < count) return multiply(product, panel, first_row, part);
+        panel -= count;
       }
-    }
-    if (tiles) kernels_.leave_tiles();
+    });
+  }
+
+  void gated_products(Team& team, const Activations& x, Gate gate, const PackedMatrix& gate_weight,
+                      const PackedMatrix& up_weight, const Activations& out) const override {
+    MILL_CHECK(gate_weight.rows == up_weight.rows && out.cols == up_weight.rows);
+    each_panel(team, x, panel_count(out.cols), 2 * kPanel,
+               [&](int64_t panel, int64_t first_row, const PartRows& part) {
+                 const int64_t rows = part.call.rows;
+                 float* g = part.room;
+                 float* u = part.room + rows * kPanel;
+                 multiply(gate_weight, panel, {g, rows, kPanel, kPanel}, part);
+                 multiply(up_weight, panel, {u, rows, kPanel, kPanel}, part);
+                 const int64_t column = panel * kPanel;
+                 const int64_t columns = std::min(kPanel, out.cols - column);
+                 for (int64_t i = 0; i < rows; ++i) {
+                   kernels_.gated({gate, g + i * kPanel, u + i * kPanel, 0, columns,
+                                   row_of(out, first_row + i, column)});
+                 }
+               });
   }
 
   void store_kv(Team& team, const StoreCall& call) const override {
@@ -281,24 +281,72 @@ class CpuBackend final : public Backend {
     return static_cast<DType>(weight.format);
   }
 
-  // Panel `panel` of a product with the rows of `rows`, of which the first `tiled` go by tiles
-  // where the type has them.
-  void multiply(const Product& product, int64_t panel, int64_t first_row, const PanelCall& rows,
-                int64_t tiled) const {
-    const PackedMatrix& weight = *product.weight;
-    MILL_CHECK(weight.cols == rows.cols);
-    const DType dtype = dtype_of_packed(weight);
-    MILL_CHECK(is_float(dtype) ? rows.values != nullptr : rows.codes && rows.scales && rows.sums);
-    const int64_t size = panel_bytes(dtype, weight.cols);
+  // Some rows of the inputs, on their way through panels.
+  struct PartRows {
+    PanelCall call;         // without a panel and its outputs
+    int64_t tiled = 0;      // so many go by tiles, where the type of the weights has them
+    float* room = nullptr;  // as many floats for each row as were asked for
+  };
+
+  // Calls visit(panel, first row, PartRows) for this member's share of so many panels with all rows
+  // of x, in parts. `floats`: of room for each row.
+  template <class Visit>
+  void each_panel(Team& team, const Activations& x, int64_t panels, int64_t floats,
+                  const Visit& visit) const {
+    if (panels == 0 || x.rows == 0) return;
+    const int64_t parts = row_parts(x.rows, x.cols, panels, team.size());
+    const bool tiles = kernels_.enter_tiles && x.codes && x.rows >= kTileRows;
+    const ProductRoom room((x.rows + parts - 1) / parts + kTileRows, x.cols, tiles, floats);
+    // All panels for the first part of the rows, then for the next: one line of work.
+    Team::Claims claims = team.claims(parts * panels);
+    int64_t gathered = -1;  // the part whose rows are in tiles
+    if (tiles) kernels_.enter_tiles();
+    for (;;) {
+      const auto [first, last] = claims.next();
+      if (first == last) break;
+      for (int64_t index = first / panels; index * panels < last; ++index) {
+        const int64_t first_row = part_begin(x.rows, parts, index, tiles);
+        const int64_t rows = part_begin(x.rows, parts, index + 1, tiles) - first_row;
+        PartRows part{.call = rows_of(x, first_row, rows), .room = room.floats()};
+        room.lend(part.call);
+        if (tiles) part.tiled = tiled_rows(rows);
+        if (part.tiled > 0 && index != gathered) {
+          kernels_.gather_tiles(rows_of(part.call, 0, part.tiled));
+          gathered = index;
+        }
+        const int64_t begin = std::max<int64_t>(first - index * panels, 0);
+        const int64_t end = std::min(last - index * panels, panels);
+        for (int64_t panel = begin; panel < end; ++panel) visit(panel, first_row, part);
+      }
+    }
+    if (tiles) kernels_.leave_tiles();
+  }
+
+  void multiply(const Product& product, int64_t panel, int64_t first_row,
+                const PartRows& part) const {
     const int64_t column = panel * kPanel;
-    PanelCall call = rows;
-    call.panel = weight.data + panel * size;
-    call.panel_bytes = size;
+    PanelCall call = part.call;
     call.out = product.out.row(first_row) + column;
     call.out_stride = product.out.stride;
-    call.columns = std::min(kPanel, weight.rows - column);
     call.bias = product.bias ? product.bias + column : nullptr;
     call.accumulate = product.accumulate;
+    multiply(*product.weight, panel, call, part.tiled);
+  }
+  // To `out`, which begins with the panel's outputs.
+  void multiply(const PackedMatrix& weight, int64_t panel, Matrix out, const PartRows& part) const {
+    PanelCall call = part.call;
+    call.out = out.data;
+    call.out_stride = out.stride;
+    multiply(weight, panel, call, part.tiled);
+  }
+  void multiply(const PackedMatrix& weight, int64_t panel, PanelCall& call, int64_t tiled) const {
+    MILL_CHECK(weight.cols == call.cols);
+    const DType dtype = dtype_of_packed(weight);
+    MILL_CHECK(is_float(dtype) ? call.values != nullptr : call.codes != nullptr);
+    const int64_t size = panel_bytes(dtype, weight.cols);
+    call.panel = weight.data + panel * size;
+    call.panel_bytes = size;
+    call.columns = std::min(kPanel, weight.rows - panel * kPanel);
     if (kernels_.tiled_product[weight.format] == nullptr) tiled = 0;
     if (tiled > 0) kernels_.tiled_product[weight.format](rows_of(call, 0, tiled));
     if (tiled < call.rows) {

@@ -265,6 +265,47 @@ TEST_P(Products, OfASetAddBiasAndWhatIsThere) {
   }
 }
 
+// What is computed panel by panel is what products and gate compute one after the other.
+TEST_P(Products, WithAGateAreThoseAndThenTheGate) {
+  Random random(8);
+  ThreadPool pool(2);
+  const std::array<DType, 4> types = {DType::kQ4_1, DType::kQ6_K, DType::kQ8_0, DType::kF16};
+  for (const DType dtype : types) {
+    for (const int64_t rows : {1, 3, 17, 40}) {
+      for (const int64_t outputs : {32, 96, 352}) {
+        SCOPED_TRACE(testing::Message() << name(dtype) << " " << rows << " to " << outputs);
+        const Gate gate = rows % 2 == 0 ? Gate::kGeluTanh : Gate::kSilu;
+        constexpr int64_t kCols = 512;
+        const RandomWeight one(random, dtype, outputs, kCols, 0.1F);
+        const RandomWeight two(random, dtype, outputs, kCols, 0.1F);
+        const Packed g(*backend, pool, one.weight), u(*backend, pool, two.weight);
+        OwnActivations x(rows, kCols, kValues | kCodes);
+        const std::vector<float> values = uniform_values(random, rows * kCols);
+        const std::vector<float> ones(kCols, 1.0F);
+        std::vector<float> gated(static_cast<size_t>(rows * outputs)), up(gated.size());
+        OwnActivations expected(rows, outputs, kValues | kCodes);
+        OwnActivations out(rows, outputs, kValues | kCodes);
+        const Product products[] = {
+            {.weight = &g.matrix, .out = matrix_of(gated, rows, outputs)},
+            {.weight = &u.matrix, .out = matrix_of(up, rows, outputs)}};
+        pool.run([&](Team& team) {
+          backend->rms_norm(team, matrix_of(values, rows, kCols), ones.data(), 1e-5F, x.all);
+          team.wait();
+          backend->products(team, x.all, products);
+          team.wait();
+          backend->gated(team, gate, matrix_of(std::as_const(gated), rows, outputs),
+                         matrix_of(std::as_const(up), rows, outputs), expected.all);
+          backend->gated_products(team, x.all, gate, g.matrix, u.matrix, out.all);
+        });
+        EXPECT_EQ(std::memcmp(out.values.data(), expected.values.data(), gated.size() * 4), 0);
+        EXPECT_EQ(out.codes, expected.codes);
+        EXPECT_EQ(out.scales, expected.scales);
+        EXPECT_EQ(out.sums, expected.sums);
+      }
+    }
+  }
+}
+
 TEST_P(Products, LeaveTheRestOfAWiderMatrixAlone) {
   Random random(5);
   ThreadPool pool(2);

@@ -106,7 +106,12 @@ class TiledProduct {
   void expand(int64_t index) {
     const int64_t from = index * kChunk;
     const int64_t to = std::min(from + kChunk, groups_);
+    if (from >= to) return;
     Group::expand(call_.panel, from, to, numbers_ + from * Group::kBytes);
+    // The same of the next panel is on its way meanwhile.
+    const std::byte* next = call_.panel + call_.panel_bytes;
+    const std::byte* end = next + Group::File::offset(to);
+    for (next += Group::File::offset(from); next < end; next += 64) S::fetch(next);
   }
 
   template <int kPart>

@@ -235,6 +235,21 @@ class ReferenceBackend final : public Backend {
     }
   }
 
+  void gated_products(Team& team, const Activations& x, Gate gate, const PackedMatrix& gate_weight,
+                      const PackedMatrix& up_weight, const Activations& out) const override {
+    const auto* g = reinterpret_cast<const float*>(gate_weight.data);
+    const auto* u = reinterpret_cast<const float*>(up_weight.data);
+    const auto [first, last] = team.share(gate_weight.rows);
+    for (int64_t row = 0; row < x.rows; ++row) {
+      const float* in = x.values + row * x.cols;
+      for (int64_t n = first; n < last; ++n) {
+        const auto gated = static_cast<float>(dot(in, g + n * x.cols, x.cols));
+        const auto up = static_cast<float>(dot(in, u + n * x.cols, x.cols));
+        out.values[row * out.cols + n] = activate(gate, gated) * up;
+      }
+    }
+  }
+
   void store_kv(Team& team, const StoreCall& call) const override {
     const HeadShape& shape = call.shape;
     const auto [first, last] = team.share(call.q.rows);
