@@ -36,38 +36,37 @@ uint64_t sum_of(const std::byte* data, size_t bytes) {
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx512f,avx512vnni"))) int64_t run_avx512() {
-  __m512i sums[kChains];
-  for (int i = 0; i < kChains; ++i) sums[i] = _mm512_set1_epi32(i);
-  __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(5);
+// In assembly, as gcc 12 keeps an array of sums in memory: kChains sums in registers 0 to 11.
+#define MILL_EACH_SUM(line) \
+  line(0) line(1) line(2) line(3) line(4) line(5) line(6) line(7) line(8) line(9) line(10) line(11)
+#define MILL_SUMS \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11"
+
+int64_t run_avx512() {
   for (int64_t round = 0; round < kRounds; ++round) {
-    for (__m512i& sum : sums) {
-      sum = _mm512_dpbusd_epi32(sum, a, b);
-      asm volatile("" : "+v"(sum));  // each of them is really done
-    }
+#define MILL_LINE(n) "vpdpbusd %%zmm30, %%zmm31, %%zmm" #n "\n\t"
+    asm volatile(MILL_EACH_SUM(MILL_LINE) : : : MILL_SUMS);
+#undef MILL_LINE
   }
-  g_sink += static_cast<uint64_t>(_mm512_reduce_add_epi32(sums[kChains - 1]));
+  asm volatile("vzeroupper");
   return kRounds * kChains * 64;
 }
 
-__attribute__((target("avx2"))) int64_t run_avx2() {
-  __m256i sums[kChains];
-  for (int i = 0; i < kChains; ++i) sums[i] = _mm256_set1_epi32(i);
-  __m256i a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(5), ones = _mm256_set1_epi16(1);
-  asm volatile("" : "+x"(a), "+x"(b));
+int64_t run_avx2() {
   for (int64_t round = 0; round < kRounds; ++round) {
-    for (__m256i& sum : sums) {
-      asm volatile("" : "+x"(a));
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
-      asm volatile("" : "+x"(sum));
-    }
+#define MILL_LINE(n)                         \
+  "vpmaddubsw %%ymm14, %%ymm15, %%ymm12\n\t" \
+  "vpmaddwd %%ymm13, %%ymm12, %%ymm12\n\t"   \
+  "vpaddd %%ymm12, %%ymm" #n ", %%ymm" #n "\n\t"
+    asm volatile(MILL_EACH_SUM(MILL_LINE) : : : MILL_SUMS, "xmm12");
+#undef MILL_LINE
   }
-  g_sink += static_cast<uint64_t>(_mm256_extract_epi32(sums[kChains - 1], 0));
+  asm volatile("vzeroupper");
   return kRounds * kChains * 32;
 }
-#endif
+#undef MILL_SUMS
+#undef MILL_EACH_SUM
 
-#if defined(__x86_64__)
 // Four sums of 16 rows and 16 outputs over 64 inputs.
 __attribute__((target("amx-tile,amx-int8"))) int64_t run_tiles() {
   struct alignas(64) Shapes {  // as LDTILECFG reads it
