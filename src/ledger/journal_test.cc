@@ -203,7 +203,9 @@ TEST(SqliteJournal, AnIndexOfBeforeGivesWayToTheOneOfToday) {
   const auto open_and_read = [&] {
     const auto journal = open_sqlite_journal(folder / "j");
     ASSERT_TRUE(journal.has_value()) << journal.error().message;
-    if (all(**journal).empty()) EXPECT_TRUE((*journal)->append(chained(1, 3)));
+    if (all(**journal).empty()) {
+      EXPECT_TRUE((*journal)->append(chained(1, 3)));
+    }
     EXPECT_EQ(all(**journal).size(), 3U);
   };
   open_and_read();
