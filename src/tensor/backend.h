@@ -138,8 +138,8 @@ class Backend {
   virtual size_t packed_bytes(const Weight& weight) const = 0;
   virtual PackedMatrix pack(Team& team, const Weight& weight, std::span<std::byte> room) const = 0;
   virtual uint32_t form_read_by(const PackedMatrix& weight) const = 0;  // kValues or kCodes
-  // The name of the order that pack writes, at most 15 characters. Packed bytes may be kept and read
-  // later by any backend of the same name: a change of the order is a change of the name.
+  // The name of the order that pack writes, at most 15 characters. Packed bytes may be kept and
+  // read later by any backend of the same name: a change of the order is a change of the name.
   virtual std::string_view layout() const = 0;
   // What pack returned for such a weight, over its packed bytes that were kept (aligned to 64).
   // `weight.data` is not read.  Requires: bytes.size() == packed_bytes(weight).
@@ -152,14 +152,14 @@ class Backend {
   // added to the residual.
   virtual void add_rms_norm(Team& team, ConstMatrix x, const float* weight, float eps,
                             Matrix sum) const = 0;
-  // out = gate(g) * u.
+  // out = gate(g) * u, of matrices that are there: what gated_products is held against.
   virtual void gated(Team& team, Gate gate, ConstMatrix g, ConstMatrix u,
                      const Activations& out) const = 0;
   // All products of `x`, without a wait between them.
   virtual void products(Team& team, const Activations& x,
                         std::span<const Product> products) const = 0;
-  // out = gate(x · gate_weight) * (x · up_weight): both products and the gate of one panel after the
-  // other, so that what lies between stays in a core's caches.  Requires: as many rows of each.
+  // out = gate(x · gate_weight) * (x · up_weight): both products and the gate of one panel after
+  // the other, so that what lies between stays in a core's caches.  Requires: as many rows of each.
   virtual void gated_products(Team& team, const Activations& x, Gate gate,
                               const PackedMatrix& gate_weight, const PackedMatrix& up_weight,
                               const Activations& out) const = 0;

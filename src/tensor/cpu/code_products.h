@@ -378,4 +378,15 @@ void code_product(const PanelCall& call) {
   if constexpr (kExpandRows < kNever) expanded_product<S, Group>(call);
 }
 
+// Calls visit with each type of quantized weights as its template argument.
+template <class Visit>
+[[gnu::always_inline]] inline void each_code_type(const Visit& visit) {
+  const auto all = [&]<DType... kTypes>() {
+    (visit.template operator()<kTypes>(), ...);
+  };
+  all.template operator()<DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0,
+                          DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K,
+                          DType::kIQ4_NL, DType::kIQ4_XS>();
+}
+
 }  // namespace mill::tensor

@@ -234,22 +234,10 @@ void tiled_product(const PanelCall& call) {
 
 template <class S>
 void fill_tiled_products(Kernels& kernels) {
-  const auto set = [&](DType dtype, void (*product)(const PanelCall&)) {
-    kernels.tiled_product[static_cast<int>(dtype)] = product;
-  };
   kernels.gather_tiles = gather_tiles<S>;
-  set(DType::kQ4_0, tiled_product<S, DType::kQ4_0>);
-  set(DType::kQ4_1, tiled_product<S, DType::kQ4_1>);
-  set(DType::kQ5_0, tiled_product<S, DType::kQ5_0>);
-  set(DType::kQ5_1, tiled_product<S, DType::kQ5_1>);
-  set(DType::kQ8_0, tiled_product<S, DType::kQ8_0>);
-  set(DType::kQ2_K, tiled_product<S, DType::kQ2_K>);
-  set(DType::kQ3_K, tiled_product<S, DType::kQ3_K>);
-  set(DType::kQ4_K, tiled_product<S, DType::kQ4_K>);
-  set(DType::kQ5_K, tiled_product<S, DType::kQ5_K>);
-  set(DType::kQ6_K, tiled_product<S, DType::kQ6_K>);
-  set(DType::kIQ4_NL, tiled_product<S, DType::kIQ4_NL>);
-  set(DType::kIQ4_XS, tiled_product<S, DType::kIQ4_XS>);
+  each_code_type([&]<DType kType>() {
+    kernels.tiled_product[static_cast<int>(kType)] = tiled_product<S, kType>;
+  });
 }
 
 }  // namespace mill::tensor
