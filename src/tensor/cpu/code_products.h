@@ -7,12 +7,21 @@
 //   with minima     sum += x_scale * (d * float(D) - minimum * float(S))
 // The same roundings in the same order in every tile, so a row's result does not depend on the
 // tile it falls into, nor on whether the panel was expanded first.
+//
+// Where S::kSumsAsFloats, the sums of integers begin at the bits of the f32 kFloatStart = 1.5 * 2^23,
+// and are then, as an f32, kFloatStart + D: exact, as |D| < 2^22. So d * float(D) is one fused
+// operation, d * (kFloatStart + D) - d * kFloatStart, instead of a conversion and a product: the
+// last term is exact too, as d has at most 22 bits (11 of an f16, 8 of an integer), and what is left
+// is rounded once, as the product is.
 #pragma once
 
 #include "tensor/cpu/kernels.h"
 #include "tensor/cpu/panel.h"
 
 namespace mill::tensor {
+
+inline constexpr float kFloatStart = 12582912.0F;
+inline constexpr int32_t kFloatStartBits = 0x4b400000;
 
 // One group of a panel as the file has it. v counts vectors of S::kLanes outputs.
 template <class S, DType D>
@@ -187,6 +196,7 @@ class CodeTile {
   static constexpr int kWidth =
       kRows * kVectors <= Dots::kRows * Dots::kVectors ? kVectors : Dots::kVectors;
   static constexpr int kHalfSteps = static_cast<int>(kSteps) / Group::kHalves;
+  static constexpr bool kWideSums = S::kSumsAsFloats && Group::kMinima && Group::kHalves == 1;
 
   template <bool kFetch>
   static void run(const PanelCall& call, const TileWork& work) {
@@ -195,6 +205,8 @@ class CodeTile {
     const int8_t* codes = call.codes + work.first * call.cols + from * 32;
     const float* scales = call.scales + work.first * groups + from;
     const int32_t* sums = call.sums + work.first * groups + from;
+    const float* code_sums = nullptr;
+    if constexpr (kWideSums) code_sums = call.code_sums + work.first * groups + from;
     for (int v = 0; v < kVectors; v += kWidth) {
       F sum[kRows][kWidth];
 #pragma GCC unroll 8
@@ -210,10 +222,9 @@ class CodeTile {
           constexpr int kPasses = kVectors / kWidth;
           fetch_next(call, from + g, work.turn * kPasses + v / kWidth, work.turns * kPasses);
         }
-        add_half<0>(group, v, codes + g * 32, call.cols, scales + g, sums + g, groups, sum);
-        if constexpr (Group::kHalves == 2) {
-          add_half<1>(group, v, codes + g * 32 + 16, call.cols, scales + g, sums + g, groups, sum);
-        }
+        const Rows rows{codes + g * 32, call.cols, scales + g, sums + g, code_sums + g, groups};
+        add_half<0>(group, v, rows, sum);
+        if constexpr (Group::kHalves == 2) add_half<1>(group, v, rows, sum);
       }
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
@@ -249,39 +260,74 @@ class CodeTile {
     return static_cast<int32_t>(half == 0 ? low : low << 16);
   }
 
+  // One group of the rows.
+  struct Rows {
+    const int8_t* codes;  // a row's codes are code_stride apart, the others group_stride
+    int64_t code_stride;
+    const float* scales;
+    const int32_t* sums;
+    const float* code_sums;  // only with kWideSums
+    int64_t group_stride;
+
+    I sums_of(int r) const { return S::broadcast(sums + r * group_stride); }
+  };
+
   template <int kHalf>
-  [[gnu::always_inline]] static void add_half(const Group& group, int v0, const int8_t* codes,
-                                              int64_t code_stride, const float* scales,
-                                              const int32_t* sums, int64_t group_stride,
+  [[gnu::always_inline]] static void add_half(const Group& group, int v0, const Rows& rows,
                                               F (&sum)[kRows][kWidth]) {
-    constexpr int kEffectiveZero = Group::kZero - Dots::kOffset;
     Dots dots[kRows][kWidth];
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      I start = S::zero_int();
-      if constexpr (kEffectiveZero != 0) {
-        start = S::dot_pairs(S::broadcast(sums + r * group_stride),
-                             S::set_int(pick(kHalf, -kEffectiveZero)));
-      }
+      const I start = start_of<kHalf>(rows, r);
 #pragma GCC unroll 8
       for (int w = 0; w < kWidth; ++w) dots[r][w].sum = start;
     }
-    add_steps<kHalf * kHalfSteps, kHalfSteps>(group, v0, codes, code_stride, dots);
+    constexpr int kStep = kHalf * kHalfSteps;
+    add_steps<kStep, kHalfSteps>(group, v0, rows.codes + kStep * 4, rows.code_stride, dots);
 #pragma GCC unroll 8
     for (int w = 0; w < kWidth; ++w) {
       const F d = group.scale(kHalf, v0 + w);
+      F start = S::zero();
+      if constexpr (S::kSumsAsFloats) start = S::mul(d, S::set(-kFloatStart));
       F minimum = S::zero();
       if constexpr (Group::kMinima) minimum = group.minimum(kHalf, v0 + w);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
-        F part = S::mul(S::from_int(dots[r][w].sum), d);
-        if constexpr (Group::kMinima) {
-          const I codes_sum =
-              S::dot_pairs(S::broadcast(sums + r * group_stride), S::set_int(pick(kHalf, 1)));
-          part = S::subtract_product(part, minimum, S::from_int(codes_sum));
+        F part = start;
+        if constexpr (S::kSumsAsFloats) {
+          part = S::add_product(start, S::as_floats(dots[r][w].sum), d);
+        } else {
+          part = S::mul(S::from_int(dots[r][w].sum), d);
         }
-        sum[r][w] = S::add_product(sum[r][w], part, S::set(scales[r * group_stride]));
+        if constexpr (Group::kMinima) {
+          part = S::subtract_product(part, minimum, code_sum<kHalf>(rows, r));
+        }
+        sum[r][w] = S::add_product(sum[r][w], part, S::set(rows.scales[r * rows.group_stride]));
       }
+    }
+  }
+
+  // What the sums of integers of row r begin with.
+  template <int kHalf>
+  [[gnu::always_inline]] static I start_of(const Rows& rows, int r) {
+    constexpr int kEffectiveZero = Group::kZero - Dots::kOffset;
+    if constexpr (S::kSumsAsFloats) {
+      const I start = S::set_int(kFloatStartBits);
+      if constexpr (kEffectiveZero == 0) return start;
+      return S::add_dot_pairs(start, rows.sums_of(r), S::set_int(pick(kHalf, -kEffectiveZero)));
+    } else {
+      if constexpr (kEffectiveZero == 0) return S::zero_int();
+      return S::dot_pairs(rows.sums_of(r), S::set_int(pick(kHalf, -kEffectiveZero)));
+    }
+  }
+
+  // The sum of the codes of row r.
+  template <int kHalf>
+  [[gnu::always_inline]] static F code_sum(const Rows& rows, int r) {
+    if constexpr (kWideSums) {
+      return S::set(rows.code_sums[r * rows.group_stride]);
+    } else {
+      return S::from_int(S::dot_pairs(rows.sums_of(r), S::set_int(pick(kHalf, 1))));
     }
   }
 
@@ -304,6 +350,19 @@ class CodeTile {
     }
   }
 };
+
+template <class S>
+void widen_sums(const PanelCall& call, float* code_sums) {
+  const int64_t count = call.rows * (call.cols / 32);
+  const auto widened = [](typename S::I pairs) {
+    return S::from_int(S::dot_pairs(pairs, S::set_int(0x10001)));
+  };
+  int64_t i = 0;
+  for (; i + S::kLanes <= count; i += S::kLanes) {
+    S::store(code_sums + i, widened(S::load_ints(call.sums + i)));
+  }
+  for (; i < count; ++i) S::store_part(code_sums + i, widened(S::broadcast(call.sums + i)), 1);
+}
 
 template <class S, class Group, bool kFetch, int kRows>
 void run_code_tile(const PanelCall& call, int64_t rows, const TileWork& work) {

@@ -1,5 +1,7 @@
 #include "tensor/cpu/cpu_backend.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <new>
 
@@ -64,12 +66,23 @@ void share_columns(const Team& team, int64_t rows, int64_t cols, const Visit& vi
   }
 }
 
-// How many parts the rows of a product set are cut into: a part's activations stay in a core's
-// second-level cache, and there are enough parts of panels for all members.
+// Bytes of a part's activations that stay in a core's second-level cache beside a panel.
+int64_t cached_bytes() {
+  static const int64_t bytes = [] {
+    int64_t cache = 0;
+#ifdef _SC_LEVEL2_CACHE_SIZE
+    cache = ::sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+    return std::clamp<int64_t>(cache / 8 * 7, 448 << 10, 1 << 20);
+  }();
+  return bytes;
+}
+
+// How many parts the rows of a product set are cut into: a part's activations stay in the cache,
+// and there are enough parts of panels for all members.
 int64_t row_parts(int64_t rows, int64_t cols, int64_t panels, int members) {
-  constexpr int64_t kCacheBytes = 448 << 10;
   constexpr int64_t kFewestRows = 12;
-  const int64_t most = std::clamp<int64_t>(kCacheBytes / std::max<int64_t>(cols, 1), 48, 192);
+  const int64_t most = std::clamp<int64_t>(cached_bytes() / std::max<int64_t>(cols, 1), 48, 512);
   int64_t parts = (rows + most - 1) / most;
   if (panels * parts < 2 * members) parts = (2 * members + panels - 1) / panels;
   return std::clamp<int64_t>(parts, 1, (rows + kFewestRows - 1) / kFewestRows);
@@ -112,6 +125,7 @@ PanelCall rows_of(const PanelCall& call, int64_t first, int64_t rows) {
     made.codes += first * call.cols;
     made.scales += first * (call.cols / kGroup);
     made.sums += first * (call.cols / kGroup);
+    if (call.code_sums) made.code_sums += first * (call.cols / kGroup);
   }
   made.out += first * call.out_stride;
   return made;
@@ -121,20 +135,24 @@ PanelCall rows_of(const PanelCall& call, int64_t first, int64_t rows) {
 // each row.
 class ProductRoom {
  public:
-  ProductRoom(int64_t rows, int64_t cols, bool tiles, int64_t floats) {
+  ProductRoom(int64_t rows, int64_t cols, bool tiles, bool wide_sums, int64_t floats) {
     const int64_t scratch = std::max(scratch_bytes(rows), tiles ? tile_scratch_bytes(cols) : 0);
     const int64_t own = (rows * floats * 4 + 63) / 64 * 64;
     const int64_t count =
         tiles ? (rows + kTileRows - 1) / kTileRows * kTileRows * (cols / kGroup) : 0;
-    scratch_ = thread_room().at_least(scratch + own + 2 * count * 4);
+    const int64_t wide = wide_sums ? (rows * (cols / kGroup) * 4 + 63) / 64 * 64 : 0;
+    scratch_ = thread_room().at_least(scratch + own + wide + 2 * count * 4);
     floats_ = reinterpret_cast<float*>(scratch_ + scratch);
+    if (wide_sums) code_sums_ = reinterpret_cast<float*>(scratch_ + scratch + own);
     if (!tiles) return;
-    scales_ = reinterpret_cast<float*>(scratch_ + scratch + own);
+    scales_ = reinterpret_cast<float*>(scratch_ + scratch + own + wide);
     sums_ = reinterpret_cast<int32_t*>(scales_ + count);
   }
   float* floats() const { return floats_; }
+  float* code_sums() const { return code_sums_; }
   void lend(PanelCall& call) const {
     call.scratch = scratch_;
+    call.code_sums = code_sums_;
     call.tile_scales = scales_;
     call.tile_sums = sums_;
   }
@@ -142,6 +160,7 @@ class ProductRoom {
  private:
   std::byte* scratch_;
   float* floats_;
+  float* code_sums_ = nullptr;
   float* scales_ = nullptr;
   int32_t* sums_ = nullptr;
 };
@@ -296,10 +315,12 @@ class CpuBackend final : public Backend {
     if (panels == 0 || x.rows == 0) return;
     const int64_t parts = row_parts(x.rows, x.cols, panels, team.size());
     const bool tiles = kernels_.enter_tiles && x.codes && x.rows >= kTileRows;
-    const ProductRoom room((x.rows + parts - 1) / parts + kTileRows, x.cols, tiles, floats);
+    const bool wide_sums = kernels_.widen_sums && x.codes;
+    const ProductRoom room((x.rows + parts - 1) / parts + kTileRows, x.cols, tiles, wide_sums,
+                           floats);
     // All panels for the first part of the rows, then for the next: one line of work.
     Team::Claims claims = team.claims(parts * panels);
-    int64_t gathered = -1;  // the part whose rows are in tiles
+    int64_t prepared = -1;  // the part whose rows are in the room
     if (tiles) kernels_.enter_tiles();
     for (;;) {
       const auto [first, last] = claims.next();
@@ -310,9 +331,10 @@ class CpuBackend final : public Backend {
         PartRows part{.call = rows_of(x, first_row, rows), .room = room.floats()};
         room.lend(part.call);
         if (tiles) part.tiled = tiled_rows(rows);
-        if (part.tiled > 0 && index != gathered) {
-          kernels_.gather_tiles(rows_of(part.call, 0, part.tiled));
-          gathered = index;
+        if (index != prepared) {
+          if (wide_sums) kernels_.widen_sums(part.call, room.code_sums());
+          if (part.tiled > 0) kernels_.gather_tiles(rows_of(part.call, 0, part.tiled));
+          prepared = index;
         }
         const int64_t begin = std::max<int64_t>(first - index * panels, 0);
         const int64_t end = std::min(last - index * panels, panels);

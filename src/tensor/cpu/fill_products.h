@@ -16,6 +16,7 @@ void fill_products(Kernels& kernels) {
   set(DType::kF16, value_product<S, DType::kF16>);
   set(DType::kBF16, value_product<S, DType::kBF16>);
   each_code_type([&]<DType kType>() { set(kType, code_product<S, kType>); });
+  if constexpr (S::kSumsAsFloats) kernels.widen_sums = widen_sums<S>;
 }
 
 }  // namespace mill::tensor

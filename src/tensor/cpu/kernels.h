@@ -36,7 +36,8 @@ struct PanelCall {
   const int8_t* codes = nullptr;
   const float* scales = nullptr;
   const int32_t* sums = nullptr;
-  float* out = nullptr;  // [rows, columns], row r at out + r * out_stride
+  const float* code_sums = nullptr;  // both halves of `sums` together; where there is widen_sums
+  float* out = nullptr;              // [rows, columns], row r at out + r * out_stride
   int64_t out_stride = 0;
   int64_t columns = 0;          // 1 … kPanel
   const float* bias = nullptr;  // [columns], or null
@@ -113,6 +114,8 @@ struct Kernels {
   const char* name = "";
   // The product with a panel of the type, or null.
   void (*product[32])(const PanelCall&) = {};
+  // code_sums [rows, cols / 32] of a call's sums, which its products want; null: they want none.
+  void (*widen_sums)(const PanelCall&, float* code_sums) = nullptr;
   // The same of at least kTileRows rows by tiles, where the set has them. A thread calls
   // enter_tiles before its first such product and leave_tiles behind the last one.
   void (*tiled_product[32])(const PanelCall&) = {};

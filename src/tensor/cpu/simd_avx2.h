@@ -23,7 +23,8 @@ struct Simd {
   static constexpr int64_t kExpandRows = 24;
   static constexpr int64_t kExpandRowsOfPieces = 2;
   static constexpr int64_t kExpandRowsOfBytes = kNever;
-  static constexpr bool kFetchInParts = true;  // of the next panel, by all tiles
+  static constexpr bool kFetchInParts = true;   // of the next panel, by all tiles
+  static constexpr bool kSumsAsFloats = false;  // code_products.h
   static constexpr int kValueRows = 6;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 3;  // queries of a tile in attention

@@ -21,10 +21,11 @@ struct Simd : ByVector<Simd> {
   using I = __m512i;
   using B = __m512i;
   static constexpr int kLanes = 16;
-  static constexpr int64_t kExpandRows = kNever;
+  static constexpr int64_t kExpandRows = 96;
   static constexpr int64_t kExpandRowsOfPieces = 48;
   static constexpr int64_t kExpandRowsOfBytes = kNever;
   static constexpr bool kFetchInParts = false;  // of the next panel, by all tiles
+  static constexpr bool kSumsAsFloats = true;   // code_products.h
   static constexpr int kValueRows = 8;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 6;  // queries of a tile in attention
@@ -88,6 +89,7 @@ struct Simd : ByVector<Simd> {
     std::memcpy(&x, p, sizeof x);
     return _mm512_set1_epi32(x);
   }
+  MILL_INLINE I load_ints(const int32_t* p) { return _mm512_loadu_si512(p); }
   MILL_INLINE F from_int(I a) { return _mm512_cvtepi32_ps(a); }
   MILL_INLINE I to_int(F a) { return _mm512_cvtps_epi32(a); }  // to nearest, ties to even
   // The bits of |a|, which order as the numbers do, with a NaN above all.
@@ -116,6 +118,8 @@ struct Simd : ByVector<Simd> {
   }
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
   MILL_INLINE I dot_pairs(I a, I b) { return _mm512_madd_epi16(a, b); }
+  MILL_INLINE I add_dot_pairs(I sum, I a, I b) { return _mm512_dpwssd_epi32(sum, a, b); }
+  MILL_INLINE F as_floats(I a) { return _mm512_castsi512_ps(a); }
   // Per lane: the sum of kSteps times four u8 of w (at most kMost, less kOffset) times four s8 of
   // x.
   template <int kMost, int kSteps>
