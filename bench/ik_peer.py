@@ -11,11 +11,13 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 
 def run(command, table_in_stderr=False):
-    """What it printed; some versions of llama-batched-bench print their table with the messages."""
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
+    """What it printed; some versions of llama-batched-bench print their table with the messages. They write a log where they run."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode:
         sys.exit(f"{command[0]} ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
     return done.stdout + (done.stderr if table_in_stderr else "")
@@ -35,8 +37,8 @@ def main():
     if not args.programs or not (pathlib.Path(args.programs) / "llama-bench").exists():
         print("skipped: no ik_llama.cpp (--programs, $IK_LLAMA)", file=sys.stderr)
         sys.exit(77)
-    programs = pathlib.Path(args.programs)
-    common = ["-m", args.model, "-t", args.threads]
+    programs = pathlib.Path(args.programs).resolve()
+    common = ["-m", pathlib.Path(args.model).resolve(), "-t", args.threads]
     out = {"engine": "ik_llama.cpp", "model": args.model, "threads": args.threads, "prefill": [], "decode": []}
     if args.prompt:
         bench = [programs / "llama-bench", *common, "-p", args.prompt, "-n", 0, "-r", 3, "-rtr", 1, "-o", "json"]
