@@ -4,16 +4,12 @@
 
 namespace mill::tensor {
 namespace {
-void enter() {
-  amx::Simd::shape_tiles();
-}
 void leave() {
   amx::Simd::release_tiles();
 }
 }  // namespace
 
 void fill_amx_products(Kernels& kernels) {
-  kernels.enter_tiles = enter;
   kernels.leave_tiles = leave;
   fill_tiled_products<amx::Simd>(kernels);
 }

@@ -92,16 +92,18 @@ class FileGroup {
   int64_t scale_row_;
 };
 
-// The same group expanded to bytes and f32 scales. kSigned: the zero point is taken off the bytes,
-// which are signed then.
-template <class S, class From, bool kSigned = false>
+// The same group expanded to bytes and f32 scales. Signed: the zero point is taken off the bytes.
+// With starts: what part of a sum begins with, -kFloatStart times the scale, is beside the scales.
+enum class Expanded { kUnsigned, kSignedWithStarts };
+template <class S, class From, Expanded kForm = Expanded::kUnsigned>
 class ExpandedGroup {
  public:
+  static constexpr bool kSigned = kForm == Expanded::kSignedWithStarts;
   static constexpr int kHalves = From::kHalves;
   static constexpr int kZero = kSigned ? 0 : From::kZero;
   static constexpr bool kMinima = From::kMinima;
   static constexpr int kMost = From::kMost;
-  static constexpr int64_t kScaleSets = kHalves * (kMinima ? 2 : 1);
+  static constexpr int64_t kScaleSets = kHalves * (1 + (kMinima ? 1 : 0) + (kSigned ? 1 : 0));
   static constexpr int64_t kBytes = 1024 + kScaleSets * kPanel * 4;
 
   [[gnu::always_inline]] ExpandedGroup(const std::byte* panel, int64_t group)
@@ -118,6 +120,9 @@ class ExpandedGroup {
   [[gnu::always_inline]] typename S::F minimum(int half, int v) const {
     return S::load(set(kHalves + half) + v * S::kLanes);
   }
+  [[gnu::always_inline]] typename S::F start(int half, int v) const {
+    return S::load(set(kScaleSets - kHalves + half) + v * S::kLanes);
+  }
   // Groups [first, last) of a panel.
   static void expand(const std::byte* panel, int64_t first, int64_t last, std::byte* to) {
     for (int64_t g = first; g < last; ++g) {
@@ -128,8 +133,13 @@ class ExpandedGroup {
         expand_steps<0>(from, v, group);
         for (int half = 0; half < kHalves; ++half) {
           auto* scales = reinterpret_cast<float*>(group + 1024) + half * kPanel + v * S::kLanes;
-          S::store(scales, from.scale(half, v));
+          const typename S::F scale = from.scale(half, v);
+          S::store(scales, scale);
           if constexpr (kMinima) S::store(scales + kHalves * kPanel, from.minimum(half, v));
+          if constexpr (kSigned) {
+            S::store(scales + (kScaleSets - kHalves) * kPanel,
+                     S::mul(scale, S::set(-kFloatStart)));
+          }
         }
       }
     }
@@ -403,9 +413,9 @@ void run_code_tiles(const PanelCall& call, TileWork work) {
 // length.
 template <class S, class Group>
 void expanded_product(const PanelCall& call) {
-  using Expanded = ExpandedGroup<S, Group>;
+  using Numbers = ExpandedGroup<S, Group>;
   constexpr int64_t kUnit = Group::kLayout.groups();
-  constexpr int64_t kMostUnits = kRunBytes / (kUnit * Expanded::kBytes);
+  constexpr int64_t kMostUnits = kRunBytes / (kUnit * Numbers::kBytes);
   static_assert(kMostUnits > 0);
   const int64_t groups = call.cols / 32;
   const int64_t units = groups / kUnit;
@@ -414,8 +424,8 @@ void expanded_product(const PanelCall& call) {
   for (int64_t run = 0; run < runs; ++run) {
     const int64_t from = units * run / runs * kUnit;
     const int64_t to = units * (run + 1) / runs * kUnit;
-    Expanded::expand(call.panel, from, to, call.scratch);
-    run_code_tiles<S, Expanded, S::kFetchInParts>(
+    Numbers::expand(call.panel, from, to, call.scratch);
+    run_code_tiles<S, Numbers, S::kFetchInParts>(
         call, {.panel = call.scratch, .from = from, .to = to, .partial = partial});
   }
 }

@@ -92,7 +92,7 @@ int64_t row_parts(int64_t rows, int64_t cols, int64_t panels, int members) {
 // the last.
 int64_t part_begin(int64_t rows, int64_t parts, int64_t index, bool tiles) {
   if (!tiles || rows < parts * kTileRows) return rows * index / parts;
-  const int64_t all = (rows + kTileRows - 1) / kTileRows;
+  const int64_t all = tile_count(rows);
   return std::min(all * index / parts * kTileRows, rows);
 }
 
@@ -136,17 +136,16 @@ PanelCall rows_of(const PanelCall& call, int64_t first, int64_t rows) {
 class ProductRoom {
  public:
   ProductRoom(int64_t rows, int64_t cols, bool tiles, bool wide_sums, int64_t floats) {
-    const int64_t scratch = std::max(scratch_bytes(rows), tiles ? tile_scratch_bytes(cols) : 0);
+    const int64_t scratch = std::max(scratch_bytes(rows), tiles ? tile_scratch_bytes(rows) : 0);
     const int64_t own = (rows * floats * 4 + 63) / 64 * 64;
-    const int64_t count =
-        tiles ? (rows + kTileRows - 1) / kTileRows * kTileRows * (cols / kGroup) : 0;
+    const int64_t count = tiles ? tile_count(rows) * kTileRows * (cols / kGroup) : 0;
     const int64_t wide = wide_sums ? (rows * (cols / kGroup) * 4 + 63) / 64 * 64 : 0;
-    scratch_ = thread_room().at_least(scratch + own + wide + 2 * count * 4);
+    scratch_ = thread_room().at_least(scratch + own + wide + 4 * count * 4);
     floats_ = reinterpret_cast<float*>(scratch_ + scratch);
     if (wide_sums) code_sums_ = reinterpret_cast<float*>(scratch_ + scratch + own);
     if (!tiles) return;
     scales_ = reinterpret_cast<float*>(scratch_ + scratch + own + wide);
-    sums_ = reinterpret_cast<int32_t*>(scales_ + count);
+    sums_ = scales_ + count;
   }
   float* floats() const { return floats_; }
   float* code_sums() const { return code_sums_; }
@@ -162,7 +161,7 @@ class ProductRoom {
   float* floats_;
   float* code_sums_ = nullptr;
   float* scales_ = nullptr;
-  int32_t* sums_ = nullptr;
+  float* sums_ = nullptr;
 };
 
 class CpuBackend final : public Backend {
@@ -314,14 +313,13 @@ class CpuBackend final : public Backend {
                   const Visit& visit) const {
     if (panels == 0 || x.rows == 0) return;
     const int64_t parts = row_parts(x.rows, x.cols, panels, team.size());
-    const bool tiles = kernels_.enter_tiles && x.codes && x.rows >= kTileRows;
+    const bool tiles = kernels_.gather_tiles && x.codes && x.rows >= kTileRows;
     const bool wide_sums = kernels_.widen_sums && x.codes;
     const ProductRoom room((x.rows + parts - 1) / parts + kTileRows, x.cols, tiles, wide_sums,
                            floats);
     // All panels for the first part of the rows, then for the next: one line of work.
     Team::Claims claims = team.claims(parts * panels);
     int64_t prepared = -1;  // the part whose rows are in the room
-    if (tiles) kernels_.enter_tiles();
     for (;;) {
       const auto [first, last] = claims.next();
       if (first == last) break;

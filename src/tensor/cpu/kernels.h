@@ -42,12 +42,13 @@ struct PanelCall {
   int64_t columns = 0;          // 1 … kPanel
   const float* bias = nullptr;  // [columns], or null
   bool accumulate = false;
-  std::byte* scratch = nullptr;  // scratch_bytes(rows), aligned to 64; tile_scratch_bytes(cols) too
+  std::byte* scratch = nullptr;  // scratch_bytes(rows), aligned to 64; tile_scratch_bytes(rows) too
                                  // for a tiled product
-  // For tiled products: scales and sums, [tiles of kTileRows rows][cols / 32][kTileRows]; the last
-  // tile holds the last kTileRows rows.
+  // For tiled products: scales [tiles of kTileRows rows][cols / 32][kTileRows], the last tile of
+  // the last kTileRows rows; and as many sums of a group's codes, then of its first 16, then of the
+  // others.
   float* tile_scales = nullptr;
-  int32_t* tile_sums = nullptr;
+  float* tile_sums = nullptr;
 };
 
 // Norm and gate of columns [first, last) of one row.  Requires: first is a multiple of 32; so is
@@ -117,10 +118,9 @@ struct Kernels {
   // code_sums [rows, cols / 32] of a call's sums, which its products want; null: they want none.
   void (*widen_sums)(const PanelCall&, float* code_sums) = nullptr;
   // The same of at least kTileRows rows by tiles, where the set has them. A thread calls
-  // enter_tiles before its first such product and leave_tiles behind the last one.
+  // leave_tiles behind the last such product.
   void (*tiled_product[32])(const PanelCall&) = {};
   void (*gather_tiles)(const PanelCall&) = nullptr;  // fills tile_scales and tile_sums
-  void (*enter_tiles)() = nullptr;
   void (*leave_tiles)() = nullptr;
   void (*norm)(const NormCall&) = nullptr;
   void (*gated)(const GateCall&) = nullptr;
@@ -147,11 +147,13 @@ constexpr int64_t scratch_bytes(int64_t rows) {
   return kRunBytes + rows * 128;
 }
 inline constexpr int64_t kTileRows = 16;
-// A panel with its numbers as bytes and its scales as f32, the sums of eight tiles and of the rows
-// so far, and the sums of the rows' codes.
-constexpr int64_t tile_scratch_bytes(int64_t cols) {
-  const int64_t groups = cols / 32;
-  return groups * (1024 + 4 * 128) + 9 * kTileRows * 128 + kTileRows * groups * 8;
+constexpr int64_t tile_count(int64_t rows) {
+  return (rows + kTileRows - 1) / kTileRows;
+}
+// Some groups with their numbers as bytes and their scales as f32, the sums of eight parts, and
+// those of the rows so far.
+constexpr int64_t tile_scratch_bytes(int64_t rows) {
+  return 16 * (1024 + 3 * 128) + 8 * kTileRows * 128 + tile_count(rows) * kTileRows * 128;
 }
 // In place of a number of rows: not for any.
 inline constexpr int64_t kNever = int64_t{1} << 62;
