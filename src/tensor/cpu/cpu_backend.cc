@@ -97,11 +97,12 @@ int64_t part_begin(int64_t rows, int64_t parts, int64_t index, bool tiles) {
 }
 
 // How many of a part's rows go by tiles: whole tiles, and a rest of so many that a tile more is
-// quicker.
+// quicker. What is expanded for one tile alone takes as long as its products.
+constexpr int64_t kFewestTiled = 2 * kTileRows;
 int64_t tiled_rows(int64_t rows) {
   constexpr int64_t kFewestLeft = 7;
   const int64_t left = rows % kTileRows;
-  if (rows < kTileRows) return 0;
+  if (rows < kFewestTiled) return 0;
   return left < kFewestLeft ? rows - left : rows;
 }
 
@@ -313,7 +314,7 @@ class CpuBackend final : public Backend {
                   const Visit& visit) const {
     if (panels == 0 || x.rows == 0) return;
     const int64_t parts = row_parts(x.rows, x.cols, panels, team.size());
-    const bool tiles = kernels_.gather_tiles && x.codes && x.rows >= kTileRows;
+    const bool tiles = kernels_.gather_tiles && x.codes && x.rows >= kFewestTiled;
     const bool wide_sums = kernels_.widen_sums && x.codes;
     const ProductRoom room((x.rows + parts - 1) / parts + kTileRows, x.cols, tiles, wide_sums,
                            floats);

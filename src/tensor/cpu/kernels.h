@@ -150,10 +150,9 @@ inline constexpr int64_t kTileRows = 16;
 constexpr int64_t tile_count(int64_t rows) {
   return (rows + kTileRows - 1) / kTileRows;
 }
-// Some groups with their numbers as bytes and their scales as f32, the sums of eight parts, and
-// those of the rows so far.
+// Likewise, and the integers of four tiles; the sums of whole tiles, and of one more.
 constexpr int64_t tile_scratch_bytes(int64_t rows) {
-  return 16 * (1024 + 3 * 128) + 8 * kTileRows * 128 + tile_count(rows) * kTileRows * 128;
+  return kRunBytes + 4 * kTileRows * kTileRows * 4 + (rows > 0 ? rows + 2 * kTileRows : 0) * 128;
 }
 // In place of a number of rows: not for any.
 inline constexpr int64_t kNever = int64_t{1} << 62;

@@ -76,7 +76,7 @@ TEST_P(Products, OfExactCodesAreThoseOfTheDequantizedWeights) {
 TEST_P(Products, OfTheLargestNumbersAndCodesDoNotSaturate) {
   Random random(6);
   ThreadPool pool(1);
-  constexpr int64_t kRows = 18;  // with whole tiles among them
+  constexpr int64_t kRows = 34;  // with whole tiles among them
   for (const DType dtype : kAllDTypes) {
     if (is_float(dtype)) continue;
     for (const int fill : {0x00, 0x7f, 0x80, 0xff}) {
@@ -197,7 +197,7 @@ TEST(TiledProducts, AreTheBitsOfTheVectors) {
   ThreadPool pool(2);
   for (const DType dtype : kAllDTypes) {
     if (is_float(dtype)) continue;
-    for (const int64_t rows : {16, 22, 23, 39, 64, 200}) {
+    for (const int64_t rows : {16, 32, 38, 39, 64, 200}) {
       SCOPED_TRACE(testing::Message() << name(dtype) << " rows " << rows);
       const int64_t cols = block_elements(dtype) * integer(random, 1, 9);
       const int64_t outputs = integer(random, 1, 100);
@@ -224,7 +224,7 @@ TEST_P(Products, OfASetAddBiasAndWhatIsThere) {
   Random random(4);
   ThreadPool pool(2);
   constexpr int64_t kCols = 256;
-  for (const int64_t rows : {5, 16, 27}) {
+  for (const int64_t rows : {5, 32, 43}) {
     const std::array<DType, 4> types = {DType::kQ4_1, DType::kF16, DType::kQ8_0, DType::kQ6_K};
     const std::array<int64_t, 4> outputs = {64, 33, 7, 100};
     OwnActivations x(rows, kCols, kValues | kCodes);
@@ -271,7 +271,7 @@ TEST_P(Products, WithAGateAreThoseAndThenTheGate) {
   ThreadPool pool(2);
   const std::array<DType, 4> types = {DType::kQ4_1, DType::kQ6_K, DType::kQ8_0, DType::kF16};
   for (const DType dtype : types) {
-    for (const int64_t rows : {1, 3, 17, 40}) {
+    for (const int64_t rows : {1, 3, 33, 40}) {
       for (const int64_t outputs : {32, 96, 352}) {
         SCOPED_TRACE(testing::Message() << name(dtype) << " " << rows << " to " << outputs);
         const Gate gate = rows % 2 == 0 ? Gate::kGeluTanh : Gate::kSilu;

@@ -2,18 +2,17 @@
 // multiplies tiles. The integers are exact and the f32 operations are those of code_products.h in
 // the same order, so a row has the same bits here and there.
 //
-// Work is cut into items: the sums of one tile of rows with a few groups ("a chunk"), which are
-// four products of tiles ("parts"). A chunk is expanded to signed bytes and f32 scales as its first
-// item comes up, and then serves all tiles of rows, whose sums wait in the scratch from chunk to
-// chunk. A part's sums can only be read by way of memory: those of an item wait in the first-level
-// cache while the item before it is scaled, four rows after each part.
+// A run of groups that fits the first-level cache is expanded to signed bytes and f32 scales for all
+// rows. Then a unit is 16 rows and 16 outputs, whose f32 sums stay in registers over the run; a part
+// of it is the product of a tile of codes and a tile of numbers, 32 inputs (or 16, where those have
+// a scale of their own). The integers of a part can only be read by way of memory.
 //
 // The order of instructions is what makes it fast. Tiles are multiplied and stored beside the
-// vectors' work only if neither waits for the other: sums are stored one part after they were begun
-// (a product takes 52 clocks, and 16 more until the next may follow), and instructions alternate
-// every twenty or so, as the scheduler holds no more than a hundred. As long as tiles are in use,
-// the unit that multiplies them takes the second port of 512-bit products and conversions, but not
-// that of integer additions: so integers become f32 by an addition (kFloatStart).
+// vectors' work only if neither waits for the other: so while a part is scaled, the next one is
+// stored and the one behind that is begun (a product of tiles takes 52 clocks, and 16 until the
+// next may follow). As long as tiles are in use, the unit that multiplies them has the second port
+// of 512-bit products and conversions, but not that of integer additions: so integers become f32 by
+// an addition (kFloatStart).
 #pragma once
 
 #include <algorithm>
@@ -60,222 +59,201 @@ class TiledProduct {
   static constexpr int kRows = static_cast<int>(kTileRows);
   static constexpr int kVectors = static_cast<int>(kPanel) / S::kLanes;
   static constexpr int kHalves = Group::kHalves;
-  static constexpr int kInputs = 32 / kHalves;      // of a part
-  static constexpr int kParts = 4;                  // of an item; also a tile's quads of rows
-  static constexpr int kChunk = kParts / kHalves;   // groups
-  static constexpr int kQuad = kRows / kParts;      // rows
-  static constexpr int64_t kTile = kRows * kPanel;  // sums of a part
-  static constexpr int64_t kChunks = 4;             // so many are kept; three are in use at most
-  static_assert(kVectors == 2 && kRows == kQuad * kParts && kRows == S::kLanes && S::kSumsAsFloats);
+  static constexpr int kInputs = 32 / kHalves;  // of a part
+  static constexpr int64_t kTile = kRows * kRows;
+  static constexpr int64_t kSlots = 4;  // parts whose integers are kept; two are in use
+  static_assert(kVectors == 2 && kRows == S::kLanes && S::kSumsAsFloats);
+
+  // As few runs as can be, of equal length.
+  static constexpr int64_t kUnitGroups = Group::File::kLayout.groups();
+  static constexpr int64_t kMostUnits = kRunBytes / (kUnitGroups * Group::kBytes);
+  static_assert(kMostUnits > 0);
 
   explicit TiledProduct(const PanelCall& call)
-      : call_(call), groups_(call.cols / 32), tiles_(tile_count(call.rows)) {
-    constexpr int64_t kNumbers = kChunks * kChunk * Group::kBytes;
-    constexpr int64_t kDots = 2 * kParts * kTile * 4;
-    static_assert(kNumbers + kDots <= tile_scratch_bytes(0));
+      : call_(call),
+        groups_(call.cols / 32),
+        tiles_(tile_count(call.rows)),
+        plain_(call.columns == kPanel && !call.bias) {
     numbers_ = call.scratch;
-    dots_ = reinterpret_cast<int32_t*>(numbers_ + kNumbers);
-    sums_ = reinterpret_cast<float*>(numbers_ + kNumbers + kDots);
+    dots_ = reinterpret_cast<int32_t*>(call.scratch + kRunBytes);
+    sums_ = reinterpret_cast<float*>(dots_ + kSlots * kTile);
+    static_assert(tile_scratch_bytes(0) == kRunBytes + kSlots * kTile * 4);
   }
 
-  struct Item {
-    int64_t index = 0, chunk = 0, tile = 0;
-    int64_t parts = 0;                   // 0: there is no such item
-    const int8_t* codes = nullptr;       // of the first row's first group
-    const std::byte* numbers = nullptr;  // of the first group
-    const float* scales = nullptr;       // [groups][kRows]
-    const float* code_sums = nullptr;    // [groups][kRows]; of halves the second is a plane further
-    int32_t* dots = nullptr;             // [kParts][kRows, kPanel]
+  void multiply() {
+    const int64_t units = groups_ / kUnitGroups;
+    const int64_t runs = (units + kMostUnits - 1) / kMostUnits;
+    for (int64_t run = 0; run < runs; ++run) {
+      from_ = units * run / runs * kUnitGroups;
+      to_ = units * (run + 1) / runs * kUnitGroups;
+      Group::expand(call_.panel, from_, to_, numbers_);
+      multiply_run();
+    }
+  }
+
+  // A part, on its way through the units: all tiles of rows, of each both halves of the outputs.
+  struct Cursor {
+    int64_t part = 0, unit = 0;
+    const int8_t* codes;       // of the part's first row
+    const std::byte* numbers;  // of the part's group
+    const float* scales;       // [kRows] of the group; code_sums likewise
+    const float* code_sums;
   };
-
-  Item item(int64_t index, int64_t chunk, int64_t tile) {
-    const int64_t group = chunk * kChunk;
-    if (group >= groups_) return {};
-    if (tile == 0) expand(chunk);
-    const int64_t at = (tile * groups_ + group) * kRows;
-    return {index,
-            chunk,
-            tile,
-            std::min<int64_t>(groups_ - group, kChunk) * kHalves,
-            call_.codes + tile_row(call_, tile) * call_.cols + group * 32,
-            numbers_of(chunk),
-            call_.tile_scales + at,
-            call_.tile_sums + at + (kHalves == 2 ? plane() : 0),
-            dots_ + (index & 1) * (kParts * kTile)};
+  [[gnu::always_inline]] void enter_unit(Cursor& cursor) const {
+    const int64_t tile = cursor.unit / kVectors;
+    cursor.part = 0;
+    cursor.codes = call_.codes + tile_row(call_, tile) * call_.cols + from_ * 32;
+    cursor.numbers = numbers_;
+    const int64_t at = (tile * groups_ + from_) * kRows;
+    cursor.scales = call_.tile_scales + at;
+    cursor.code_sums = call_.tile_sums + at + (kHalves - 1) * plane();
   }
-  Item after(const Item& before) {
-    if (before.parts == 0) return {};
-    const bool same = before.tile + 1 < tiles_;
-    return item(before.index + 1, before.chunk + (same ? 0 : 1), same ? before.tile + 1 : 0);
-  }
-
-  std::byte* numbers_of(int64_t chunk) const {
-    return numbers_ + chunk % kChunks * (kChunk * Group::kBytes);
+  // Whether the unit is done.
+  [[gnu::always_inline]] bool advance(Cursor& cursor) const {
+    ++cursor.part;
+    if (cursor.part == (to_ - from_) * kHalves) {
+      ++cursor.unit;
+      enter_unit(cursor);
+      return true;
+    }
+    cursor.codes += kInputs;
+    if (cursor.part % kHalves == 0) {
+      cursor.numbers += Group::kBytes;
+      cursor.scales += kRows;
+      cursor.code_sums += kRows;
+    }
+    return false;
   }
   int64_t plane() const { return tiles_ * groups_ * kRows; }
 
-  void expand(int64_t chunk) {
-    const int64_t from = chunk * kChunk;
-    const int64_t to = std::min(from + kChunk, groups_);
-    Group::expand(call_.panel, from, to, numbers_of(chunk));
-    // The same of the next panel is on its way meanwhile.
-    const std::byte* next = call_.panel + call_.panel_bytes;
-    const std::byte* end = next + Group::File::offset(to);
-    for (next += Group::File::offset(from); next < end; next += 64) S::fetch(next);
+  // Parts are begun, stored and scaled one after the other, so that there are as many of each. The
+  // last ones are followed by parts of no unit, which read the last tile again.
+  void multiply_run() const {
+    const int64_t units = tiles_ * kVectors;
+    Cursor begun, scaled;
+    enter_unit(begun), enter_unit(scaled);
+    begin<0>(begun);
+    store<0>(0);
+    begin<1>(begun);
+    F sum[kRows];
+    load_sums(0, sum);
+    for (int64_t step = 0;; step += 2) {
+      if (scale<0>(begun, scaled, step, sum) && scaled.unit == units) break;
+      if (scale<1>(begun, scaled, step + 1, sum) && scaled.unit == units) break;
+    }
   }
 
-  // Part p is in set kSet<p> of tiles until it is stored.
-  template <int kPart>
-  static constexpr int kSet = kPart % 2 == 0 ? 1 : 0;
+  // Scales a part, stores the next one and begins the one behind it. Whether the unit is done.
+  template <int kSet>
+  [[gnu::always_inline]] bool scale(Cursor& begun, Cursor& scaled, int64_t step,
+                                    F (&sum)[kRows]) const {
+    begin<kSet>(begun);
+    add_rows<0>(scaled, step, sum);
+    store<1 - kSet>(step + 1);
+    add_rows<kRows / 2>(scaled, step, sum);
+    const int64_t unit = scaled.unit;
+    if (!advance(scaled)) return false;
+    if (to_ == groups_ && plain_ && whole(unit / kVectors)) {
+      put(unit, sum);
+    } else {
+      float* to = sums_ + unit * kTile;
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) S::store(to + r * kRows, sum[r]);
+      if (to_ == groups_) write(unit);
+    }
+    load_sums(unit + 1, sum);
+    fetch_next_panel(unit);
+    return true;
+  }
 
-  void multiply() {
-    Item now = item(0, 0, 0);
-    store_all<0>(now);
-    Item next = after(now);
-    if (next.parts > 0) begin<0>(next), end<0>(next);
-    while (now.parts > 0) {
-      const Item third = after(next);
-      if (now.parts == kParts && next.parts == kParts && third.parts > 0) {
-        scale<0, true>(now, next, third);
-      } else {
-        scale<0, false>(now, next, third);
+  // A part of it at the end of each unit.
+  [[gnu::always_inline]] void fetch_next_panel(int64_t unit) const {
+    const int64_t units = tiles_ * kVectors;
+    const int64_t from = Group::File::offset(from_), size = Group::File::offset(to_) - from;
+    const std::byte* next = call_.panel + call_.panel_bytes + from;
+    for (int64_t at = unit * 64; at < size; at += units * 64) S::fetch(next + at);
+  }
+
+  // Whether all rows of a tile are its own.
+  bool whole(int64_t tile) const { return (tile + 1) * kRows <= call_.rows; }
+  // The sums to their place, where nothing is to be left out.
+  [[gnu::always_inline]] void put(int64_t unit, const F (&sum)[kRows]) const {
+    float* to = call_.out + unit / kVectors * kRows * call_.out_stride + unit % kVectors * S::kLanes;
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r, to += call_.out_stride) {
+      S::store(to, call_.accumulate ? S::add(sum[r], S::load(to)) : sum[r]);
+    }
+  }
+
+  // A unit's sums over the runs before. Behind the last unit there is room for one more.
+  [[gnu::always_inline]] void load_sums(int64_t unit, F (&sum)[kRows]) const {
+    const float* from = sums_ + unit * kTile;
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      sum[r] = from_ == 0 ? S::zero() : S::load(from + r * kRows);
+    }
+  }
+
+  template <int kSet>
+  [[gnu::always_inline]] void begin(Cursor& cursor) const {
+    const int64_t v = cursor.unit % kVectors;
+    const int64_t half = cursor.part % kHalves;
+    S::template begin_tile<kSet>(cursor.codes, call_.cols,
+                                 cursor.numbers + half * (1024 / kHalves) + v * (4 * S::kLanes),
+                                 4 * kPanel);
+    if (advance(cursor) && cursor.unit == tiles_ * kVectors) {
+      --cursor.unit;
+      enter_unit(cursor);
+    }
+  }
+  template <int kSet>
+  [[gnu::always_inline]] void store(int64_t step) const {
+    S::template store_tile<kSet>(dots_ + step % kSlots * kTile);
+  }
+
+  // Scales the integers of half the rows in one part, and adds them up.
+  template <int kFirst>
+  [[gnu::always_inline]] void add_rows(const Cursor& at, int64_t step, F (&sum)[kRows]) const {
+    const int v = static_cast<int>(at.unit % kVectors);
+    const int half = static_cast<int>(at.part % kHalves);
+    const Group group(at.numbers, 0);
+    const F d = group.scale(half, v);
+    const F start = group.start(half, v);
+    F minimum = S::zero();
+    if constexpr (Group::kMinima) minimum = group.minimum(half, v);
+    const float* code_sums = at.code_sums + half * plane();
+    const int32_t* dots = dots_ + step % kSlots * kTile;
+#pragma GCC unroll 8
+    for (int r = kFirst; r < kFirst + kRows / 2; ++r) {
+      const typename S::I dot = S::load_ints(dots + r * kRows);
+      const F number = S::as_floats(S::add_int(dot, S::set_int(kFloatStartBits)));
+      F part = S::add_product(start, number, d);
+      if constexpr (Group::kMinima) {
+        part = S::subtract_product(part, minimum, S::set(code_sums[r]));
       }
-      now = next;
-      next = third;
+      sum[r] = S::add_product(sum[r], part, S::set(at.scales[r]));
     }
   }
 
-  template <int kPart>
-  void store_all(const Item& item) {
-    if (kPart >= item.parts) return;
-    begin<kPart>(item), end<kPart>(item);
-    store<kPart, 0>(item), store<kPart, 1>(item);
-    if constexpr (kPart + 1 < kParts) store_all<kPart + 1>(item);
-  }
-  // A part's first 16 outputs, and its others.
-  template <int kPart>
-  [[gnu::always_inline]] void begin(const Item& item) {
-    S::template begin_tiles<kSet<kPart>>(item.codes + kPart * kInputs, call_.cols, of<kPart>(item));
-  }
-  template <int kPart>
-  [[gnu::always_inline]] void end(const Item& item) {
-    S::template end_tiles<kSet<kPart>>(of<kPart>(item));
-  }
-  template <int kPart, int kWhich>
-  [[gnu::always_inline]] void store(const Item& item) {
-    S::template store_tile<kSet<kPart>, kWhich>(item.dots + kPart * kTile + kWhich * kRows, kPanel);
-  }
-  template <int kPart>
-  static const std::byte* of(const Item& item) {
-    return item.numbers + kPart / kHalves * Group::kBytes + kPart % kHalves * (1024 / kHalves);
-  }
-
-  // Scales quad kAt of `now` and the quads that follow. After each, part kAt of `next` is stored and
-  // the one behind it begun. kWhole: there are all of them.
-  template <int kAt, bool kWhole>
-  [[gnu::always_inline]] void scale(const Item& now, const Item& next, const Item& third) {
-    constexpr int kBegun = (kAt + 1) % kParts;
-    const Item& begun = kBegun == 0 ? third : next;
-    const bool begins = kWhole || kBegun < begun.parts;
-    const bool stores = kWhole || kAt < next.parts;
-    F sum[kQuad][kVectors];
-    if (begins) begin<kBegun>(begun);
-    float* sums = sums_ + now.tile * kTile + kAt * kQuad * kPanel;
-    load_sums(now, sums, sum);
-    fetch_codes<kAt>(third);
-    add_part<kAt, 0>(now, sum);
-    if (begins) end<kBegun>(begun);
-    if (kWhole || now.parts > 1) add_part<kAt, 1>(now, sum);
-    if (stores) store<kAt, 0>(next);
-    if (kWhole || now.parts > 2) add_part<kAt, 2>(now, sum);
-    if (stores) store<kAt, 1>(next);
-    if (kWhole || now.parts > 3) add_part<kAt, 3>(now, sum);
-    store_sums<kAt>(now, sums, sum);
-    if constexpr (kAt + 1 < kParts) scale<kAt + 1, kWhole>(now, next, third);
-  }
-
-  // A quarter of what the item behind `before` reads of the codes, in most cases: with their rows so
-  // far apart, a tile would wait for sixteen lines of the second-level cache.
-  template <int kAt>
-  [[gnu::always_inline]] void fetch_codes(const Item& before) const {
-    const int8_t* codes = before.codes + (kRows + kAt * kQuad) * call_.cols;
-#pragma GCC unroll 4
-    for (int r = 0; r < kQuad; ++r) {
-#pragma GCC unroll 2
-      for (int at = 0; at < kChunk * 32; at += 64) S::fetch_near(codes + r * call_.cols + at);
-    }
-  }
-
-  [[gnu::always_inline]] static void load_sums(const Item& now, const float* sums,
-                                               F (&sum)[kQuad][kVectors]) {
-#pragma GCC unroll 4
-    for (int r = 0; r < kQuad; ++r) {
-#pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) {
-        sum[r][v] = now.chunk == 0 ? S::zero() : S::load(sums + r * kPanel + v * S::kLanes);
-      }
-    }
-  }
-
-  template <int kAt>
-  [[gnu::always_inline]] void store_sums(const Item& now, float* sums,
-                                         const F (&sum)[kQuad][kVectors]) {
-#pragma GCC unroll 4
-    for (int r = 0; r < kQuad; ++r) {
-#pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) S::store(sums + r * kPanel + v * S::kLanes, sum[r][v]);
-    }
-    if ((now.chunk + 1) * kChunk >= groups_) write_quad(now.tile, kAt, sums);
-  }
-
-  // Scales the sums of quad kAt in one part, and adds them up.
-  template <int kAt, int kPart>
-  [[gnu::always_inline]] void add_part(const Item& now, F (&sum)[kQuad][kVectors]) const {
-    constexpr int kGroupAt = kPart / kHalves;
-    constexpr int kHalf = kPart % kHalves;
-    constexpr int kRow = kAt * kQuad;
-    const Group group(now.numbers, kGroupAt);
-    const float* scales = now.scales + kGroupAt * kRows + kRow;
-    const float* code_sums = now.code_sums + (kHalf == 1 ? plane() : 0) + kGroupAt * kRows + kRow;
-    const int32_t* dots = now.dots + kPart * kTile + kRow * kPanel;
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) {
-      const F d = group.scale(kHalf, v);
-      const F start = group.start(kHalf, v);
-      F minimum = S::zero();
-      if constexpr (Group::kMinima) minimum = group.minimum(kHalf, v);
-#pragma GCC unroll 4
-      for (int r = 0; r < kQuad; ++r) {
-        const typename S::I dot = S::load_ints(dots + r * kPanel + v * S::kLanes);
-        const F number = S::as_floats(S::add_int(dot, S::set_int(kFloatStartBits)));
-        F part = S::add_product(start, number, d);
-        if constexpr (Group::kMinima) {
-          part = S::subtract_product(part, minimum, S::set(code_sums[r]));
-        }
-        sum[r][v] = S::add_product(sum[r][v], part, S::set(scales[r]));
-      }
-    }
-  }
-
-  // The sums lie in memory: vectors whose address a function takes would be written and read again
-  // at each barrier of the compiler.
-  void write_quad(int64_t tile, int at, const float* sums) const {
+  // The unit's sums, which lie in memory: vectors whose address a function takes would be written
+  // and read again at each barrier of the compiler.
+  [[gnu::noinline]] void write(int64_t unit) const {
+    const int64_t tile = unit / kVectors;
     const int64_t base = tile_row(call_, tile);
     const int64_t done = tile * kRows - base;  // rows of the tile that were written before
-    for (int64_t r = 0; r < kQuad; ++r) {
-      const int64_t row = at * kQuad + r;
-      if (row < done) continue;
-      for (int v = 0; v < kVectors; ++v) {
-        write_vector<S>(call_, base + row, v, S::load(sums + r * kPanel + v * S::kLanes));
-      }
+    for (int64_t r = done; r < kRows; ++r) {
+      write_vector<S>(call_, base + r, static_cast<int>(unit % kVectors),
+                      S::load(sums_ + unit * kTile + r * kRows));
     }
   }
 
   const PanelCall& call_;
   int64_t groups_, tiles_;
-  std::byte* numbers_;  // [kChunks][kChunk] expanded groups
-  int32_t* dots_;       // [2 items][kParts][kRows, kPanel]
-  float* sums_;         // [tiles][kRows, kPanel] over the chunks so far
+  bool plain_;                 // all outputs are wanted, without a bias
+  int64_t from_ = 0, to_ = 0;  // the run's groups
+  std::byte* numbers_;         // of the run, expanded
+  int32_t* dots_;              // [kSlots][kRows][kRows]
+  float* sums_;                // [units][kRows][kRows]
 };
 
 template <class S, DType D>
