@@ -49,8 +49,8 @@ struct PanelCall {
   int32_t* tile_sums = nullptr;
 };
 
-// Norm and gate of columns [first, last) of one row.  Requires: first is a multiple of 32; so is
-// last, or it is the end of the row.
+// Norm of columns [first, last) of one row, gate of the same of several.  Requires: first is a
+// multiple of 32; so is last, or it is the end of the row, and is where codes are wanted.
 struct NormCall {
   const float* x = nullptr;  // the whole row
   int64_t cols = 0;
@@ -62,10 +62,13 @@ struct NormCall {
 };
 struct GateCall {
   Gate gate = Gate::kSilu;
-  const float* g = nullptr;  // the whole rows
+  const float* g = nullptr;  // the whole rows, row r at g + r * stride; likewise u
   const float* u = nullptr;
+  int64_t rows = 1;
+  int64_t stride = 0;
   int64_t first = 0, last = 0;
-  ActivationRow out;
+  ActivationRow out;       // of row 0
+  int64_t out_stride = 0;  // from row to row of values and codes; of scales and sums 1/32 of it
 };
 
 // One head of one row on its way to the cache.
