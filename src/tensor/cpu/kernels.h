@@ -134,7 +134,7 @@ struct Kernels {
   // The largest magnitude, or a NaN where there is one.
   float (*highest)(const float* from, int64_t count) = nullptr;
   // Numbers times `inverse` to the nearest integer; ties to even.  Requires: the results lie in
-  // [-128, 127]; `to` has room for `count` rounded up to 16.
+  // [-128, 127]; `to` has room for `count` rounded up to 16. Up to a multiple of 4 zeros follow.
   void (*to_codes)(const float* from, float inverse, int8_t* to, int64_t count) = nullptr;
   void (*attend)(const AttendCall&) = nullptr;
 };

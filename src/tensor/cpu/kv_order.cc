@@ -23,7 +23,7 @@ void convert(const Kernels& kernels, KvType type, const float* from, int64_t cou
 }
 
 // Calls put(i, codes, count) for the numbers [i, i + count) of the head's transform, and writes the
-// scale. i is a multiple of 4, as is what the codes have room for.
+// scale. i is a multiple of 4; up to the next multiple behind `count`, codes are 0.
 template <class Put>
 void encode(const Kernels& kernels, const float* from, int64_t head_dim, int64_t token,
             std::byte* head, const Put& put) {
@@ -64,8 +64,8 @@ void put_key(const Kernels& kernels, KvType type, const float* from, int64_t hea
     return encode(
         kernels, from, head_dim, token, head, [at](int64_t d, const int8_t* codes, int64_t count) {
           for (int64_t i = 0; i < count; i += 4) {
-            uint32_t four = 0;
-            std::memcpy(&four, codes + i, static_cast<size_t>(std::min<int64_t>(count - i, 4)));
+            uint32_t four;
+            std::memcpy(&four, codes + i, 4);
             four ^= 0x80808080U;
             std::memcpy(at + (d + i) * kBlockTokens, &four, 4);
           }
