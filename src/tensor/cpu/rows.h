@@ -113,80 +113,60 @@ float inverse_rms(const float* x, int64_t count, float eps) {
   return 1.0F / __builtin_sqrtf(square_sum<S>(x, count) / static_cast<float>(count) + eps);
 }
 
-// Groups of 32 of the inputs, each from its `from` on, to `to` of the wanted forms; fill(at, lanes,
-// x) makes x[i] the vector of numbers from at[i] on.
-template <class S>
-struct Places {
-  static constexpr int kGroups = GroupCoder<S>::kGroups;
-  int64_t from[kGroups], to[kGroups];
-};
-
-template <class S, int kBlocks, class Fill>
-[[gnu::always_inline]] inline void produce_groups(const Places<S> (&places)[kBlocks],
-                                                  const ActivationRow& out, const Fill& fill) {
-  using Coder = GroupCoder<S>;
-  Coder coder[kBlocks];
-#pragma GCC unroll 2
-  for (int b = 0; b < kBlocks; ++b) {
-    typename S::F x[Coder::kQuads];
-    int64_t at[Coder::kQuads];
-#pragma GCC unroll 8
-    for (int i = 0; i < Coder::kQuads; ++i) {
-      at[i] = places[b].from[i / Coder::kVectors] + i % Coder::kVectors * S::kLanes;
-    }
-    fill(at, S::kLanes, x);
-    if (out.values) {
-#pragma GCC unroll 8
-      for (int i = 0; i < Coder::kQuads; ++i) {
-        const int64_t to = places[b].to[i / Coder::kVectors] + i % Coder::kVectors * S::kLanes;
-        S::store(out.values + to, x[i]);
-      }
-    }
-    coder[b].take(x);
-  }
-#pragma GCC unroll 2
-  for (int b = 0; b < kBlocks; ++b) coder[b].weigh();
-#pragma GCC unroll 2
-  for (int b = 0; b < kBlocks; ++b) coder[b].choose();
-#pragma GCC unroll 2
-  for (int b = 0; b < kBlocks; ++b) {
-    CodedGroup coded[Coder::kGroups];
-#pragma GCC unroll 4
-    for (int g = 0; g < Coder::kGroups; ++g) {
-      const int64_t to = places[b].to[g];
-      coded[g] = {out.codes + to, out.scales + to / 32, out.sums + to / 32};
-    }
-    coder[b].code(coded);
-  }
-}
-
-// `count` groups, place(i) being {from, to} of number i.
+// `count` groups of 32 to the wanted forms. place(i, from, to) says where group i begins among the
+// inputs and in `out`; fill(at, lanes, x) makes x[v] the vector of inputs from at[v] on.
 template <class S, class Place, class Fill>
-[[gnu::always_inline]] inline void produce_all(int64_t count, const ActivationRow& out,
-                                               const Place& place, const Fill& fill) {
-  constexpr int kGroups = GroupCoder<S>::kGroups;
-  const auto places = [&](int64_t first) {
-    Places<S> made;
+[[gnu::always_inline]] inline void produce_groups(int64_t count, const ActivationRow& out,
+                                                  const Place& place, const Fill& fill) {
+  using Coder = GroupCoder<S>;
+  // As many blocks of groups side by side as hide each other's waiting; in rounds of one size.
+  constexpr int64_t kBlocks = 6;
+  Coder coder[kBlocks];
+  for (int64_t first = 0, blocks = 0; first < count; first += blocks * Coder::kGroups) {
+    const int64_t left = (count - first + Coder::kGroups - 1) / Coder::kGroups;
+    const int64_t rounds = (left + kBlocks - 1) / kBlocks;
+    blocks = (left + rounds - 1) / rounds;
+    int64_t to[kBlocks][Coder::kGroups];
+    for (int64_t b = 0; b < blocks; ++b) {
+      int64_t at[Coder::kQuads];
 #pragma GCC unroll 4
-    for (int g = 0; g < kGroups; ++g) {
-      // In place of groups that are not there, the last one again.
-      const int64_t at = first + g < count ? first + g : count - 1;
-      place(at, made.from[g], made.to[g]);
+      for (int g = 0; g < Coder::kGroups; ++g) {
+        // In place of groups that are not there, the last one again.
+        const int64_t group = first + b * Coder::kGroups + g;
+        int64_t from = 0;
+        place(group < count ? group : count - 1, from, to[b][g]);
+#pragma GCC unroll 8
+        for (int v = 0; v < Coder::kVectors; ++v)
+          at[g * Coder::kVectors + v] = from + v * S::kLanes;
+      }
+      typename S::F x[Coder::kQuads];
+      fill(at, S::kLanes, x);
+      if (out.values) {
+#pragma GCC unroll 8
+        for (int i = 0; i < Coder::kQuads; ++i) {
+          S::store(out.values + to[b][i / Coder::kVectors] + i % Coder::kVectors * S::kLanes, x[i]);
+        }
+      }
+      coder[b].take(x);
     }
-    return made;
-  };
-  int64_t i = 0;
-  for (; i + kGroups < count; i += 2 * kGroups) {
-    produce_groups<S, 2>({places(i), places(i + kGroups)}, out, fill);
+    for (int64_t b = 0; b < blocks; ++b) coder[b].weigh();
+    for (int64_t b = 0; b < blocks; ++b) coder[b].choose();
+    for (int64_t b = 0; b < blocks; ++b) {
+      CodedGroup coded[Coder::kGroups];
+#pragma GCC unroll 4
+      for (int g = 0; g < Coder::kGroups; ++g) {
+        coded[g] = {out.codes + to[b][g], out.scales + to[b][g] / 32, out.sums + to[b][g] / 32};
+      }
+      coder[b].code(coded);
+    }
   }
-  if (i < count) produce_groups<S, 1>({places(i)}, out, fill);
 }
 
 // Columns [first, last) of a row to the wanted forms.
 template <class S, class Fill>
 void produce(int64_t first, int64_t last, const ActivationRow& out, const Fill& fill) {
   if (out.codes) {
-    return produce_all<S>(
+    return produce_groups<S>(
         (last - first) / 32, out,
         [first](int64_t i, int64_t& from, int64_t& to) { from = to = first + i * 32; }, fill);
   }
@@ -247,7 +227,7 @@ void gated_by(const GateCall& call) {
   };
   if (call.out.codes && call.last - call.first == 32) {
     // One group of each row: those of several rows side by side.
-    return produce_all<S>(
+    return produce_groups<S>(
         call.rows, call.out,
         [&](int64_t row, int64_t& from, int64_t& to) {
           from = call.first + row * call.stride;
