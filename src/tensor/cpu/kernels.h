@@ -129,13 +129,12 @@ struct Kernels {
   void (*prepare_head)(const HeadCall&) = nullptr;
   // f32 to f16; a number beyond the range of f16 becomes the largest one.
   void (*to_half)(const float* from, uint16_t* to, int64_t count) = nullptr;
-  // The transform that an 8-bit cache keeps (kv_cache.h). `to` may be `from`.
-  void (*mix_head)(const float* from, int64_t count, float* to) = nullptr;
-  // The largest magnitude, or a NaN where there is one.
-  float (*highest)(const float* from, int64_t count) = nullptr;
-  // Numbers times `inverse` to the nearest integer; ties to even.  Requires: the results lie in
-  // [-128, 127]; `to` has room for `count` rounded up to 16. Up to a multiple of 4 zeros follow.
-  void (*to_codes)(const float* from, float inverse, int8_t* to, int64_t count) = nullptr;
+  // Codes of the transform that an 8-bit cache keeps (kv_cache.h), with the largest magnitude as
+  // 127; returns that, or a NaN where there is one. `room` is for `count` numbers, `codes` for as
+  // many rounded up to 16; up to a multiple of 4 zeros follow them.
+  float (*code_head)(const float* from, int64_t count, float* room, int8_t* codes) = nullptr;
+  // to[4 i] = codes[i]. Writes nothing between.
+  void (*spread)(const int8_t* codes, int64_t count, int8_t* to) = nullptr;
   void (*attend)(const AttendCall&) = nullptr;
 };
 

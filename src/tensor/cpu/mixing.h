@@ -9,6 +9,7 @@
 #include <iterator>
 #include <utility>
 
+#include "tensor/cpu/coding.h"
 #include "tensor/cpu/kernels.h"
 
 namespace mill::tensor {
@@ -133,6 +134,23 @@ void mix_head(const float* from, int64_t count, float* to) {
       mix_strides<S, 2>(to, count, step);
     }
     step *= ways;
+  }
+}
+
+// The codes of a head's transform, and its largest magnitude, which is 127.
+template <class S>
+float code_head(const float* from, int64_t count, float* room, int8_t* codes) {
+  mix_head<S>(from, count, room);
+  const float top = highest<S>(room, count);
+  to_codes<S>(room, top > 1e-36F ? 127.0F / top : 0.0F, codes, count);
+  return top;
+}
+
+template <class S>
+void spread(const int8_t* codes, int64_t count, int8_t* to) {
+  for (int64_t i = 0; i < count; i += S::kLanes) {
+    const int lanes = static_cast<int>(count - i < S::kLanes ? count - i : S::kLanes);
+    S::store_apart(to + 4 * i, codes + i, lanes);
   }
 }
 

@@ -202,8 +202,19 @@ struct Simd {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to[1]),
                         _mm256_permute2x128_si256(low, high, 0x31));
   }
+  // kLanes bytes (or the first `lanes`), each to the first of four at p; what lies between stays.
+  MILL_INLINE void store_apart(int8_t* p, const int8_t* bytes, int lanes) {
+    if (lanes == kLanes) {
+#pragma GCC unroll 8
+      for (int i = 0; i < kLanes; ++i) p[4 * i] = bytes[i];
+    } else {
+      for (int i = 0; i < lanes; ++i) p[4 * i] = bytes[i];
+    }
+  }
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
-  MILL_INLINE I dot_pairs(I a, I b) { return _mm256_madd_epi16(a, b); }
+  MILL_INLINE I dot_pairs(I a, I b) {
+    return _mm256_madd_epi16(a, b);
+  }
   // One sum after the other: gcc 12 would add in a tree, for which it runs out of registers.
   MILL_INLINE void add_pairs(I& sum, I a, I b) {
     sum = add_int(sum, dot_pairs(a, b));
@@ -244,10 +255,18 @@ struct Simd {
 
   using LongDots = Words<Simd>;
   // Of each four bytes, the first and the third (the second and the fourth) as words.
-  MILL_INLINE I even_unsigned(I a) { return _mm256_and_si256(a, _mm256_set1_epi16(255)); }
-  MILL_INLINE I odd_unsigned(I a) { return _mm256_srli_epi16(a, 8); }
-  MILL_INLINE I even_signed(I a) { return low_bytes(a); }
-  MILL_INLINE I odd_signed(I a) { return _mm256_srai_epi16(a, 8); }
+  MILL_INLINE I even_unsigned(I a) {
+    return _mm256_and_si256(a, _mm256_set1_epi16(255));
+  }
+  MILL_INLINE I odd_unsigned(I a) {
+    return _mm256_srli_epi16(a, 8);
+  }
+  MILL_INLINE I even_signed(I a) {
+    return low_bytes(a);
+  }
+  MILL_INLINE I odd_signed(I a) {
+    return _mm256_srai_epi16(a, 8);
+  }
   // Numbers in s16; of each four, the first, third, second and fourth.
   MILL_INLINE void store_words(int8_t* p, I a) {
     const __m128i words =
@@ -262,15 +281,21 @@ struct Simd {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(words, 0xd8));
   }
 
-  MILL_INLINE B bytes_of(I a) { return a; }
-  MILL_INLINE I ints_of(B a) { return a; }
+  MILL_INLINE B bytes_of(I a) {
+    return a;
+  }
+  MILL_INLINE I ints_of(B a) {
+    return a;
+  }
   MILL_INLINE B load_bytes(const std::byte* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
   MILL_INLINE void store_bytes(std::byte* p, B a) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a);
   }
-  MILL_INLINE B low_nibbles(B a) { return _mm256_and_si256(a, _mm256_set1_epi8(15)); }
+  MILL_INLINE B low_nibbles(B a) {
+    return _mm256_and_si256(a, _mm256_set1_epi8(15));
+  }
   MILL_INLINE B high_nibbles(B a) {
     return _mm256_and_si256(_mm256_srli_epi16(a, 4), _mm256_set1_epi8(15));
   }

@@ -188,6 +188,12 @@ struct Simd {
   MILL_INLINE void store_codes(int8_t* p, I a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
   }
+  // kLanes bytes (or the first `lanes`), each to the first of four at p; what lies between stays.
+  MILL_INLINE void store_apart(int8_t* p, const int8_t* bytes, int lanes) {
+    const __m128i all = _mm_maskz_loadu_epi8(first_lanes(lanes), bytes);
+    const __mmask64 firsts = 0x1111111111111111U >> (64 - 4 * lanes);
+    _mm512_mask_storeu_epi8(p, firsts, _mm512_cvtepi8_epi32(all));
+  }
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
   MILL_INLINE I dot_pairs(I a, I b) { return _mm512_madd_epi16(a, b); }
   // Per lane: the sum of kSteps times four u8 of w (at most kMost, less kOffset) times four s8 of

@@ -189,6 +189,15 @@ struct Simd {
   MILL_INLINE void store_codes(int8_t* p, I a) {
     for (int i = 0; i < kLanes; ++i) p[i] = static_cast<int8_t>(a[i]);
   }
+  // kLanes bytes (or the first `lanes`), each to the first of four at p; what lies between stays.
+  MILL_INLINE void store_apart(int8_t* p, const int8_t* bytes, int lanes) {
+    if (lanes == kLanes) {
+#pragma GCC unroll 8
+      for (int i = 0; i < kLanes; ++i) p[4 * i] = bytes[i];
+    } else {
+      for (int i = 0; i < lanes; ++i) p[4 * i] = bytes[i];
+    }
+  }
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
   MILL_INLINE I dot_pairs(I a, I b) {
     return ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
@@ -218,12 +227,24 @@ struct Simd {
 
   using LongDots = BytePairs<Simd>;
 
-  MILL_INLINE B bytes_of(I a) { return take<B>(&a); }
-  MILL_INLINE I ints_of(B a) { return take<I>(&a); }
-  MILL_INLINE B load_bytes(const std::byte* p) { return take<B>(p); }
-  MILL_INLINE void store_bytes(std::byte* p, B a) { std::memcpy(p, &a, sizeof a); }
-  MILL_INLINE B low_nibbles(B a) { return a & 15; }
-  MILL_INLINE B high_nibbles(B a) { return a >> 4; }
+  MILL_INLINE B bytes_of(I a) {
+    return take<B>(&a);
+  }
+  MILL_INLINE I ints_of(B a) {
+    return take<I>(&a);
+  }
+  MILL_INLINE B load_bytes(const std::byte* p) {
+    return take<B>(p);
+  }
+  MILL_INLINE void store_bytes(std::byte* p, B a) {
+    std::memcpy(p, &a, sizeof a);
+  }
+  MILL_INLINE B low_nibbles(B a) {
+    return a & 15;
+  }
+  MILL_INLINE B high_nibbles(B a) {
+    return a >> 4;
+  }
   // Adds kValue to the bytes whose bit is set.
   template <int kValue>
   MILL_INLINE B add_bits(B a, const std::byte* bits) {
@@ -260,7 +281,9 @@ struct Simd {
     for (int i = 0; i < lanes; ++i) p[i] = f32_to_f16(a[i]);
   }
 
-  MILL_INLINE void fetch(const std::byte* p) { __builtin_prefetch(p); }
+  MILL_INLINE void fetch(const std::byte* p) {
+    __builtin_prefetch(p);
+  }
 };
 
 #undef MILL_INLINE
