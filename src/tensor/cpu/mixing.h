@@ -6,7 +6,6 @@
 #pragma once
 
 #include <bit>
-#include <iterator>
 #include <utility>
 
 #include "tensor/cpu/coding.h"
@@ -90,17 +89,12 @@ void mix_strides(float* x, int64_t count, int64_t step) {
   }
 }
 
-// 1 / sqrt(size) of a power of two.
+// 1 / sqrt(size) of a power of two, as a root and a division round it.
 template <class S>
 float mixed_share(int64_t size) {
-  static constexpr float kShares[] = {1.0F / __builtin_sqrtf(1),   1.0F / __builtin_sqrtf(2),
-                                      1.0F / __builtin_sqrtf(4),   1.0F / __builtin_sqrtf(8),
-                                      1.0F / __builtin_sqrtf(16),  1.0F / __builtin_sqrtf(32),
-                                      1.0F / __builtin_sqrtf(64),  1.0F / __builtin_sqrtf(128),
-                                      1.0F / __builtin_sqrtf(256), 1.0F / __builtin_sqrtf(512)};
-  const auto place = static_cast<size_t>(std::countr_zero(static_cast<uint64_t>(size)));
-  return place < std::size(kShares) ? kShares[place]
-                                    : 1.0F / __builtin_sqrtf(static_cast<float>(size));
+  const int power = std::countr_zero(static_cast<uint64_t>(size));
+  const auto half = std::bit_cast<float>((127 - power / 2) << 23);
+  return power % 2 == 0 ? half : half * 0x1.6a09e6p-1F;
 }
 
 // From `count` numbers to their transform, in blocks of mixed_size(count). `to` may be `from`.
