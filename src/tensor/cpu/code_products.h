@@ -305,7 +305,7 @@ class CodeTile {
       for (int r = 0; r < kRows; ++r) {
         F part = start;
         if constexpr (S::kSumsAsFloats) {
-          part = S::add_product(start, S::as_floats(dots[r][w].sum), d);
+          part = S::add_product(start, S::as_float(dots[r][w].sum), d);
         } else {
           part = S::mul(S::from_int(dots[r][w].sum), d);
         }

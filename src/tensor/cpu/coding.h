@@ -11,87 +11,114 @@
 // instruction set chooses the same.
 #pragma once
 
+//
+// As many groups are coded at a time as a vector has quads of four lanes, each in a quad of its
+// own: most sums are then of vector with vector, and what a quad's lanes say of its group (the
+// highest, the scale chosen) is found in two steps and stands in all four.
+#pragma once
+
 #include <bit>
 
 #include "tensor/cpu/kernels.h"
 
 namespace mill::tensor {
 
-// One group of 32, in three steps that each wait for the sums of the one before: who codes several
-// groups takes each step for all of them, so that the waiting overlaps.
+// Where a group's codes go: places in ActivationRow, of its first column.
+struct CodedGroup {
+  int8_t* codes = nullptr;
+  float* scale = nullptr;
+  int32_t* sum = nullptr;  // the sums of the two halves, as two s16 (the first half low)
+};
+
+// kGroups groups of 32, in steps that each wait for what the one before found: who codes more takes
+// each step for all of them, so that the waiting overlaps. What becomes of a group doesn't depend
+// on the others.
 template <class S>
 class GroupCoder {
  public:
   using F = typename S::F;
   using I = typename S::I;
-  static constexpr int kVectors = 32 / S::kLanes;
+  static constexpr int kGroups = S::kLanes / 4;
+  static constexpr int kVectors = 32 / S::kLanes;  // of one group
+  static constexpr int kQuads = 8;                 // of one group; vectors of all
 
-  // Weighs the scales. With all magnitudes below 1e-36 all numbers count as 0. A NaN or infinity
-  // makes the scale one.
-  [[gnu::always_inline]] explicit GroupCoder(const F (&x)[kVectors]) {
-    // Magnitudes compare as integers, so that a NaN is the highest.
-    I top = S::magnitude(x[0]);
+  // With all magnitudes below 1e-36 all numbers count as 0. A NaN or infinity makes the scale one.
+  [[gnu::always_inline]] void take(const F (&x)[kQuads]) {
 #pragma GCC unroll 8
-    for (int v = 1; v < kVectors; ++v) top = S::max_int(top, S::magnitude(x[v]));
-    highest_ = std::bit_cast<float>(S::highest_int(top));
-    const F inverse = S::set(highest_ > 1e-36F ? kMost / highest_ : 0.0F);
-    I errors[kTried];
+    for (int v = 0; v < kVectors; ++v) {
+      F each[kGroups];
 #pragma GCC unroll 4
-    for (int k = 0; k < kTried; ++k) errors[k] = S::zero_int();
+      for (int g = 0; g < kGroups; ++g) each[g] = x[g * kVectors + v];
+      S::exchange_quads(each);
+#pragma GCC unroll 4
+      for (int g = 0; g < kGroups; ++g) quads_[v * kGroups + g] = each[g];
+    }
+    // Magnitudes compare as integers, so that a NaN is the highest.
+    I top = S::magnitude(quads_[0]);
+#pragma GCC unroll 8
+    for (int q = 1; q < kQuads; ++q) top = S::max_int(top, S::magnitude(quads_[q]));
+    highest_ = S::as_float(S::highest_of_quad(top));
+    inverse_ =
+        S::choose_above(highest_, S::set(1e-36F), S::div(S::set(kMost), highest_), S::zero());
+  }
+
+  [[gnu::always_inline]] void weigh() {
+#pragma GCC unroll 4
+    for (int k = 0; k < kTried; ++k) errors_[k] = S::zero_int();
 #pragma GCC unroll 4
     for (int v = 0; v < kHalf; ++v) {
-      // Vector v beside vector v + kHalf, so that a lane's words are of one half each.
-      words_[v] =
-          S::join_words(S::to_int(S::mul(x[v], inverse)), S::to_int(S::mul(x[v + kHalf], inverse)));
-      add_error(errors[0], words_[v]);
+      // Quad v beside quad v + kHalf, so that a lane's words are of one half each.
+      words_[v] = S::join_words(S::to_int(S::mul(quads_[v], inverse_)),
+                                S::to_int(S::mul(quads_[v + kHalf], inverse_)));
+      S::add_low_squares(errors_[0], words_[v]);
 #pragma GCC unroll 4
       for (int k = 1; k < kTried; ++k) {
-        add_error(errors[k], S::scale_words(words_[v], S::set_int(factor(k))));
+        S::add_low_squares(errors_[k], S::scale_words(words_[v], S::set_int(factor(k))));
       }
     }
-    S::store_sums(errors[0], errors[1], errors[2], errors[3], errors_);
   }
 
   [[gnu::always_inline]] void choose() {
-    // The number of the scale below the error's bits, so that there is nothing to branch on (which
-    // scale is nearest is chance); of equals the first.
-    int64_t least = kWeights[0] * errors_[0] * kTried;
-#pragma GCC unroll 4
-    for (int k = 1; k < kTried; ++k) {
-      const int64_t error = kWeights[k] * errors_[k] * kTried + k;
-      least = error < least ? error : least;
-    }
-    factor_ = kFactors[least & (kTried - 1)];
+    // (127 / (127 - k))² is what an error in codes is worth in numbers; here in 1/65536, with room
+    // for k in the two bits below. Of equals the first is taken.
+    factor_ = S::template of_least<65536 * 4, 66580 * 4, 67650 * 4, 68745 * 4>(
+        S::sums_of_quads(errors_[0], errors_[1], errors_[2], errors_[3]), kFactors);
   }
 
-  // `sum` gets the sums of the two halves of the group, as two s16 (the first half low).
-  [[gnu::always_inline]] void code(int8_t* codes, float* scale, int32_t* sum) const {
-    const I factor = S::set_int(factor_);
+  [[gnu::always_inline]] void code(const CodedGroup (&to)[kGroups]) const {
     I coded[kHalf];
     I xq = S::zero_int(), qq = S::zero_int(), sums = S::zero_int();
 #pragma GCC unroll 4
     for (int v = 0; v < kHalf; ++v) {
-      coded[v] = S::round_words(S::scale_words(words_[v], factor));
-      xq = S::add_int(xq, S::dot_pairs(words_[v], coded[v]));
-      qq = S::add_int(qq, S::dot_pairs(coded[v], coded[v]));
+      coded[v] = S::round_words(S::scale_words(words_[v], factor_));
+      S::add_pairs(xq, words_[v], coded[v]);
+      S::add_pairs(qq, coded[v], coded[v]);
       sums = S::add_words(sums, coded[v]);
     }
-    S::store_group(codes, coded);
-    alignas(16) int32_t all[4];
-    S::store_sums(xq, qq, S::low_words(sums), S::high_words(sums), all);
-    *sum = static_cast<int32_t>(static_cast<uint32_t>(all[3]) << 16 |
-                                (static_cast<uint32_t>(all[2]) & 0xffffU));
-    const float words =
-        all[1] > 0 ? static_cast<float>(all[0]) / static_cast<float>(all[1]) : 256.0F;
-    *scale = words * (highest_ / kMost);
+    int8_t* codes[kGroups];
+#pragma GCC unroll 4
+    for (int g = 0; g < kGroups; ++g) codes[g] = to[g].codes;
+    S::store_groups(codes, coded);
+    // Of each quad: xq, qq, the sum of the first half, that of the second.
+    const I all = S::sums_of_quads(xq, qq, S::low_words(sums), S::high_words(sums));
+    const F scale = S::mul(fitted(S::template from_quad<0>(all), S::template from_quad<1>(all)),
+                           S::div(highest_, S::set(kMost)));
+    const I halves = S::join_words(S::template from_quad<2>(all), S::template from_quad<3>(all));
+    alignas(64) float scales[S::kLanes];
+    alignas(64) int32_t joined[S::kLanes];
+    S::store(scales, scale);
+    S::store_ints(joined, halves);
+#pragma GCC unroll 4
+    for (int g = 0; g < kGroups; ++g) {
+      *to[g].scale = scales[4 * g];
+      *to[g].sum = joined[4 * g];
+    }
   }
 
  private:
-  static constexpr int kHalf = kVectors / 2;
+  static constexpr int kHalf = kQuads / 2;
   static constexpr float kMost = 127 * 256;
   static constexpr int kTried = 4;
-  // (127 / (127 - k))² in 1/65536: what an error in codes is worth in numbers.
-  static constexpr int64_t kWeights[kTried] = {65536, 66580, 67650, 68745};
 
   // (127 - k) / 127 in 1/32768, in both words; short of 1 for k = 0, which changes a word by 1 at
   // most.
@@ -100,14 +127,18 @@ class GroupCoder {
     return part << 16 | part;
   }
   static constexpr int32_t kFactors[kTried] = {factor(0), factor(1), factor(2), factor(3)};
-  [[gnu::always_inline]] static void add_error(I& error, I words) {
-    const I off = S::low_bytes(words);
-    error = S::add_int(error, S::dot_pairs(off, off));
+
+  // In words per code; 256 where there are no codes.
+  [[gnu::always_inline]] static F fitted(I xq, I qq) {
+    const F codes = S::from_int(qq);
+    return S::choose_above(codes, S::zero(), S::div(S::from_int(xq), codes), S::set(256.0F));
   }
 
-  float highest_;  // magnitude
-  int32_t factor_ = 0;
-  alignas(16) int32_t errors_[kTried];
+  F quads_[kQuads];  // number q of each group
+  F highest_;        // magnitude
+  F inverse_;
+  I errors_[kTried];
+  I factor_;
   I words_[kHalf];
 };
 

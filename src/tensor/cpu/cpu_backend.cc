@@ -227,7 +227,12 @@ class CpuBackend final : public Backend {
   void gated(Team& team, Gate gate, ConstMatrix g, ConstMatrix u,
              const Activations& out) const override {
     share_columns(team, g.rows, g.cols, [&](int64_t row, int64_t first, int64_t last) {
-      kernels_.gated({gate, g.row(row), u.row(row), first, last, row_of(out, row)});
+      kernels_.gated({.gate = gate,
+                      .g = g.row(row),
+                      .u = u.row(row),
+                      .first = first,
+                      .last = last,
+                      .out = row_of(out, row)});
     });
   }
 
@@ -255,11 +260,14 @@ class CpuBackend final : public Backend {
                  multiply(gate_weight, panel, {g, rows, kPanel, kPanel}, part);
                  multiply(up_weight, panel, {u, rows, kPanel, kPanel}, part);
                  const int64_t column = panel * kPanel;
-                 const int64_t columns = std::min(kPanel, out.cols - column);
-                 for (int64_t i = 0; i < rows; ++i) {
-                   kernels_.gated({gate, g + i * kPanel, u + i * kPanel, 0, columns,
-                                   row_of(out, first_row + i, column)});
-                 }
+                 kernels_.gated({.gate = gate,
+                                 .g = g,
+                                 .u = u,
+                                 .rows = rows,
+                                 .stride = kPanel,
+                                 .last = std::min(kPanel, out.cols - column),
+                                 .out = row_of(out, first_row, column),
+                                 .out_stride = out.cols});
                });
   }
 

@@ -30,9 +30,8 @@ void fill_kernels(Kernels& kernels) {
   kernels.encode = encode<S>;
   kernels.prepare_head = prepare_head<S>;
   kernels.to_half = to_half<S>;
-  kernels.mix_head = mix_head<S>;
-  kernels.highest = highest<S>;
-  kernels.to_codes = to_codes<S>;
+  kernels.code_head = code_head<S>;
+  kernels.spread = spread<S>;
   kernels.attend = attend<S>;
 }
 

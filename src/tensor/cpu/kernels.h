@@ -51,8 +51,8 @@ struct PanelCall {
   float* tile_sums = nullptr;
 };
 
-// Norm and gate of columns [first, last) of one row.  Requires: first is a multiple of 32; so is
-// last, or it is the end of the row.
+// Norm of columns [first, last) of one row, gate of the same of several.  Requires: first is a
+// multiple of 32; so is last, or it is the end of the row, and is where codes are wanted.
 struct NormCall {
   const float* x = nullptr;  // the whole row
   int64_t cols = 0;
@@ -64,10 +64,13 @@ struct NormCall {
 };
 struct GateCall {
   Gate gate = Gate::kSilu;
-  const float* g = nullptr;  // the whole rows
+  const float* g = nullptr;  // the whole rows, row r at g + r * stride; likewise u
   const float* u = nullptr;
+  int64_t rows = 1;
+  int64_t stride = 0;
   int64_t first = 0, last = 0;
-  ActivationRow out;
+  ActivationRow out;       // of row 0
+  int64_t out_stride = 0;  // from row to row of values and codes; of scales and sums 1/32 of it
 };
 
 // One head of one row on its way to the cache.
@@ -129,13 +132,12 @@ struct Kernels {
   void (*prepare_head)(const HeadCall&) = nullptr;
   // f32 to f16; a number beyond the range of f16 becomes the largest one.
   void (*to_half)(const float* from, uint16_t* to, int64_t count) = nullptr;
-  // The transform that an 8-bit cache keeps (kv_cache.h). `to` may be `from`.
-  void (*mix_head)(const float* from, int64_t count, float* to) = nullptr;
-  // The largest magnitude, or a NaN where there is one.
-  float (*highest)(const float* from, int64_t count) = nullptr;
-  // Numbers times `inverse` to the nearest integer; ties to even.  Requires: the results lie in
-  // [-128, 127]; `to` has room for `count` rounded up to 16.
-  void (*to_codes)(const float* from, float inverse, int8_t* to, int64_t count) = nullptr;
+  // Codes of the transform that an 8-bit cache keeps (kv_cache.h), with the largest magnitude as
+  // 127; returns that, or a NaN where there is one. `room` is for `count` numbers, `codes` for as
+  // many rounded up to 16; up to a multiple of 4 zeros follow them.
+  float (*code_head)(const float* from, int64_t count, float* room, int8_t* codes) = nullptr;
+  // to[4 i] = codes[i]. Writes nothing between.
+  void (*spread)(const int8_t* codes, int64_t count, int8_t* to) = nullptr;
   void (*attend)(const AttendCall&) = nullptr;
 };
 

@@ -22,25 +22,18 @@ void convert(const Kernels& kernels, KvType type, const float* from, int64_t cou
   }
 }
 
-// Calls put(i, codes, count) for the numbers [i, i + count) of the head's transform, and writes the
-// scale. i is a multiple of 4, as is what the codes have room for.
-template <class Put>
-void encode(const Kernels& kernels, const float* from, int64_t head_dim, int64_t token,
-            std::byte* head, const Put& put) {
+// The codes of a head, with zeros up to a multiple of 4; writes the scale to `head`. They hold
+// until the next call.
+const int8_t* encode(const Kernels& kernels, const float* from, int64_t head_dim, int64_t token,
+                     std::byte* head) {
   thread_local std::vector<float> room;
-  if (room.size() < static_cast<size_t>(head_dim)) room.resize(static_cast<size_t>(head_dim));
-  float* mixed = room.data();
-  kernels.mix_head(from, head_dim, mixed);
-  const float highest = kernels.highest(mixed, head_dim);
-  const float inverse = highest > 1e-36F ? 127.0F / highest : 0.0F;
-  int8_t codes[kRun];
-  for (int64_t d = 0; d < head_dim; d += kRun) {
-    const int64_t count = std::min(kRun, head_dim - d);
-    kernels.to_codes(mixed + d, inverse, codes, count);
-    put(d, codes, count);
-  }
+  thread_local std::vector<int8_t> codes;
+  const auto width = static_cast<size_t>(padded_head_dim(head_dim));
+  if (room.size() < width) room.resize(width), codes.resize(width);
+  const float highest = kernels.code_head(from, head_dim, room.data(), codes.data());
   const float scale = highest / 127.0F;
   std::memcpy(head + kBlockTokens * padded_head_dim(head_dim) + token * 4, &scale, 4);
+  return codes.data();
 }
 
 template <class Number>
@@ -60,16 +53,15 @@ void scatter(const Kernels& kernels, KvType type, const float* from, int64_t hea
 void put_key(const Kernels& kernels, KvType type, const float* from, int64_t head_dim,
              int64_t token, std::byte* head) {
   if (type == KvType::kI8) {
+    const int8_t* codes = encode(kernels, from, head_dim, token, head);
     std::byte* at = head + token * 4;
-    return encode(
-        kernels, from, head_dim, token, head, [at](int64_t d, const int8_t* codes, int64_t count) {
-          for (int64_t i = 0; i < count; i += 4) {
-            uint32_t four = 0;
-            std::memcpy(&four, codes + i, static_cast<size_t>(std::min<int64_t>(count - i, 4)));
-            four ^= 0x80808080U;
-            std::memcpy(at + (d + i) * kBlockTokens, &four, 4);
-          }
-        });
+    for (int64_t d = 0; d < head_dim; d += 4) {
+      uint32_t four;
+      std::memcpy(&four, codes + d, 4);
+      four ^= 0x80808080U;
+      std::memcpy(at + d * kBlockTokens, &four, 4);
+    }
+    return;
   }
   if (type == KvType::kF32) {
     scatter<uint32_t>(kernels, type, from, head_dim, token, head);
@@ -81,13 +73,9 @@ void put_key(const Kernels& kernels, KvType type, const float* from, int64_t hea
 void put_value(const Kernels& kernels, KvType type, const float* from, int64_t head_dim,
                int64_t token, std::byte* head) {
   if (type == KvType::kI8) {
+    const int8_t* codes = encode(kernels, from, head_dim, token, head);
     std::byte* at = head + token / 4 * padded_head_dim(head_dim) * 4 + token % 4;
-    return encode(kernels, from, head_dim, token, head,
-                  [at](int64_t d, const int8_t* codes, int64_t count) {
-                    for (int64_t i = 0; i < count; ++i) {
-                      at[(d + i) * 4] = static_cast<std::byte>(codes[i]);
-                    }
-                  });
+    return kernels.spread(codes, head_dim, reinterpret_cast<int8_t*>(at));
   }
   const int64_t size = type == KvType::kF32 ? 4 : 2;
   convert(kernels, type, from, head_dim, head + token * head_dim * size);

@@ -5,8 +5,10 @@
 // so that every instruction set rounds alike.
 #pragma once
 
+#include <bit>
 #include <utility>
 
+#include "tensor/cpu/coding.h"
 #include "tensor/cpu/kernels.h"
 
 namespace mill::tensor {
@@ -39,12 +41,9 @@ template <class S, int kStride = 1>
   return x;
 }
 
-// Strides step, 2 step, … below kWays * step, of kWays vectors that lie `step` apart.
+// Strides of whole vectors: 1, 2, … below kWays of them.
 template <class S, int kWays>
-void mix_vectors(float* x, int64_t step) {
-  typename S::F part[kWays];
-#pragma GCC unroll 8
-  for (int i = 0; i < kWays; ++i) part[i] = S::load(x + i * step);
+[[gnu::always_inline]] inline void mix_ways(typename S::F (&part)[kWays]) {
 #pragma GCC unroll 3
   for (int stride = 1; stride < kWays; stride *= 2) {
 #pragma GCC unroll 8
@@ -55,8 +54,32 @@ void mix_vectors(float* x, int64_t step) {
       part[i + stride] = S::sub(low, high);
     }
   }
+}
+
+// Strides step, 2 step, … below kWays * step, of kWays vectors that lie `step` apart.
+template <class S, int kWays>
+[[gnu::always_inline]] inline void mix_vectors(float* x, int64_t step) {
+  typename S::F part[kWays];
+#pragma GCC unroll 8
+  for (int i = 0; i < kWays; ++i) part[i] = S::load(x + i * step);
+  mix_ways<S, kWays>(part);
 #pragma GCC unroll 8
   for (int i = 0; i < kWays; ++i) S::store(x + i * step, part[i]);
+}
+
+// All strides within each kWays vectors that lie side by side, of numbers times `share`.
+template <class S, int kWays>
+void mix_runs(const float* from, int64_t count, typename S::F share, float* to) {
+  for (int64_t at = 0; at < count; at += kWays * S::kLanes) {
+    typename S::F part[kWays];
+#pragma GCC unroll 8
+    for (int i = 0; i < kWays; ++i) {
+      part[i] = mix_lanes<S>(S::mul(S::load(from + at + i * S::kLanes), share), S::kLanes);
+    }
+    mix_ways<S, kWays>(part);
+#pragma GCC unroll 8
+    for (int i = 0; i < kWays; ++i) S::store(to + at + i * S::kLanes, part[i]);
+  }
 }
 
 template <class S, int kWays>
@@ -66,21 +89,36 @@ void mix_strides(float* x, int64_t count, int64_t step) {
   }
 }
 
+// 1 / sqrt(size) of a power of two, as a root and a division round it.
+template <class S>
+float mixed_share(int64_t size) {
+  const int power = std::countr_zero(static_cast<uint64_t>(size));
+  const auto half = std::bit_cast<float>((127 - power / 2) << 23);
+  return power % 2 == 0 ? half : half * 0x1.6a09e6p-1F;
+}
+
 // From `count` numbers to their transform, in blocks of mixed_size(count). `to` may be `from`.
 template <class S>
 void mix_head(const float* from, int64_t count, float* to) {
   const int64_t size = mixed_size(count);
-  const int lanes = static_cast<int>(size < S::kLanes ? size : S::kLanes);
-  const typename S::F share = S::set(1.0F / __builtin_sqrtf(static_cast<float>(size)));
-  for (int64_t i = 0; i < count; i += lanes) {
-    if (lanes == S::kLanes) {
-      S::store(to + i, mix_lanes<S>(S::mul(S::load(from + i), share), lanes));
-    } else {
+  const typename S::F share = S::set(mixed_share<S>(size));
+  if (size < S::kLanes) {
+    const int lanes = static_cast<int>(size);
+    for (int64_t i = 0; i < count; i += lanes) {
       const typename S::F part = S::mul(S::load_part(from + i, lanes), share);
       S::store_part(to + i, mix_lanes<S>(part, lanes), lanes);
     }
+    return;
   }
-  for (int64_t step = S::kLanes; step < size;) {
+  int64_t step = size / S::kLanes < 4 ? size : 4 * S::kLanes;
+  if (step == 4 * S::kLanes) {
+    mix_runs<S, 4>(from, count, share, to);
+  } else if (step == 2 * S::kLanes) {
+    mix_runs<S, 2>(from, count, share, to);
+  } else {
+    mix_runs<S, 1>(from, count, share, to);
+  }
+  while (step < size) {
     const int64_t ways = size / step < 8 ? size / step : 8;
     if (ways == 8) {
       mix_strides<S, 8>(to, count, step);
@@ -90,6 +128,23 @@ void mix_head(const float* from, int64_t count, float* to) {
       mix_strides<S, 2>(to, count, step);
     }
     step *= ways;
+  }
+}
+
+// The codes of a head's transform, and its largest magnitude, which is 127.
+template <class S>
+float code_head(const float* from, int64_t count, float* room, int8_t* codes) {
+  mix_head<S>(from, count, room);
+  const float top = highest<S>(room, count);
+  to_codes<S>(room, top > 1e-36F ? 127.0F / top : 0.0F, codes, count);
+  return top;
+}
+
+template <class S>
+void spread(const int8_t* codes, int64_t count, int8_t* to) {
+  for (int64_t i = 0; i < count; i += S::kLanes) {
+    const int lanes = static_cast<int>(count - i < S::kLanes ? count - i : S::kLanes);
+    S::store_apart(to + 4 * i, codes + i, lanes);
   }
 }
 

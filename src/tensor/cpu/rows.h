@@ -13,20 +13,34 @@ namespace mill::tensor {
 // x = n ln 2 + r with |r| <= ln 2 / 2; e^r = 1 + r + r² q(r), q of degree 4 fitted for the least
 // relative error (4e-9 before rounding). ln 2 is taken off in two parts, the first of 9 bits, so
 // that n times it is exact also without a fused multiply-add.
+//
+// Each step is taken for all of the vectors before the next: one alone is a chain of steps that
+// wait for each other.
+template <class S, int kCount>
+[[gnu::always_inline]] inline void exp(typename S::F (&x)[kCount]) {
+  using F = typename S::F;
+  F n[kCount], q[kCount];
+  const auto each = [](auto step) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kCount; ++i) step(i);
+  };
+  each([&](int i) { x[i] = S::min(S::set(88.0F), S::max(S::set(-87.3F), x[i])); });
+  each([&](int i) { n[i] = S::round(S::mul(x[i], S::set(1.44269504F))); });
+  each([&](int i) { x[i] = S::subtract_product(x[i], n[i], S::set(0.693359375F)); });
+  each([&](int i) { x[i] = S::subtract_product(x[i], n[i], S::set(-2.12194440e-4F)); });
+  each(
+      [&](int i) { q[i] = S::add_product(S::set(0x1.123a20p-7F), S::set(0x1.6a23cep-10F), x[i]); });
+  each([&](int i) { q[i] = S::add_product(S::set(0x1.5558f2p-5F), q[i], x[i]); });
+  each([&](int i) { q[i] = S::add_product(S::set(0x1.555492p-3F), q[i], x[i]); });
+  each([&](int i) { q[i] = S::add_product(S::set(0x1.fffffcp-2F), q[i], x[i]); });
+  each([&](int i) { x[i] = S::add_product(x[i], S::mul(x[i], x[i]), q[i]); });
+  each([&](int i) { x[i] = S::scale_by_power(S::add(x[i], S::set(1.0F)), n[i]); });
+}
 template <class S>
 typename S::F exp(typename S::F x) {
-  using F = typename S::F;
-  x = S::min(S::set(88.0F), S::max(S::set(-87.3F), x));
-  const F n = S::round(S::mul(x, S::set(1.44269504F)));
-  F r = S::subtract_product(x, n, S::set(0.693359375F));
-  r = S::subtract_product(r, n, S::set(-2.12194440e-4F));
-  F q = S::set(0x1.6a23cep-10F);
-  q = S::add_product(S::set(0x1.123a20p-7F), q, r);
-  q = S::add_product(S::set(0x1.5558f2p-5F), q, r);
-  q = S::add_product(S::set(0x1.555492p-3F), q, r);
-  q = S::add_product(S::set(0x1.fffffcp-2F), q, r);
-  const F small = S::add_product(r, S::mul(r, r), q);
-  return S::scale_by_power(S::add(small, S::set(1.0F)), n);
+  typename S::F one[1] = {x};
+  exp<S, 1>(one);
+  return one[0];
 }
 
 // 2^x to within 2.2e-7 for x in [-125, 0]; below, the value at the border. 2^0 is exactly 1. A NaN
@@ -46,19 +60,24 @@ typename S::F exp2(typename S::F x) {
   return S::scale_by_power(p, n);
 }
 
-// x / (1 + e^-y): silu for y = x; the tanh form of gelu for y = 2 sqrt(2 / pi) (x + 0.044715 x³),
-// as (1 + tanh(z)) / 2 = 1 / (1 + e^(-2z)).
-template <class S>
-typename S::F times_sigmoid(typename S::F x, typename S::F y) {
-  return S::div(x, S::add(S::set(1.0F), exp<S>(S::sub(S::zero(), y))));
-}
-
-template <class S>
-typename S::F activate(Gate gate, typename S::F x) {
-  if (gate == Gate::kSilu) return times_sigmoid<S>(x, x);
+// What a gate makes of x: x / (1 + e^-y) with y = x for silu, and for the tanh form of gelu
+// y = 2 sqrt(2 / pi) (x + 0.044715 x³), as (1 + tanh(z)) / 2 = 1 / (1 + e^(-2z)).
+template <class S, Gate kGate, int kCount>
+[[gnu::always_inline]] inline void activate(typename S::F (&x)[kCount]) {
   constexpr float kTwice = 1.59576912F;  // 2 sqrt(2 / pi)
-  const typename S::F cube = S::mul(S::mul(x, x), x);
-  return times_sigmoid<S>(x, S::mul(S::set(kTwice), S::add_product(x, cube, S::set(0.044715F))));
+  typename S::F e[kCount];
+#pragma GCC unroll 8
+  for (int i = 0; i < kCount; ++i) {
+    e[i] = x[i];
+    if constexpr (kGate == Gate::kGeluTanh) {
+      const typename S::F cube = S::mul(S::mul(x[i], x[i]), x[i]);
+      e[i] = S::mul(S::set(kTwice), S::add_product(x[i], cube, S::set(0.044715F)));
+    }
+    e[i] = S::sub(S::zero(), e[i]);
+  }
+  exp<S, kCount>(e);
+#pragma GCC unroll 8
+  for (int i = 0; i < kCount; ++i) x[i] = S::div(x[i], S::add(S::set(1.0F), e[i]));
 }
 
 // c tanh(x / c), as c - 2c / (1 + e^(2x/c)); absolute error about c * 2e-7.
@@ -94,78 +113,151 @@ float inverse_rms(const float* x, int64_t count, float eps) {
   return 1.0F / __builtin_sqrtf(square_sum<S>(x, count) / static_cast<float>(count) + eps);
 }
 
-// kGroups groups of 32 columns from i on; see produce.
-template <class S, int kGroups, class Value>
-[[gnu::always_inline]] inline void produce_groups(int64_t i, const ActivationRow& out,
-                                                  const Value& value) {
-  constexpr int kVectors = 32 / S::kLanes;
-  typename S::F x[kGroups][kVectors];
-#pragma GCC unroll 2
-  for (int g = 0; g < kGroups; ++g) {
+// `count` groups of 32 to the wanted forms. place(i, from, to) says where group i begins among the
+// inputs and in `out`; fill(at, lanes, x) makes x[v] the vector of inputs from at[v] on.
+template <class S, class Place, class Fill>
+[[gnu::always_inline]] inline void produce_groups(int64_t count, const ActivationRow& out,
+                                                  const Place& place, const Fill& fill) {
+  using Coder = GroupCoder<S>;
+  // As many blocks of groups side by side as hide each other's waiting; in rounds of one size.
+  constexpr int64_t kBlocks = 6;
+  Coder coder[kBlocks];
+  for (int64_t first = 0, blocks = 0; first < count; first += blocks * Coder::kGroups) {
+    const int64_t left = (count - first + Coder::kGroups - 1) / Coder::kGroups;
+    const int64_t rounds = (left + kBlocks - 1) / kBlocks;
+    blocks = (left + rounds - 1) / rounds;
+    int64_t to[kBlocks][Coder::kGroups];
+    for (int64_t b = 0; b < blocks; ++b) {
+      int64_t at[Coder::kQuads];
+#pragma GCC unroll 4
+      for (int g = 0; g < Coder::kGroups; ++g) {
+        // In place of groups that are not there, the last one again.
+        const int64_t group = first + b * Coder::kGroups + g;
+        int64_t from = 0;
+        place(group < count ? group : count - 1, from, to[b][g]);
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) x[g][v] = value(i + g * 32 + v * S::kLanes, S::kLanes);
-    if (out.values) {
-#pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) {
-        S::store(out.values + i + g * 32 + v * S::kLanes, x[g][v]);
+        for (int v = 0; v < Coder::kVectors; ++v)
+          at[g * Coder::kVectors + v] = from + v * S::kLanes;
       }
+      typename S::F x[Coder::kQuads];
+      fill(at, S::kLanes, x);
+      if (out.values) {
+#pragma GCC unroll 8
+        for (int i = 0; i < Coder::kQuads; ++i) {
+          S::store(out.values + to[b][i / Coder::kVectors] + i % Coder::kVectors * S::kLanes, x[i]);
+        }
+      }
+      coder[b].take(x);
     }
-  }
-  if (!out.codes) return;
-  int8_t* codes = out.codes + i;
-  float* scales = out.scales + i / 32;
-  int32_t* sums = out.sums + i / 32;
-  GroupCoder<S> first(x[0]);
-  if constexpr (kGroups == 2) {
-    GroupCoder<S> second(x[1]);
-    first.choose();
-    second.choose();
-    first.code(codes, scales, sums);
-    second.code(codes + 32, scales + 1, sums + 1);
-  } else {
-    first.choose();
-    first.code(codes, scales, sums);
+    for (int64_t b = 0; b < blocks; ++b) coder[b].weigh();
+    for (int64_t b = 0; b < blocks; ++b) coder[b].choose();
+    for (int64_t b = 0; b < blocks; ++b) {
+      CodedGroup coded[Coder::kGroups];
+#pragma GCC unroll 4
+      for (int g = 0; g < Coder::kGroups; ++g) {
+        coded[g] = {out.codes + to[b][g], out.scales + to[b][g] / 32, out.sums + to[b][g] / 32};
+      }
+      coder[b].code(coded);
+    }
   }
 }
 
-// Columns [first, last) of a row, value(i, lanes) being columns [i, i + lanes), to the wanted
-// forms.
-template <class S, class Value>
-void produce(int64_t first, int64_t last, const ActivationRow& out, const Value& value) {
-  int64_t i = first;
-  for (; i + 64 <= last; i += 64) produce_groups<S, 2>(i, out, value);
-  if (i + 32 <= last) produce_groups<S, 1>(i, out, value), i += 32;
-  for (; i < last; i += S::kLanes) {
-    const int lanes = static_cast<int>(last - i < S::kLanes ? last - i : S::kLanes);
-    if (out.values) S::store_part(out.values + i, value(i, lanes), lanes);
+// Columns [first, last) of a row to the wanted forms.
+template <class S, class Fill>
+void produce(int64_t first, int64_t last, const ActivationRow& out, const Fill& fill) {
+  if (out.codes) {
+    return produce_groups<S>(
+        (last - first) / 32, out,
+        [first](int64_t i, int64_t& from, int64_t& to) { from = to = first + i * 32; }, fill);
   }
+  for (int64_t i = first; i < last; i += S::kLanes) {
+    const int lanes = static_cast<int>(last - i < S::kLanes ? last - i : S::kLanes);
+    typename S::F x[1];
+    fill({i}, lanes, x);
+    S::store_part(out.values + i, x[0], lanes);
+  }
+}
+
+// A way to fill vectors of which each is made for itself, by value(i, lanes).
+template <class S, class Value>
+auto one_by_one(const Value& value) {
+  return [value]<int kCount>(const int64_t(&at)[kCount], int lanes, typename S::F(&x)[kCount]) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kCount; ++i) x[i] = value(at[i], lanes);
+  };
 }
 
 template <class S>
 void norm(const NormCall& call) {
   const typename S::F inverse = S::set(inverse_rms<S>(call.x, call.cols, call.eps));
-  const auto normed = [&](int64_t i, int lanes) {
-    return S::mul(S::mul(load_lanes<S>(call.x + i, lanes), inverse),
-                  load_lanes<S>(call.weight + i, lanes));
+  const auto normed = [x = call.x, weight = call.weight, inverse](int64_t i, int lanes) {
+    return S::mul(S::mul(load_lanes<S>(x + i, lanes), inverse), load_lanes<S>(weight + i, lanes));
   };
-  if (!call.sum) return produce<S>(call.first, call.last, call.out, normed);
+  if (!call.sum) return produce<S>(call.first, call.last, call.out, one_by_one<S>(normed));
   const ActivationRow to{.values = call.sum};
-  produce<S>(call.first, call.last, to, [&](int64_t i, int lanes) {
-    return S::add(load_lanes<S>(call.sum + i, lanes), normed(i, lanes));
-  });
+  const auto added = [normed, sum = call.sum](int64_t i, int lanes) {
+    return S::add(load_lanes<S>(sum + i, lanes), normed(i, lanes));
+  };
+  produce<S>(call.first, call.last, to, one_by_one<S>(added));
+}
+
+// Vectors kFirst and up, as many at a time as leave registers for the steps of exp.
+template <class S, Gate kGate, int kFirst = 0, int kCount>
+[[gnu::always_inline]] inline void fill_gated(const float* g, const float* u,
+                                              const int64_t (&at)[kCount], int lanes,
+                                              typename S::F (&x)[kCount]) {
+  constexpr int kRun = kCount - kFirst < 4 ? kCount - kFirst : 4;
+  typename S::F gates[kRun];
+#pragma GCC unroll 4
+  for (int i = 0; i < kRun; ++i) gates[i] = load_lanes<S>(g + at[kFirst + i], lanes);
+  activate<S, kGate, kRun>(gates);
+#pragma GCC unroll 4
+  for (int i = 0; i < kRun; ++i) {
+    x[kFirst + i] = S::mul(gates[i], load_lanes<S>(u + at[kFirst + i], lanes));
+  }
+  if constexpr (kFirst + kRun < kCount) fill_gated<S, kGate, kFirst + kRun>(g, u, at, lanes, x);
+}
+
+template <class S, Gate kGate>
+void gated_by(const GateCall& call) {
+  const auto fill_from = [](const float* g, const float* u) {
+    return [g, u]<int kCount>(const int64_t(&at)[kCount], int lanes, typename S::F(&x)[kCount]) {
+      fill_gated<S, kGate>(g, u, at, lanes, x);
+    };
+  };
+  if (call.out.codes && call.last - call.first == 32) {
+    // One group of each row: those of several rows side by side.
+    return produce_groups<S>(
+        call.rows, call.out,
+        [&](int64_t row, int64_t& from, int64_t& to) {
+          from = call.first + row * call.stride;
+          to = call.first + row * call.out_stride;
+        },
+        fill_from(call.g, call.u));
+  }
+  for (int64_t row = 0; row < call.rows; ++row) {
+    ActivationRow out = call.out;
+    if (out.values) out.values += row * call.out_stride;
+    if (out.codes) {
+      out.codes += row * call.out_stride;
+      out.scales += row * (call.out_stride / 32);
+      out.sums += row * (call.out_stride / 32);
+    }
+    produce<S>(call.first, call.last, out,
+               fill_from(call.g + row * call.stride, call.u + row * call.stride));
+  }
 }
 
 template <class S>
 void gated(const GateCall& call) {
-  produce<S>(call.first, call.last, call.out, [&](int64_t i, int lanes) {
-    const typename S::F g = load_lanes<S>(call.g + i, lanes);
-    return S::mul(activate<S>(call.gate, g), load_lanes<S>(call.u + i, lanes));
-  });
+  if (call.gate == Gate::kSilu) return gated_by<S, Gate::kSilu>(call);
+  gated_by<S, Gate::kGeluTanh>(call);
 }
 
 template <class S>
 void encode(const float* values, int64_t cols, const ActivationRow& to) {
-  produce<S>(0, cols, to, [&](int64_t i, int lanes) { return load_lanes<S>(values + i, lanes); });
+  const auto value = [values](int64_t i, int lanes) { return load_lanes<S>(values + i, lanes); };
+  produce<S>(0, cols, to, one_by_one<S>(value));
 }
 
 template <class S>

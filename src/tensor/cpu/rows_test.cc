@@ -1,3 +1,4 @@
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -95,6 +96,82 @@ TEST_P(Rows, GatesAreTheReferences) {
         ASSERT_NEAR(ours.values[i], theirs.values[i], off) << "g " << g[i] << " u " << u[i];
       }
       if (codes) expect_codes_of(ours.values, ours);
+    }
+  }
+}
+
+// What coding.h says, number by number.
+struct PlainGroup {
+  explicit PlainGroup(const float* values) {
+    uint32_t top = 0;
+    for (int i = 0; i < 32; ++i) {
+      top = std::max(top, std::bit_cast<uint32_t>(values[i]) & 0x7fffffffU);
+    }
+    const auto highest = std::bit_cast<float>(top);
+    const float inverse = highest > 1e-36F ? 32512.0F / highest : 0.0F;
+    int words[32];
+    for (int i = 0; i < 32; ++i) words[i] = static_cast<int>(std::nearbyint(values[i] * inverse));
+    int chosen = 0;
+    int64_t least = 0;
+    for (int k = 0; k < 4; ++k) {
+      constexpr int64_t kWeights[4] = {65536, 66580, 67650, 68745};
+      int64_t error = 0;
+      for (const int word : words) {
+        const auto off = static_cast<int8_t>((k == 0 ? word : scaled(word, k)) & 255);
+        error += kWeights[k] * off * off;
+      }
+      if (k == 0 || error < least) least = error, chosen = k;
+    }
+    int xq = 0, qq = 0, sums[2] = {0, 0};
+    for (int i = 0; i < 32; ++i) {
+      const int code = (scaled(words[i], chosen) + 128) >> 8;
+      codes[i] = static_cast<int8_t>(code);
+      xq += words[i] * code;
+      qq += code * code;
+      sums[i / 16] += code;
+    }
+    scale =
+        (qq > 0 ? static_cast<float>(xq) / static_cast<float>(qq) : 256.0F) * (highest / 32512.0F);
+    sum = static_cast<int32_t>(static_cast<uint32_t>(sums[1]) << 16 |
+                               (static_cast<uint32_t>(sums[0]) & 0xffffU));
+  }
+  static int scaled(int word, int k) {
+    const int factor = k == 0 ? 32767 : (32768 * (127 - k) + 63) / 127;
+    return (word * factor + (1 << 14)) >> 15;
+  }
+  int8_t codes[32];
+  float scale;
+  int32_t sum;
+};
+
+// However many groups there are, and of whatever size.
+TEST_P(Rows, CodesAreThoseOfThePlainWay) {
+  Random random(15);
+  ThreadPool pool(2);
+  for (int64_t groups = 1; groups <= 19; ++groups) {
+    constexpr int64_t kRows = 7;
+    const int64_t cols = groups * kGroup;
+    const std::vector<float> ones(static_cast<size_t>(cols), 1.0F);
+    std::vector<float> x(static_cast<size_t>(kRows * cols));
+    for (size_t group = 0; group < x.size() / kGroup; ++group) {
+      const float size = std::pow(10.0F, uniform(random, -15, 15));
+      const int64_t steps = integer(random, 1, 200);  // few: many errors are equal
+      for (size_t i = 0; i < kGroup; ++i) {
+        float& value = x[group * kGroup + i];
+        value = uniform(random, -1, 1) * size;
+        if (group % 3 == 1) value = static_cast<float>(integer(random, -steps, steps));
+        if (group % 31 == 2) value = 0;
+      }
+    }
+    OwnActivations made(kRows, cols, kValues | kCodes);
+    pool.run([&](Team& team) {
+      backend->rms_norm(team, matrix_of(x, kRows, cols), ones.data(), 1e-5F, made.all);
+    });
+    for (size_t group = 0; group < made.scales.size(); ++group) {
+      const PlainGroup plain(made.values.data() + group * kGroup);
+      for (size_t i = 0; i < kGroup; ++i) ASSERT_EQ(made.codes[group * kGroup + i], plain.codes[i]);
+      ASSERT_EQ(made.scales[group], plain.scale);
+      ASSERT_EQ(made.sums[group], plain.sum);
     }
   }
 }

@@ -60,7 +60,6 @@ struct Simd : avx512::Simd {
   MILL_INLINE B subtract_bytes(B a, int zero) {
     return _mm512_sub_epi8(a, _mm512_set1_epi8(static_cast<char>(zero)));
   }
-  MILL_INLINE void store_ints(int32_t* p, I a) { _mm512_storeu_si512(p, a); }
   // Of 16 rows `stride` numbers apart.
   MILL_INLINE F gather(const float* p, int64_t stride) {
     return _mm512_i32gather_ps(rows_at(stride), p, 4);

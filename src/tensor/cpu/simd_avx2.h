@@ -84,6 +84,11 @@ struct Simd {
     return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(mask));
   }
 
+  // x where a > limit, elsewhere (and where a is a NaN) y.
+  MILL_INLINE F choose_above(F a, F limit, F x, F y) {
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, limit, _CMP_GT_OQ));
+  }
+
   // `count` numbers, each twice.
   MILL_INLINE F load_doubled(const float* p, int count) {
     return _mm256_permutevar8x32_ps(load_part(p, count), _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
@@ -99,6 +104,10 @@ struct Simd {
     int32_t x = 0;
     std::memcpy(&x, p, sizeof x);
     return _mm256_set1_epi32(x);
+  }
+  MILL_INLINE F as_float(I a) { return _mm256_castsi256_ps(a); }  // the same bits
+  MILL_INLINE void store_ints(int32_t* p, I a) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a);
   }
   MILL_INLINE F from_int(I a) { return _mm256_cvtepi32_ps(a); }
   MILL_INLINE I to_int(F a) { return _mm256_cvtps_epi32(a); }  // to nearest, ties to even
@@ -125,6 +134,11 @@ struct Simd {
     return _mm256_srai_epi16(_mm256_add_epi16(a, _mm256_set1_epi16(128)), 8);
   }
   MILL_INLINE I low_bytes(I a) { return _mm256_srai_epi16(_mm256_slli_epi16(a, 8), 8); }
+  // Adds the squares of the low bytes (s8) of both words.
+  MILL_INLINE void add_low_squares(I& sum, I a) {
+    const I off = low_bytes(a);
+    sum = add_int(sum, dot_pairs(off, off));
+  }
   MILL_INLINE int32_t sum_int(I a) {
     const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
     const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
@@ -136,23 +150,72 @@ struct Simd {
         _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
   }
-  // The sums of the lanes of each, modulo 2^32.
-  MILL_INLINE void store_sums(I a, I b, I c, I d, int32_t* to) {
-    const I each = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-    _mm_storeu_si128(
-        reinterpret_cast<__m128i*>(to),
-        _mm_add_epi32(_mm256_castsi256_si128(each), _mm256_extracti128_si256(each, 1)));
+  // Quads are four lanes each. Quad q of vector g changes places with quad g of vector q.
+  MILL_INLINE void exchange_quads(F (&x)[2]) {
+    const F low = _mm256_permute2f128_ps(x[0], x[1], 0x20);
+    x[1] = _mm256_permute2f128_ps(x[0], x[1], 0x31);
+    x[0] = low;
   }
-  // 32 numbers in [-128, 127] to bytes: the low words of all vectors, then the high ones.
-  MILL_INLINE void store_group(int8_t* p, const I (&a)[2]) {
+  // The highest lane of each quad, in all its lanes.
+  MILL_INLINE I highest_of_quad(I a) {
+    const I two = max_int(a, _mm256_shuffle_epi32(a, 0x4e));
+    return max_int(two, _mm256_shuffle_epi32(two, 0xb1));
+  }
+  // Lane i of each quad gets the sum, modulo 2^32, of the quad of argument i.
+  MILL_INLINE I sums_of_quads(I a, I b, I c, I d) {
+    return _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+  }
+  // Lane kLane of each quad, in all its lanes.
+  template <int kLane>
+  MILL_INLINE I from_quad(I a) {
+    return _mm256_shuffle_epi32(a, kLane * 0x55);
+  }
+  // In each quad `of` the lane for which a * weight (of the lane) is least, the first of equals.
+  // Requires: 0 <= a < 2^31; the weights are multiples of 4. As doubles above 2^52 the products
+  // order as they do as integers.
+  template <uint32_t kWeight0, uint32_t kWeight1, uint32_t kWeight2, uint32_t kWeight3>
+  MILL_INLINE I of_least(I a, const int32_t (&of)[4]) {
+    constexpr int64_t kBase = 0x4330000000000000;
+    const I even = _mm256_mul_epu32(a, quads_of(kWeight0, kWeight2));
+    const I odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), quads_of(kWeight1, kWeight3));
+    __m256d least =
+        _mm256_min_pd(_mm256_castsi256_pd(_mm256_or_si256(even, quads_of(kBase, kBase + 2))),
+                      _mm256_castsi256_pd(_mm256_or_si256(odd, quads_of(kBase + 1, kBase + 3))));
+    least = _mm256_min_pd(least, _mm256_permute_pd(least, 5));
+    const I lane = from_quad<0>(_mm256_castpd_si256(least));
+    const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(of));
+    const F both = _mm256_castsi256_ps(_mm256_broadcastsi128_si256(table));
+    return _mm256_castps_si256(_mm256_permutevar_ps(both, lane));
+  }
+  MILL_INLINE I quads_of(int64_t low, int64_t high) {
+    return _mm256_setr_epi64x(low, high, low, high);
+  }
+  // Of four vectors of words in [-128, 127], quad g to the 32 bytes at to[g]: the low words of all
+  // vectors, then the high ones.
+  MILL_INLINE void store_groups(int8_t* const (&to)[2], const I (&a)[4]) {
     const I apart = _mm256_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15,  //
                                      0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
-    const I fours = _mm256_shuffle_epi8(_mm256_packs_epi16(a[0], a[1]), apart);
-    const I places = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permutevar8x32_epi32(fours, places));
+    const I first = _mm256_shuffle_epi8(_mm256_packs_epi16(a[0], a[1]), apart);
+    const I last = _mm256_shuffle_epi8(_mm256_packs_epi16(a[2], a[3]), apart);
+    const I low = _mm256_unpacklo_epi64(first, last), high = _mm256_unpackhi_epi64(first, last);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to[0]),
+                        _mm256_permute2x128_si256(low, high, 0x20));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to[1]),
+                        _mm256_permute2x128_si256(low, high, 0x31));
+  }
+  // kLanes bytes (or the first `lanes`), each to the first of four at p; what lies between stays.
+  MILL_INLINE void store_apart(int8_t* p, const int8_t* bytes, int lanes) {
+    if (lanes == kLanes) {
+#pragma GCC unroll 8
+      for (int i = 0; i < kLanes; ++i) p[4 * i] = bytes[i];
+    } else {
+      for (int i = 0; i < lanes; ++i) p[4 * i] = bytes[i];
+    }
   }
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
-  MILL_INLINE I dot_pairs(I a, I b) { return _mm256_madd_epi16(a, b); }
+  MILL_INLINE I dot_pairs(I a, I b) {
+    return _mm256_madd_epi16(a, b);
+  }
   // One sum after the other: gcc 12 would add in a tree, for which it runs out of registers.
   MILL_INLINE void add_pairs(I& sum, I a, I b) {
     sum = add_int(sum, dot_pairs(a, b));
@@ -193,10 +256,18 @@ struct Simd {
 
   using LongDots = Words<Simd>;
   // Of each four bytes, the first and the third (the second and the fourth) as words.
-  MILL_INLINE I even_unsigned(I a) { return _mm256_and_si256(a, _mm256_set1_epi16(255)); }
-  MILL_INLINE I odd_unsigned(I a) { return _mm256_srli_epi16(a, 8); }
-  MILL_INLINE I even_signed(I a) { return low_bytes(a); }
-  MILL_INLINE I odd_signed(I a) { return _mm256_srai_epi16(a, 8); }
+  MILL_INLINE I even_unsigned(I a) {
+    return _mm256_and_si256(a, _mm256_set1_epi16(255));
+  }
+  MILL_INLINE I odd_unsigned(I a) {
+    return _mm256_srli_epi16(a, 8);
+  }
+  MILL_INLINE I even_signed(I a) {
+    return low_bytes(a);
+  }
+  MILL_INLINE I odd_signed(I a) {
+    return _mm256_srai_epi16(a, 8);
+  }
   // Numbers in s16; of each four, the first, third, second and fourth.
   MILL_INLINE void store_words(int8_t* p, I a) {
     const __m128i words =
@@ -211,15 +282,21 @@ struct Simd {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(words, 0xd8));
   }
 
-  MILL_INLINE B bytes_of(I a) { return a; }
-  MILL_INLINE I ints_of(B a) { return a; }
+  MILL_INLINE B bytes_of(I a) {
+    return a;
+  }
+  MILL_INLINE I ints_of(B a) {
+    return a;
+  }
   MILL_INLINE B load_bytes(const std::byte* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
   MILL_INLINE void store_bytes(std::byte* p, B a) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a);
   }
-  MILL_INLINE B low_nibbles(B a) { return _mm256_and_si256(a, _mm256_set1_epi8(15)); }
+  MILL_INLINE B low_nibbles(B a) {
+    return _mm256_and_si256(a, _mm256_set1_epi8(15));
+  }
   MILL_INLINE B high_nibbles(B a) {
     return _mm256_and_si256(_mm256_srli_epi16(a, 4), _mm256_set1_epi8(15));
   }

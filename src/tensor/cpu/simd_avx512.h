@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstring>
 
-#include "tensor/cpu/by_vector.h"
 #include "tensor/cpu/kernels.h"
 #include "tensor/cpu/long_dots.h"
 #include "tensor/cpu/panel.h"
@@ -16,7 +15,7 @@ namespace mill::tensor::avx512 {
 
 #define MILL_INLINE [[gnu::always_inline]] static inline
 
-struct Simd : ByVector<Simd> {
+struct Simd {
   using F = __m512;
   using I = __m512i;
   using B = __m512i;
@@ -70,6 +69,11 @@ struct Simd : ByVector<Simd> {
     return _mm512_mask_blend_ps(mask, b, a);
   }
 
+  // x where a > limit, elsewhere (and where a is a NaN) y.
+  MILL_INLINE F choose_above(F a, F limit, F x, F y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, limit, _CMP_GT_OQ), y, x);
+  }
+
   // `count` numbers, each twice.
   MILL_INLINE F load_doubled(const float* p, int count) {
     const __m512i places = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
@@ -90,6 +94,8 @@ struct Simd : ByVector<Simd> {
     return _mm512_set1_epi32(x);
   }
   MILL_INLINE I load_ints(const int32_t* p) { return _mm512_loadu_si512(p); }
+  MILL_INLINE F as_float(I a) { return _mm512_castsi512_ps(a); }  // the same bits
+  MILL_INLINE void store_ints(int32_t* p, I a) { _mm512_storeu_si512(p, a); }
   MILL_INLINE F from_int(I a) { return _mm512_cvtepi32_ps(a); }
   MILL_INLINE I to_int(F a) { return _mm512_cvtps_epi32(a); }  // to nearest, ties to even
   // The bits of |a|, which order as the numbers do, with a NaN above all.
@@ -110,16 +116,89 @@ struct Simd : ByVector<Simd> {
   MILL_INLINE I round_words(I a) {
     return _mm512_srai_epi16(_mm512_add_epi16(a, _mm512_set1_epi16(128)), 8);
   }
-  MILL_INLINE I low_bytes(I a) { return _mm512_srai_epi16(_mm512_slli_epi16(a, 8), 8); }
+  // Adds the squares of the low bytes (s8) of both words.
+  MILL_INLINE void add_low_squares(I& sum, I a) {
+    const I off = _mm512_maskz_abs_epi8(0x5555555555555555U, a);
+    sum = _mm512_dpwssd_epi32(sum, off, off);
+  }
+  MILL_INLINE void add_pairs(I& sum, I a, I b) { sum = _mm512_dpwssd_epi32(sum, a, b); }
+  // Quads are four lanes each. Quad q of vector g changes places with quad g of vector q.
+  MILL_INLINE void exchange_quads(F (&x)[4]) {
+    const F a = _mm512_shuffle_f32x4(x[0], x[1], 0x44), b = _mm512_shuffle_f32x4(x[0], x[1], 0xee);
+    const F c = _mm512_shuffle_f32x4(x[2], x[3], 0x44), d = _mm512_shuffle_f32x4(x[2], x[3], 0xee);
+    x[0] = _mm512_shuffle_f32x4(a, c, 0x88);
+    x[1] = _mm512_shuffle_f32x4(a, c, 0xdd);
+    x[2] = _mm512_shuffle_f32x4(b, d, 0x88);
+    x[3] = _mm512_shuffle_f32x4(b, d, 0xdd);
+  }
+  // The highest lane of each quad, in all its lanes.
+  MILL_INLINE I highest_of_quad(I a) {
+    const I two = max_int(a, _mm512_shuffle_epi32(a, _MM_PERM_BADC));
+    return max_int(two, _mm512_shuffle_epi32(two, _MM_PERM_CDAB));
+  }
+  // Lane i of each quad gets the sum, modulo 2^32, of the quad of argument i.
+  MILL_INLINE I sums_of_quads(I a, I b, I c, I d) {
+    const I ab = add_int(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    const I cd = add_int(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    return add_int(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+  }
+  // Lane kLane of each quad, in all its lanes.
+  template <int kLane>
+  MILL_INLINE I from_quad(I a) {
+    return _mm512_shuffle_epi32(a, static_cast<_MM_PERM_ENUM>(kLane * 0x55));
+  }
+  // In each quad `of` the lane for which a * weight (of the lane) is least, the first of equals.
+  // Requires: 0 <= a < 2^31; the weights are multiples of 4. As doubles above 2^52 the products
+  // order as they do as integers.
+  template <uint32_t kWeight0, uint32_t kWeight1, uint32_t kWeight2, uint32_t kWeight3>
+  MILL_INLINE I of_least(I a, const int32_t (&of)[4]) {
+    constexpr int64_t kBase = 0x4330000000000000;
+    const I even = _mm512_mul_epu32(a, quads_of(kWeight0, kWeight2));
+    const I odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), quads_of(kWeight1, kWeight3));
+    __m512d least =
+        _mm512_min_pd(_mm512_castsi512_pd(_mm512_or_si512(even, quads_of(kBase, kBase + 2))),
+                      _mm512_castsi512_pd(_mm512_or_si512(odd, quads_of(kBase + 1, kBase + 3))));
+    least = _mm512_min_pd(least, _mm512_permute_pd(least, 0x55));
+    const I lane = from_quad<0>(_mm512_castpd_si512(least));
+    const F table = _mm512_castsi512_ps(_mm512_set4_epi32(of[3], of[2], of[1], of[0]));
+    return _mm512_castps_si512(_mm512_permutevar_ps(table, lane));
+  }
+  MILL_INLINE I quads_of(int64_t low, int64_t high) {
+    return _mm512_set4_epi64(high, low, high, low);
+  }
+  // Of four vectors of words in [-128, 127], quad g to the 32 bytes at to[g]: the low words of all
+  // vectors, then the high ones.
+  MILL_INLINE void store_groups(int8_t* const (&to)[4], const I (&a)[4]) {
+    const I apart =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15));
+    const I first = _mm512_shuffle_epi8(_mm512_packs_epi16(a[0], a[1]), apart);
+    const I last = _mm512_shuffle_epi8(_mm512_packs_epi16(a[2], a[3]), apart);
+    const I low = _mm512_unpacklo_epi64(first, last), high = _mm512_unpackhi_epi64(first, last);
+    const I g01 = _mm512_permutex2var_epi64(low, _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), high);
+    const I g23 =
+        _mm512_permutex2var_epi64(low, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), high);
+    const auto put = [](int8_t* p, __m256i group) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), group);
+    };
+    put(to[0], _mm512_castsi512_si256(g01));
+    put(to[1], _mm512_extracti64x4_epi64(g01, 1));
+    put(to[2], _mm512_castsi512_si256(g23));
+    put(to[3], _mm512_extracti64x4_epi64(g23, 1));
+  }
   MILL_INLINE int32_t sum_int(I a) { return _mm512_reduce_add_epi32(a); }
   // kLanes numbers in [-128, 127] to bytes.
   MILL_INLINE void store_codes(int8_t* p, I a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
   }
+  // kLanes bytes (or the first `lanes`), each to the first of four at p; what lies between stays.
+  MILL_INLINE void store_apart(int8_t* p, const int8_t* bytes, int lanes) {
+    const __m128i all = _mm_maskz_loadu_epi8(first_lanes(lanes), bytes);
+    const __mmask64 firsts = 0x1111111111111111U >> (64 - 4 * lanes);
+    _mm512_mask_storeu_epi8(p, firsts, _mm512_cvtepi8_epi32(all));
+  }
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
   MILL_INLINE I dot_pairs(I a, I b) { return _mm512_madd_epi16(a, b); }
   MILL_INLINE I add_dot_pairs(I sum, I a, I b) { return _mm512_dpwssd_epi32(sum, a, b); }
-  MILL_INLINE F as_floats(I a) { return _mm512_castsi512_ps(a); }
   // Per lane: the sum of kSteps times four u8 of w (at most kMost, less kOffset) times four s8 of
   // x.
   template <int kMost, int kSteps>

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <cstring>
 
-#include "tensor/cpu/by_vector.h"
 #include "tensor/cpu/kernels.h"
 #include "tensor/cpu/long_dots.h"
 #include "tensor/cpu/panel.h"
@@ -16,7 +15,7 @@ namespace mill::tensor::portable {
 
 #define MILL_INLINE [[gnu::always_inline]] static inline
 
-struct Simd : ByVector<Simd> {
+struct Simd {
   using F = float __attribute__((vector_size(16)));
   using I = int32_t __attribute__((vector_size(16)));
   using B = uint8_t __attribute__((vector_size(16)));
@@ -88,6 +87,9 @@ struct Simd : ByVector<Simd> {
     return (lane >= from) & (lane < to) ? a : b;
   }
 
+  // x where a > limit, elsewhere (and where a is a NaN) y.
+  MILL_INLINE F choose_above(F a, F limit, F x, F y) { return a > limit ? x : y; }
+
   // `count` numbers, each twice.
   MILL_INLINE F load_doubled(const float* p, int count) {
     return count > 1 ? F{p[0], p[0], p[1], p[1]} : F{p[0], p[0], 0, 0};
@@ -100,6 +102,8 @@ struct Simd : ByVector<Simd> {
   MILL_INLINE I set_int(int32_t x) { return I{x, x, x, x}; }
   // Four bytes, in every lane.
   MILL_INLINE I broadcast(const void* p) { return set_int(take<int32_t>(p)); }
+  MILL_INLINE F as_float(I a) { return take<F>(&a); }  // the same bits
+  MILL_INLINE void store_ints(int32_t* p, I a) { std::memcpy(p, &a, sizeof a); }
   MILL_INLINE F from_int(I a) { return __builtin_convertvector(a, F); }
   // To nearest, ties to even, of numbers within ±2^22: adding 1.5 * 2^23 leaves the integer in the
   // low bits.
@@ -137,6 +141,47 @@ struct Simd : ByVector<Simd> {
   MILL_INLINE I low_bytes(I a) {
     return join_words(take_bits(bits_of(a) << 24) >> 24, take_bits(bits_of(a) << 8) >> 24);
   }
+  // Adds the squares of the low bytes (s8) of both words.
+  MILL_INLINE void add_low_squares(I& sum, I a) {
+    const I off = low_bytes(a);
+    sum = add_int(sum, dot_pairs(off, off));
+  }
+  MILL_INLINE void add_pairs(I& sum, I a, I b) { sum = add_int(sum, dot_pairs(a, b)); }
+  // Quads are four lanes each: of what follows, more is to be said where a vector has several. Quad
+  // q of vector g changes places with quad g of vector q.
+  MILL_INLINE void exchange_quads(F (&)[1]) {}
+  // The highest lane of each quad, in all its lanes.
+  MILL_INLINE I highest_of_quad(I a) { return set_int(highest_int(a)); }
+  // Lane i of each quad gets the sum, modulo 2^32, of the quad of argument i.
+  MILL_INLINE I sums_of_quads(I a, I b, I c, I d) {
+    return I{sum_int(a), sum_int(b), sum_int(c), sum_int(d)};
+  }
+  // Lane kLane of each quad, in all its lanes.
+  template <int kLane>
+  MILL_INLINE I from_quad(I a) {
+    return set_int(a[kLane]);
+  }
+  // In each quad `of` the lane for which a * weight (of the lane) is least, the first of equals.
+  // Requires: 0 <= a < 2^31; the weights are multiples of 4.
+  template <uint32_t kWeight0, uint32_t kWeight1, uint32_t kWeight2, uint32_t kWeight3>
+  MILL_INLINE I of_least(I a, const int32_t (&of)[4]) {
+    constexpr int64_t kWeights[4] = {kWeight0, kWeight1, kWeight2, kWeight3};
+    // The lane in the bits below, so that there is nothing to branch on.
+    int64_t least = kWeights[0] * a[0];
+    for (int i = 1; i < 4; ++i) {
+      const int64_t other = kWeights[i] * a[i] + i;
+      least = other < least ? other : least;
+    }
+    return set_int(of[least & 3]);
+  }
+  // Of four vectors of words in [-128, 127], quad g to the 32 bytes at to[g]: the low words of all
+  // vectors, then the high ones.
+  MILL_INLINE void store_groups(int8_t* const (&to)[1], const I (&a)[4]) {
+    for (int i = 0; i < 4; ++i) {
+      store_codes(to[0] + 4 * i, low_words(a[i]));
+      store_codes(to[0] + 16 + 4 * i, high_words(a[i]));
+    }
+  }
   MILL_INLINE int32_t sum_int(I a) {
     const U bits = bits_of(a);
     return static_cast<int32_t>(bits[0] + bits[1] + bits[2] + bits[3]);
@@ -144,6 +189,15 @@ struct Simd : ByVector<Simd> {
   // kLanes numbers in [-128, 127] to bytes.
   MILL_INLINE void store_codes(int8_t* p, I a) {
     for (int i = 0; i < kLanes; ++i) p[i] = static_cast<int8_t>(a[i]);
+  }
+  // kLanes bytes (or the first `lanes`), each to the first of four at p; what lies between stays.
+  MILL_INLINE void store_apart(int8_t* p, const int8_t* bytes, int lanes) {
+    if (lanes == kLanes) {
+#pragma GCC unroll 8
+      for (int i = 0; i < kLanes; ++i) p[4 * i] = bytes[i];
+    } else {
+      for (int i = 0; i < lanes; ++i) p[4 * i] = bytes[i];
+    }
   }
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
   MILL_INLINE I dot_pairs(I a, I b) {
@@ -174,12 +228,24 @@ struct Simd : ByVector<Simd> {
 
   using LongDots = BytePairs<Simd>;
 
-  MILL_INLINE B bytes_of(I a) { return take<B>(&a); }
-  MILL_INLINE I ints_of(B a) { return take<I>(&a); }
-  MILL_INLINE B load_bytes(const std::byte* p) { return take<B>(p); }
-  MILL_INLINE void store_bytes(std::byte* p, B a) { std::memcpy(p, &a, sizeof a); }
-  MILL_INLINE B low_nibbles(B a) { return a & 15; }
-  MILL_INLINE B high_nibbles(B a) { return a >> 4; }
+  MILL_INLINE B bytes_of(I a) {
+    return take<B>(&a);
+  }
+  MILL_INLINE I ints_of(B a) {
+    return take<I>(&a);
+  }
+  MILL_INLINE B load_bytes(const std::byte* p) {
+    return take<B>(p);
+  }
+  MILL_INLINE void store_bytes(std::byte* p, B a) {
+    std::memcpy(p, &a, sizeof a);
+  }
+  MILL_INLINE B low_nibbles(B a) {
+    return a & 15;
+  }
+  MILL_INLINE B high_nibbles(B a) {
+    return a >> 4;
+  }
   // Adds kValue to the bytes whose bit is set.
   template <int kValue>
   MILL_INLINE B add_bits(B a, const std::byte* bits) {
@@ -216,7 +282,9 @@ struct Simd : ByVector<Simd> {
     for (int i = 0; i < lanes; ++i) p[i] = f32_to_f16(a[i]);
   }
 
-  MILL_INLINE void fetch(const std::byte* p) { __builtin_prefetch(p); }
+  MILL_INLINE void fetch(const std::byte* p) {
+    __builtin_prefetch(p);
+  }
 };
 
 #undef MILL_INLINE

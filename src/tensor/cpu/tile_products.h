@@ -226,7 +226,7 @@ class TiledProduct {
 #pragma GCC unroll 8
     for (int r = kFirst; r < kFirst + kRows / 2; ++r) {
       const typename S::I dot = S::load_ints(dots + r * kRows);
-      const F number = S::as_floats(S::add_int(dot, S::set_int(kFloatStartBits)));
+      const F number = S::as_float(S::add_int(dot, S::set_int(kFloatStartBits)));
       F part = S::add_product(start, number, d);
       if constexpr (Group::kMinima) {
         part = S::subtract_product(part, minimum, S::set(code_sums[r]));
