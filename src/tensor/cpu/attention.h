@@ -39,6 +39,10 @@ class Attention {
   void each_block(const Visit& visit) {
     for (int64_t i = 0; i < queries_ * width_; i += S::kLanes) S::store(sums_ + i, S::zero());
     for (int64_t i = 0; i < queries_; ++i) tops_[i] = kNone, totals_[i] = 0;
+    for (int64_t i = queries_; i % S::kLanes != 0; ++i) {  // lanes that are no query's
+      tops_[i] = kNone, totals_[i] = 0;
+      for (int v = 0; v < kVectors; ++v) S::store(weights_of(i) + v * S::kLanes, S::zero());
+    }
     const int64_t end = call_.position + call_.rows;
     const int64_t last = (end - 1) / kBlockTokens;
     for (int64_t b = first_seen(0) / kBlockTokens; b <= last; ++b) {
@@ -55,11 +59,11 @@ class Attention {
     return call_.q + i / call_.heads * call_.q_stride + i % call_.heads * call_.head_dim;
   }
 
-  // From the scores of all queries with a block (in weights_, times score_scale_) to the highest of
+  // From the scores of the queries from `first` on with a block (in weights_, times score_scale_) to the highest of
   // each query so far, and what its sums so far are to be scaled by. What a query does not see is
   // left out.
-  void find_tops(int64_t block) {
-    for (int64_t i = 0; i < queries_; ++i) {
+  void find_tops(int64_t first, int64_t block) {
+    for (int64_t i = first; i < queries_; ++i) {
       const Seen seen = seen_of(i, block);
       float* scores = weights_of(i);
       F top = S::set(tops_[i]);
@@ -80,12 +84,35 @@ class Attention {
       tops_[i] = highest;
     }
     // Beyond the queries there is room, of which nothing is read.
-    for (int64_t i = 0; i < queries_; i += S::kLanes) {
+    for (int64_t i = first; i < queries_; i += S::kLanes) {
       S::store(corrections_ + i, exp2<S>(S::load(corrections_ + i)));
     }
   }
 
-  // After that, the weights of one query: calls take(v, weights, keep) with each vector of them.
+  // How many queries weigh_lanes takes, the last of its vectors with lanes that are no query's; so
+  // few are quicker by themselves.
+  int64_t queries_in_lanes() const {
+    constexpr int64_t kFewest = 10;
+    const int64_t left = queries_ % S::kLanes;
+    return left < kFewest ? queries_ - left : queries_ - left + S::kLanes;
+  }
+
+  // find_tops and weigh for kLanes queries from `first` on: of what there is one of for each query,
+  // one vector holds them all. score(i, v) is vector v of query i's scores, and weights_of(i) has
+  // room for them; take(i, v, weights, keep) is as for weigh.
+  template <class Score, class Take>
+  void weigh_lanes(int64_t first, int64_t block, const Score& score, const Take& take) {
+    // Later queries see more at the end, and less at the begin.
+    const bool all = seen_of(first, block).to == kBlockTokens &&
+                     seen_of(first + S::kLanes - 1, block).from == 0;
+    if (all) {
+      weigh_lanes_seen<true>(first, block, score, take);
+    } else {
+      weigh_lanes_seen<false>(first, block, score, take);
+    }
+  }
+
+  // After find_tops, the weights of one query: calls take(v, weights, keep) with each vector of them.
   // keep(x) is x where the query sees, else 0, as the weights are.
   template <class Take>
   void weigh(int64_t i, int64_t block, const Take& take) {
@@ -158,6 +185,46 @@ class Attention {
   static int lanes_before(int token, int v) {
     const int lanes = token - v * S::kLanes;
     return lanes < 0 ? 0 : lanes > S::kLanes ? S::kLanes : lanes;
+  }
+
+  template <bool kAll, class Score, class Take>
+  [[gnu::always_inline]] void weigh_lanes_seen(int64_t first, int64_t block, const Score& score,
+                                               const Take& take) {
+    F part[S::kLanes];
+    for (int r = 0; r < S::kLanes; ++r) {
+      const int64_t i = first + r;
+      const Seen seen = seen_of(i, block);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        F x = score(i, v);
+        if (call_.softcap > 0) x = S::mul(soft_cap<S>(x, call_.softcap), S::set(kLog2E));
+        if constexpr (!kAll) x = seen.choose(x, S::set(kNone), v);
+        S::store(weights_of(i) + v * S::kLanes, x);
+        part[r] = v == 0 ? x : S::max(part[r], x);
+      }
+    }
+    const F before = S::load(tops_ + first);
+    const F tops = S::max(before, S::highest_of(part));
+    const F corrections = exp2<S>(S::sub(before, tops));
+    S::store(tops_ + first, tops);
+    S::store(corrections_ + first, corrections);
+    for (int r = 0; r < S::kLanes; ++r) {
+      const int64_t i = first + r;
+      const Seen seen = seen_of(i, block);
+      const auto keep = [&](F x, int v) {
+        return kAll ? x : seen.choose(x, S::zero(), v);
+      };
+      const F top = S::set(tops_[i]);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        const F x = S::load(weights_of(i) + v * S::kLanes);
+        const F weight = keep(exp2<S>(S::sub(x, top)), v);
+        take(i, v, weight, [&](F other) { return keep(other, v); });
+        part[r] = v == 0 ? weight : S::add(part[r], weight);
+      }
+    }
+    const F totals = S::mul(S::load(totals_ + first), corrections);
+    S::store(totals_ + first, S::add(totals, S::sums_of(part)));
   }
 
   template <class Take, class Keep>

@@ -13,7 +13,7 @@
 namespace mill::tensor {
 
 template <class S>
-class CodeAttention : private Attention<S> {
+class CodeAttention : protected Attention<S> {
  public:
   using F = typename S::F;
   using I = typename S::I;
@@ -30,32 +30,74 @@ class CodeAttention : private Attention<S> {
   }
 
   void run() {
-    for (int64_t i = 0; i < queries_; ++i) code_query(i);
+    code_queries();
     this->each_block([&](int64_t block, int64_t next, const std::byte* keys,
                          const std::byte* values, int64_t tokens) {
       keys_ahead_ = this->keys(next) - keys;
       values_ahead_ = this->values(next) - values;
       attend_block(block, keys, values, tokens);
     });
-    for (int64_t i = 0; i < queries_; ++i)
-      mix_head<S>(sums_ + i * width_, call_.head_dim, sums_ + i * width_);
-    this->finish();
+    finish();
   }
 
- private:
+ protected:
   using Base = Attention<S>;
   using Base::call_, Base::queries_, Base::width_, Base::sums_, Base::corrections_, Base::rest_,
       Base::score_scale_;
   static constexpr int kVectors = Base::kVectors;
-  static constexpr int64_t kFewestToWiden = 12;  // queries
   using Long = typename S::LongDots;
-
-  static float inverse_of(float highest) {
-    return highest > 1e-30F ? kMostLongCode / highest : 0.0F;
-  }
 
   int8_t* query_code(int64_t i) const { return query_codes_ + i * 2 * width_; }
   int8_t* weight_code(int64_t i) const { return weight_codes_ + i * 2 * kBlockTokens; }
+
+  void code_queries() {
+    for (int64_t i = 0; i < queries_; ++i) code_query(i);
+  }
+  void finish() {
+    for (int64_t i = 0; i < queries_; ++i) {
+      mix_head<S>(sums_ + i * width_, call_.head_dim, sums_ + i * width_);
+    }
+    Base::finish();
+  }
+
+  // The weights of kLanes queries for the tokens of a block, times the scales of the values, from
+  // their scores; see weigh_lanes.
+  template <class Score>
+  void code_lanes(int64_t first, int64_t block, const float* scales, const Score& score) {
+    I most[S::kLanes];
+    this->weigh_lanes(first, block, score, [&](int64_t i, int v, F weight, const auto& keep) {
+      const F product = keep(S::mul(weight, S::load(scales + v * S::kLanes)));
+      S::store(this->weights_of(i) + v * S::kLanes, product);
+      I& top = most[i - first];
+      top = v == 0 ? S::magnitude(product) : S::max_int(top, S::magnitude(product));
+    });
+    const F tops = S::as_values(S::highest_ints_of(most));
+    S::store(weight_scales_ + first, S::div(tops, S::set(kMostLongCode)));
+    alignas(64) float inverses[S::kLanes];
+    S::store(inverses, S::where_above(tops, kLeast, S::div(S::set(kMostLongCode), tops)));
+    for (int r = 0; r < S::kLanes; ++r) {
+      F products[kVectors];
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        products[v] = S::load(this->weights_of(first + r) + v * S::kLanes);
+      }
+      Long::code_block(products, S::set(inverses[r]), weight_code(first + r));
+    }
+  }
+
+  float* query_scales_;     // [queries]
+  float* weight_scales_;    // [queries]
+  int32_t* query_sums_;     // [queries, 2], see Long::store_sum
+  int8_t* query_codes_;     // [queries, 2 * width_]
+  int8_t* weight_codes_;    // [queries, 2 * kBlockTokens]
+
+ private:
+  static constexpr int64_t kFewestToWiden = 12;  // queries
+
+  static constexpr float kLeast = 1e-30F;  // smaller ones count as 0
+  static float inverse_of(float highest) {
+    return highest > kLeast ? kMostLongCode / highest : 0.0F;
+  }
 
   void code_query(int64_t i) {
     // In the room of the query's sums, which are not begun yet.
@@ -121,8 +163,17 @@ class CodeAttention : private Attention<S> {
     return first + rows;
   }
   void weigh_all(int64_t block, const float* scales) {
-    this->find_tops(block);
-    for (int64_t i = 0; i < queries_; ++i) code_weights(i, block, scales);
+    int64_t first = 0;
+    if constexpr (S::kQueriesInLanes) {
+      for (; first < this->queries_in_lanes(); first += S::kLanes) {
+        code_lanes(first, block, scales, [&](int64_t i, int v) {
+          return S::load(this->weights_of(i) + v * S::kLanes);
+        });
+      }
+    }
+    if (first >= queries_) return;
+    this->find_tops(first, block);
+    for (int64_t i = first; i < queries_; ++i) code_weights(i, block, scales);
   }
   template <From kFrom>
   void mix_all(const std::byte* values, int64_t tokens, int64_t first) {
@@ -281,11 +332,6 @@ class CodeAttention : private Attention<S> {
     }
   }
 
-  float* query_scales_;     // [queries]
-  float* weight_scales_;    // [queries]
-  int32_t* query_sums_;     // [queries, 2], see Long::store_sum
-  int8_t* query_codes_;     // [queries, 2 * width_]
-  int8_t* weight_codes_;    // [queries, 2 * kBlockTokens]
   int64_t keys_ahead_ = 0;  // bytes to the next block's
   int64_t values_ahead_ = 0;
   std::byte* wide_keys_;  // a block's, 16 bits each

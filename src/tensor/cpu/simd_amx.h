@@ -1,5 +1,5 @@
 // AVX-512 with the tiles of AMX (TILE, INT8; Intel's Software Developer's Manual, volume 1, chapter
-// 18) for the templates of this folder. Only amx_products.cc includes this.
+// 18) for the templates of this folder. Only amx.cc and amx_products.cc include this.
 //
 // A tile is up to 16 rows of 64 bytes. The sums of 16 rows of activations and 16 outputs are one
 // tile; weights are read as panel.h orders them: a row is a step of 4 inputs of 16 outputs.
@@ -12,14 +12,14 @@ namespace mill::tensor::amx {
 #define MILL_INLINE [[gnu::always_inline]] static inline
 
 struct Simd : avx512::Simd {
+  struct alignas(64) Shapes {  // as LDTILECFG reads it
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+  };
   // The shapes of the eight tiles, for this thread until release_tiles. Tiles 0 and 1 are sums, 2
   // to 4 the codes and numbers of 32 inputs, 5 to 7 those of 16.
   MILL_INLINE void shape_tiles() {
-    struct alignas(64) Shapes {  // as LDTILECFG reads it
-      uint8_t palette, start_row, reserved[14];
-      uint16_t row_bytes[16];
-      uint8_t rows[16];
-    };
     static constexpr Shapes kShapes = {
         1, 0, {}, {64, 64, 32, 64, 64, 16, 64, 64}, {16, 16, 16, 8, 8, 16, 4, 4}};
     _tile_loadconfig(&kShapes);
@@ -50,6 +50,75 @@ struct Simd : avx512::Simd {
     }
     _tile_stored(0, to, 128);
     _tile_stored(1, to + 16, 128);
+  }
+
+  // Attention by tiles. Their shapes, for this thread until the next ones or release_tiles: tiles 0
+  // to 3 are sums, 4 and 5 the codes of 16 queries, 6 and 7 keys (values).
+  MILL_INLINE void shape_score_tiles() {
+    static constexpr Shapes kShapes = {
+        1, 0, {}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+    _tile_loadconfig(&kShapes);
+  }
+  MILL_INLINE void shape_mix_tiles() {
+    static constexpr Shapes kShapes = {
+        1, 0, {}, {64, 64, 64, 64, 32, 32, 64, 64}, {16, 16, 16, 16, 16, 16, 8, 8}};
+    _tile_loadconfig(&kShapes);
+  }
+  // to[2][16][32] = codes [16][2][width] times keys [width / 4][32][4] of any sign.  Requires: width
+  // is a multiple of 64.
+  MILL_INLINE void multiply_keys(const int8_t* codes, int64_t width, const std::byte* keys,
+                                 int32_t* to) {
+    asm volatile("" : : : "memory");  // gcc 12 does not know that _tile_loadd reads memory
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (int64_t d = 0; d < width; d += 64) {
+      _tile_loadd(4, codes + d, 2 * width);
+      _tile_loadd(6, keys + d * 32, 128);
+      _tile_dpbsud(0, 4, 6);
+      _tile_loadd(7, keys + d * 32 + 64, 128);
+      _tile_dpbsud(1, 4, 7);
+      _tile_loadd(5, codes + width + d, 2 * width);
+      _tile_dpbsud(2, 5, 6);
+      _tile_dpbsud(3, 5, 7);
+    }
+    _tile_stored(0, to, 128);
+    _tile_stored(1, to + 16, 128);
+    _tile_stored(2, to + 512, 128);
+    _tile_stored(3, to + 528, 128);
+    asm volatile("" : : : "memory");
+  }
+  // to[2][16][64] = codes [16][2][32] times 64 of the `width` dimensions of values
+  // [8][width][4 tokens].
+  MILL_INLINE void multiply_values(const int8_t* codes, const std::byte* values, int64_t width,
+                                   int32_t* to) {
+    asm volatile("" : : : "memory");
+    _tile_loadd(4, codes, 64);
+    _tile_loadd(5, codes + 32, 64);
+    for (int half = 0; half < 2; ++half, values += 128, to += 32) {
+      _tile_zero(0);
+      _tile_zero(1);
+      _tile_zero(2);
+      _tile_zero(3);
+      _tile_loadd(6, values, 4 * width);
+      _tile_dpbssd(0, 4, 6);
+      _tile_dpbssd(1, 5, 6);
+      _tile_loadd(7, values + 64, 4 * width);
+      _tile_dpbssd(2, 4, 7);
+      _tile_dpbssd(3, 5, 7);
+      _tile_stored(0, to, 256);
+      _tile_stored(1, to + 1024, 256);
+      _tile_stored(2, to + 16, 256);
+      _tile_stored(3, to + 1040, 256);
+    }
+    asm volatile("" : : : "memory");
+  }
+
+  // 128 high + low + what is added to it.
+  MILL_INLINE F total_of(I high, I low, I added) {
+    const I high_part = _mm512_slli_epi32(high, 7);
+    return from_int(_mm512_add_epi32(high_part, _mm512_add_epi32(low, added)));
   }
 
   MILL_INLINE B subtract_bytes(B a, int zero) {

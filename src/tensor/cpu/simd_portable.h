@@ -34,6 +34,7 @@ struct Simd : ByVector<Simd> {
   static constexpr int kCodeScoreVectors = 1;
   static constexpr int kCodeMixRows = 1;
   static constexpr int kCodeMixVectors = 1;
+  static constexpr bool kQueriesInLanes = false;  // see Attention::weigh_lanes
 
   template <class V>
   MILL_INLINE V take(const void* p) {
@@ -172,6 +173,15 @@ struct Simd : ByVector<Simd> {
   };
 
   using LongDots = BytePairs<Simd>;
+
+  // Numbers of 14 bits: the high seven of all, then the low seven, as bytes.
+  template <int kVectors>
+  MILL_INLINE void store_halves(int8_t* p, const I (&a)[kVectors]) {
+    for (int v = 0; v < kVectors; ++v) {
+      store_codes(p + v * kLanes, a[v] >> 7);
+      store_codes(p + (kVectors + v) * kLanes, a[v] & 127);
+    }
+  }
 
   MILL_INLINE B bytes_of(I a) { return take<B>(&a); }
   MILL_INLINE I ints_of(B a) { return take<I>(&a); }

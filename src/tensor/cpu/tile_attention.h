@@ -1,0 +1,122 @@
+// Attention over 8-bit keys and values for 16 queries at a time, by an instruction set that
+// multiplies tiles. The integers are exact and the f32 operations are those of code_attention.h in
+// the same order, so a query has the same bits here and there.
+//
+// A tile's sums can only be read by way of memory, and going from tiles to vectors and back takes
+// as long as several tiles: so all products of a block are made in a row, for as many queries as
+// leave their sums in the first-level cache.
+#pragma once
+
+#include <cstring>
+
+#include "tensor/cpu/code_attention.h"
+
+namespace mill::tensor {
+
+template <class S>
+class TileAttention : private CodeAttention<S> {
+ public:
+  using F = typename S::F;
+  using I = typename S::I;
+
+  explicit TileAttention(const AttendCall& call)
+      : CodeAttention<S>(call),
+        tiles_((queries_ + kTileRows - 1) / kTileRows),
+        dots_(reinterpret_cast<int32_t*>(call.scratch + attend_scratch(call.head_dim))),
+        zeros_(dots_ + kTileDots) {}
+
+  void run() {
+    this->code_queries();
+    for (int64_t i = 0; i < tiles_ * kTileRows; ++i) {
+      if (i >= queries_) clear(i);
+      zeros_[i] = Long::zero_of(query_sums_ + 2 * i);
+    }
+    this->each_block([&](int64_t block, int64_t /*next*/, const std::byte* keys,
+                         const std::byte* values, int64_t /*tokens*/) {
+      attend_block(block, keys, values);
+    });
+    this->finish();
+  }
+
+ private:
+  using Base = CodeAttention<S>;
+  using Base::queries_, Base::width_, Base::sums_, Base::corrections_, Base::query_scales_,
+      Base::weight_scales_, Base::query_sums_;
+  using Long = typename S::LongDots;
+  static_assert(S::kLanes == kTileRows && kBlockTokens == 2 * S::kLanes);
+
+  // A row of a tile that is no query's. What it becomes is not read; small numbers would take long.
+  void clear(int64_t i) {
+    for (int64_t d = 0; d < width_; d += S::kLanes) S::store(sums_ + i * width_ + d, S::zero());
+    std::memset(this->query_code(i), 0, static_cast<size_t>(2 * width_));
+    query_sums_[2 * i] = query_sums_[2 * i + 1] = 0;
+    query_scales_[i] = 0;
+  }
+
+  void attend_block(int64_t block, const std::byte* keys, const std::byte* values) {
+    const auto* key_scales = reinterpret_cast<const float*>(keys + kBlockTokens * width_);
+    const auto* value_scales = reinterpret_cast<const float*>(values + kBlockTokens * width_);
+    S::shape_score_tiles();
+    for (int64_t tile = 0; tile < tiles_; ++tile) {
+      S::multiply_keys(this->query_code(tile * kTileRows), width_, keys,
+                       dots_ + tile * kScoreDots);
+    }
+    for (int64_t tile = 0; tile < tiles_; ++tile) {
+      const int64_t first = tile * kTileRows;
+      const int32_t* dots = dots_ + tile * kScoreDots;
+      this->code_lanes(first, block, value_scales, [&](int64_t i, int v) {
+        const int32_t* high = dots + (i - first) * kBlockTokens + v * S::kLanes;
+        const F total = S::total_of(S::load_ints(high), S::load_ints(high + kScoreDots / 2),
+                                    S::set_int(zeros_[i]));
+        const F scale = S::mul(S::load(key_scales + v * S::kLanes), S::set(query_scales_[i]));
+        return S::mul(total, scale);
+      });
+    }
+    const int64_t parts = width_ / kPartDims;  // of a tile's sums
+    for (int64_t at = 0; at < tiles_ * parts;) {
+      const int64_t end = at + kMixParts < tiles_ * parts ? at + kMixParts : tiles_ * parts;
+      if (at == 0) S::shape_mix_tiles();
+      for (int64_t i = at; i < end; ++i) {
+        S::multiply_values(this->weight_code(i / parts * kTileRows),
+                           values + i % parts * kPartDims * 4, width_, dots_ + (i - at) * kMixDots);
+      }
+      for (int64_t i = at; i < end; ++i) {
+        add_part(i / parts * kTileRows, i % parts * kPartDims, dots_ + (i - at) * kMixDots);
+      }
+      at = end;
+    }
+  }
+
+  // Sums of kPartDims dimensions of a tile's queries.
+  void add_part(int64_t first, int64_t d, const int32_t* dots) {
+    for (int64_t i = first; i < first + kTileRows; ++i, dots += kPartDims) {
+      const F correction = S::set(corrections_[i]);
+      const F scale = S::set(weight_scales_[i]);
+      float* sums = sums_ + i * width_ + d;
+#pragma GCC unroll 4
+      for (int v = 0; v < kPartDims; v += S::kLanes) {
+        const F total = Long::total(S::load_ints(dots + v), S::load_ints(dots + kMixDots / 2 + v));
+        S::store(sums + v, S::add_product(S::mul(S::load(sums + v), correction), total, scale));
+      }
+    }
+  }
+
+  static constexpr int64_t kPartDims = 64;
+  static constexpr int64_t kScoreDots = 2 * kTileRows * kBlockTokens;
+  static constexpr int64_t kMixDots = 2 * kTileRows * kPartDims;
+  static constexpr int64_t kMixParts = 4;
+  static_assert(kTileDots >= kMixParts * kMixDots && kTileDots >= kMostQueries * 2 * kBlockTokens);
+
+  int64_t tiles_;
+  int32_t* dots_;  // of a block's tiles with keys: [tiles][2][kTileRows][kBlockTokens], with values:
+                   // [kMixParts][2][kTileRows][kPartDims]; the high halves' first
+  int32_t* zeros_;  // [queries] what the keys' bytes lie above their codes adds to a product, less
+};
+
+template <class S>
+void tile_attend(const AttendCall& call) {
+  TileAttention<S>(call).run();
+  S::release_tiles();
+}
+
+}  // namespace mill::tensor
