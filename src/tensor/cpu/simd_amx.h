@@ -52,20 +52,16 @@ struct Simd : avx512::Simd {
     _tile_stored(1, to + 16, 128);
   }
 
-  // Attention by tiles. Their shapes, for this thread until the next ones or release_tiles: tiles 0
-  // to 3 are sums, 4 and 5 the codes of 16 queries, 6 and 7 keys (values).
-  MILL_INLINE void shape_score_tiles() {
+  // Attention by tiles. Their shapes, for this thread until release_tiles: tiles 0 to 3 are sums; 4
+  // and 5 codes of 16 queries and keys of 16 tokens, 64 dimensions each; 6 and 7 codes of weights
+  // and values of 16 dimensions, 32 tokens each.
+  MILL_INLINE void shape_attention_tiles() {
     static constexpr Shapes kShapes = {
-        1, 0, {}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+        1, 0, {}, {64, 64, 64, 64, 64, 64, 32, 64}, {16, 16, 16, 16, 16, 16, 16, 8}};
     _tile_loadconfig(&kShapes);
   }
-  MILL_INLINE void shape_mix_tiles() {
-    static constexpr Shapes kShapes = {
-        1, 0, {}, {64, 64, 64, 64, 32, 32, 64, 64}, {16, 16, 16, 16, 16, 16, 8, 8}};
-    _tile_loadconfig(&kShapes);
-  }
-  // to[2][16][32] = codes [16][2][width] times keys [width / 4][32][4] of any sign.  Requires: width
-  // is a multiple of 64.
+  // to[2 halves of the codes][2][16][16 tokens] = codes [16][2][width] times keys
+  // [width / 4][2][16][4], of bytes without a sign.  Requires: width is a multiple of 64.
   MILL_INLINE void multiply_keys(const int8_t* codes, int64_t width, const std::byte* keys,
                                  int32_t* to) {
     asm volatile("" : : : "memory");  // gcc 12 does not know that _tile_loadd reads memory
@@ -73,47 +69,50 @@ struct Simd : avx512::Simd {
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    for (int64_t d = 0; d < width; d += 64) {
-      _tile_loadd(4, codes + d, 2 * width);
-      _tile_loadd(6, keys + d * 32, 128);
-      _tile_dpbsud(0, 4, 6);
-      _tile_loadd(7, keys + d * 32 + 64, 128);
-      _tile_dpbsud(1, 4, 7);
-      _tile_loadd(5, codes + width + d, 2 * width);
-      _tile_dpbsud(2, 5, 6);
-      _tile_dpbsud(3, 5, 7);
+    for (int64_t d = 0; d < width; d += 64, codes += 64, keys += 64 * 32) {
+      _tile_loadd(4, codes, 2 * width);
+      _tile_loadd(5, keys, 128);
+      _tile_dpbsud(0, 4, 5);
+      _tile_loadd(5, keys + 64, 128);
+      _tile_dpbsud(1, 4, 5);
+      _tile_loadd(4, codes + width, 2 * width);
+      _tile_dpbsud(3, 4, 5);
+      _tile_loadd(5, keys, 128);
+      _tile_dpbsud(2, 4, 5);
     }
-    _tile_stored(0, to, 128);
-    _tile_stored(1, to + 16, 128);
-    _tile_stored(2, to + 512, 128);
-    _tile_stored(3, to + 528, 128);
-    asm volatile("" : : : "memory");
+    _tile_stored(0, to, 64);
+    _tile_stored(1, to + 256, 64);
+    _tile_stored(3, to + 768, 64);
+    _tile_stored(2, to + 512, 64);
   }
-  // to[2][16][64] = codes [16][2][32] times 64 of the `width` dimensions of values
-  // [8][width][4 tokens].
+  // to[2 halves of the codes][4][16][16 dimensions] = codes [16][2][32] times 64 of the `width`
+  // dimensions of values [8][width][4 tokens].
   MILL_INLINE void multiply_values(const int8_t* codes, const std::byte* values, int64_t width,
                                    int32_t* to) {
     asm volatile("" : : : "memory");
-    _tile_loadd(4, codes, 64);
-    _tile_loadd(5, codes + 32, 64);
-    for (int half = 0; half < 2; ++half, values += 128, to += 32) {
+    for (int half = 0; half < 2; ++half, codes += 32, to += 1024) {
+      _tile_loadd(6, codes, 64);
       _tile_zero(0);
+      _tile_loadd(7, values, 4 * width);
+      _tile_dpbssd(0, 6, 7);
       _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
-      _tile_loadd(6, values, 4 * width);
-      _tile_dpbssd(0, 4, 6);
-      _tile_dpbssd(1, 5, 6);
       _tile_loadd(7, values + 64, 4 * width);
-      _tile_dpbssd(2, 4, 7);
-      _tile_dpbssd(3, 5, 7);
-      _tile_stored(0, to, 256);
-      _tile_stored(1, to + 1024, 256);
-      _tile_stored(2, to + 16, 256);
-      _tile_stored(3, to + 1040, 256);
+      _tile_dpbssd(1, 6, 7);
+      _tile_zero(2);
+      _tile_loadd(7, values + 128, 4 * width);
+      _tile_dpbssd(2, 6, 7);
+      _tile_zero(3);
+      _tile_loadd(7, values + 192, 4 * width);
+      _tile_dpbssd(3, 6, 7);
+      _tile_stored(0, to, 64);
+      _tile_stored(1, to + 256, 64);
+      _tile_stored(2, to + 512, 64);
+      _tile_stored(3, to + 768, 64);
     }
-    asm volatile("" : : : "memory");
   }
+  // A product for nothing. The unit that makes them falls asleep after some 1000 clocks without
+  // one, and then takes as long to be quick again.
+  MILL_INLINE void keep_tiles_awake() { _tile_dpbssd(0, 6, 7); }
 
   // 128 high + low + what is added to it.
   MILL_INLINE F total_of(I high, I low, I added) {

@@ -56,7 +56,6 @@ class TileAttention : private CodeAttention<S> {
   void attend_block(int64_t block, const std::byte* keys, const std::byte* values) {
     const auto* key_scales = reinterpret_cast<const float*>(keys + kBlockTokens * width_);
     const auto* value_scales = reinterpret_cast<const float*>(values + kBlockTokens * width_);
-    S::shape_score_tiles();
     for (int64_t tile = 0; tile < tiles_; ++tile) {
       S::multiply_keys(this->query_code(tile * kTileRows), width_, keys,
                        dots_ + tile * kScoreDots);
@@ -64,8 +63,9 @@ class TileAttention : private CodeAttention<S> {
     for (int64_t tile = 0; tile < tiles_; ++tile) {
       const int64_t first = tile * kTileRows;
       const int32_t* dots = dots_ + tile * kScoreDots;
+      S::keep_tiles_awake();
       this->code_lanes(first, block, value_scales, [&](int64_t i, int v) {
-        const int32_t* high = dots + (i - first) * kBlockTokens + v * S::kLanes;
+        const int32_t* high = dots + (v * kTileRows + i - first) * S::kLanes;
         const F total = S::total_of(S::load_ints(high), S::load_ints(high + kScoreDots / 2),
                                     S::set_int(zeros_[i]));
         const F scale = S::mul(S::load(key_scales + v * S::kLanes), S::set(query_scales_[i]));
@@ -75,7 +75,6 @@ class TileAttention : private CodeAttention<S> {
     const int64_t parts = width_ / kPartDims;  // of a tile's sums
     for (int64_t at = 0; at < tiles_ * parts;) {
       const int64_t end = at + kMixParts < tiles_ * parts ? at + kMixParts : tiles_ * parts;
-      if (at == 0) S::shape_mix_tiles();
       for (int64_t i = at; i < end; ++i) {
         S::multiply_values(this->weight_code(i / parts * kTileRows),
                            values + i % parts * kPartDims * 4, width_, dots_ + (i - at) * kMixDots);
@@ -89,14 +88,16 @@ class TileAttention : private CodeAttention<S> {
 
   // Sums of kPartDims dimensions of a tile's queries.
   void add_part(int64_t first, int64_t d, const int32_t* dots) {
-    for (int64_t i = first; i < first + kTileRows; ++i, dots += kPartDims) {
+    for (int64_t i = first; i < first + kTileRows; ++i, dots += S::kLanes) {
       const F correction = S::set(corrections_[i]);
       const F scale = S::set(weight_scales_[i]);
       float* sums = sums_ + i * width_ + d;
 #pragma GCC unroll 4
-      for (int v = 0; v < kPartDims; v += S::kLanes) {
-        const F total = Long::total(S::load_ints(dots + v), S::load_ints(dots + kMixDots / 2 + v));
-        S::store(sums + v, S::add_product(S::mul(S::load(sums + v), correction), total, scale));
+      for (int v = 0; v < kPartDims / S::kLanes; ++v) {
+        const int32_t* high = dots + v * kTileRows * S::kLanes;
+        const F total = Long::total(S::load_ints(high), S::load_ints(high + kMixDots / 2));
+        float* at = sums + v * S::kLanes;
+        S::store(at, S::add_product(S::mul(S::load(at), correction), total, scale));
       }
     }
   }
@@ -104,17 +105,18 @@ class TileAttention : private CodeAttention<S> {
   static constexpr int64_t kPartDims = 64;
   static constexpr int64_t kScoreDots = 2 * kTileRows * kBlockTokens;
   static constexpr int64_t kMixDots = 2 * kTileRows * kPartDims;
-  static constexpr int64_t kMixParts = 4;
+  static constexpr int64_t kMixParts = 2;
   static_assert(kTileDots >= kMixParts * kMixDots && kTileDots >= kMostQueries * 2 * kBlockTokens);
 
   int64_t tiles_;
-  int32_t* dots_;  // of a block's tiles with keys: [tiles][2][kTileRows][kBlockTokens], with values:
-                   // [kMixParts][2][kTileRows][kPartDims]; the high halves' first
+  int32_t* dots_;  // of a block's tiles with keys: [tiles][2][2][kTileRows][16 tokens], with values:
+                   // [kMixParts][2][kPartDims / 16][kTileRows][16]; the high halves' first
   int32_t* zeros_;  // [queries] what the keys' bytes lie above their codes adds to a product, less
 };
 
 template <class S>
 void tile_attend(const AttendCall& call) {
+  S::shape_attention_tiles();
   TileAttention<S>(call).run();
   S::release_tiles();
 }
