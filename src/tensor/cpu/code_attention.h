@@ -218,28 +218,32 @@ class CodeAttention : protected Attention<S> {
         Long::start_keys(query_sums_ + 2 * (first + r), one[r][w], two[r][w]);
       }
     }
-    for (int64_t d = 0; d < width_; d += 4) {
-      I key[kWidth], other[kWidth];
+    for (int64_t d0 = 0; d0 < width_; d0 += 4 * S::kCodeUnroll) {
 #pragma GCC unroll 8
-      for (int w = 0; w < kWidth; ++w) {
-        const std::byte* from =
-            keys + d * kBlockTokens * kBytes<kFrom> + (v0 + w) * kVectorBytes<kFrom>;
-        if constexpr (kFrom == From::kWide) {
-          Long::widened(from, key[w], other[w]);
-        } else {
-          Long::keys(from, key[w], other[w]);
-          if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
-            S::fetch(from + keys_ahead_);
-          }
-        }
-      }
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        I x, y;
-        Long::codes(codes + 2 * r * width_, width_, d, x, y);
+      for (int step = 0; step < S::kCodeUnroll; ++step) {
+        const int64_t d = d0 + 4 * step;
+        I key[kWidth], other[kWidth];
 #pragma GCC unroll 8
         for (int w = 0; w < kWidth; ++w) {
-          Long::add_keys(one[r][w], two[r][w], key[w], other[w], x, y);
+          const std::byte* from =
+              keys + d * kBlockTokens * kBytes<kFrom> + (v0 + w) * kVectorBytes<kFrom>;
+          if constexpr (kFrom == From::kWide) {
+            Long::widened(from, key[w], other[w]);
+          } else {
+            Long::keys(from, key[w], other[w]);
+            if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
+              S::fetch(from + keys_ahead_);
+            }
+          }
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          I x, y;
+          Long::codes(codes + 2 * r * width_, width_, d, x, y);
+#pragma GCC unroll 8
+          for (int w = 0; w < kWidth; ++w) {
+            Long::add_keys(one[r][w], two[r][w], key[w], other[w], x, y);
+          }
         }
       }
     }
@@ -293,28 +297,33 @@ class CodeAttention : protected Attention<S> {
 #pragma GCC unroll 8
       for (int w = 0; w < kWidth; ++w) one[r][w] = two[r][w] = S::zero_int();
     }
-    for (int64_t t = 0; t < tokens; t += 4) {
-      I value[kWidth], other[kWidth];
+    // The codes of tokens that nobody sees are 0.
+    for (int64_t t0 = 0; t0 < tokens; t0 += 4 * S::kCodeUnroll) {
 #pragma GCC unroll 8
-      for (int w = 0; w < kWidth; ++w) {
-        const std::byte* from =
-            values + (t * width_ + d * 4) * kBytes<kFrom> + w * kVectorBytes<kFrom>;
-        if constexpr (kFrom == From::kWide) {
-          Long::widened(from, value[w], other[w]);
-        } else {
-          Long::values(from, value[w], other[w]);
-          if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
-            S::fetch(from + values_ahead_);
-          }
-        }
-      }
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        I x, y;
-        Long::codes(codes + 2 * r * kBlockTokens, kBlockTokens, t, x, y);
+      for (int step = 0; step < S::kCodeUnroll; ++step) {
+        const int64_t t = t0 + 4 * step;
+        I value[kWidth], other[kWidth];
 #pragma GCC unroll 8
         for (int w = 0; w < kWidth; ++w) {
-          Long::add_values(one[r][w], two[r][w], value[w], other[w], x, y);
+          const std::byte* from =
+              values + (t * width_ + d * 4) * kBytes<kFrom> + w * kVectorBytes<kFrom>;
+          if constexpr (kFrom == From::kWide) {
+            Long::widened(from, value[w], other[w]);
+          } else {
+            Long::values(from, value[w], other[w]);
+            if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
+              S::fetch(from + values_ahead_);
+            }
+          }
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          I x, y;
+          Long::codes(codes + 2 * r * kBlockTokens, kBlockTokens, t, x, y);
+#pragma GCC unroll 8
+          for (int w = 0; w < kWidth; ++w) {
+            Long::add_values(one[r][w], two[r][w], value[w], other[w], x, y);
+          }
         }
       }
     }

@@ -34,6 +34,7 @@ struct Simd : ByVector<Simd> {
   static constexpr int kCodeScoreVectors = 2;
   static constexpr int kCodeMixRows = 4;
   static constexpr int kCodeMixVectors = 2;
+  static constexpr int kCodeUnroll = 4;  // steps of four numbers
   static constexpr bool kQueriesInLanes = true;  // see Attention::weigh_lanes
 
   MILL_INLINE F zero() { return _mm512_setzero_ps(); }
