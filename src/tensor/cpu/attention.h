@@ -89,7 +89,7 @@ class Attention {
     }
   }
 
-  // How many queries weigh_lanes takes, the last of its vectors with lanes that are no query's; so
+  // How many queries are taken kLanes at a time, the last of its vectors with lanes that are no query's; so
   // few are quicker by themselves.
   int64_t queries_in_lanes() const {
     constexpr int64_t kFewest = 10;
@@ -97,18 +97,24 @@ class Attention {
     return left < kFewest ? queries_ - left : queries_ - left + S::kLanes;
   }
 
-  // find_tops and weigh for kLanes queries from `first` on: of what there is one of for each query,
-  // one vector holds them all. score(i, v) is vector v of query i's scores, and weights_of(i) has
-  // room for them; take(i, v, weights, keep) is as for weigh.
-  template <class Score, class Take>
-  void weigh_lanes(int64_t first, int64_t block, const Score& score, const Take& take) {
-    // Later queries see more at the end, and less at the begin.
-    const bool all = seen_of(first, block).to == kBlockTokens &&
-                     seen_of(first + S::kLanes - 1, block).from == 0;
-    if (all) {
-      weigh_lanes_seen<true>(first, block, score, take);
+  // find_tops for kLanes queries from `first` on: of what there is one of for each query, one vector
+  // holds them all. score(i, v) is vector v of the scores of query first + i, which then lie in
+  // weights_of(first + i).
+  template <class Score>
+  void find_tops_in_lanes(int64_t first, int64_t block, const Score& score) {
+    if (all_seen(first, block)) {
+      find_tops_in_lanes<true>(first, block, score);
     } else {
-      weigh_lanes_seen<false>(first, block, score, take);
+      find_tops_in_lanes<false>(first, block, score);
+    }
+  }
+  // And weigh for them; take(i, v, weights, keep) for query first + i.
+  template <class Take>
+  void weigh_lanes(int64_t first, int64_t block, const Take& take) {
+    if (all_seen(first, block)) {
+      weigh_lanes<true>(first, block, take);
+    } else {
+      weigh_lanes<false>(first, block, take);
     }
   }
 
@@ -187,44 +193,56 @@ class Attention {
     return lanes < 0 ? 0 : lanes > S::kLanes ? S::kLanes : lanes;
   }
 
-  template <bool kAll, class Score, class Take>
-  [[gnu::always_inline]] void weigh_lanes_seen(int64_t first, int64_t block, const Score& score,
-                                               const Take& take) {
-    F part[S::kLanes];
-    for (int r = 0; r < S::kLanes; ++r) {
-      const int64_t i = first + r;
-      const Seen seen = seen_of(i, block);
+  // Whether kLanes queries from `first` on see all of a block: later ones see more at its end, and
+  // less at its begin.
+  bool all_seen(int64_t first, int64_t block) const {
+    return seen_of(first, block).to == kBlockTokens &&
+           seen_of(first + S::kLanes - 1, block).from == 0;
+  }
+
+  // What is read again and again is in variables: a store of a vector may change any member.
+  template <bool kAll, class Score>
+  [[gnu::always_inline]] void find_tops_in_lanes(int64_t first, int64_t block, const Score& score) {
+    float* scores = weights_of(first);
+    const float cap = call_.softcap;
+    F parts[S::kLanes];
+    for (int r = 0; r < S::kLanes; ++r, scores += kBlockTokens) {
+      const Seen seen = kAll ? Seen{} : seen_of(first + r, block);
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
-        F x = score(i, v);
-        if (call_.softcap > 0) x = S::mul(soft_cap<S>(x, call_.softcap), S::set(kLog2E));
+        F x = score(r, v);
+        if (cap > 0) x = S::mul(soft_cap<S>(x, cap), S::set(kLog2E));
         if constexpr (!kAll) x = seen.choose(x, S::set(kNone), v);
-        S::store(weights_of(i) + v * S::kLanes, x);
-        part[r] = v == 0 ? x : S::max(part[r], x);
+        S::store(scores + v * S::kLanes, x);
+        parts[r] = v == 0 ? x : S::max(parts[r], x);
       }
     }
     const F before = S::load(tops_ + first);
-    const F tops = S::max(before, S::highest_of(part));
-    const F corrections = exp2<S>(S::sub(before, tops));
+    const F tops = S::max(before, S::highest_of(parts));
     S::store(tops_ + first, tops);
-    S::store(corrections_ + first, corrections);
-    for (int r = 0; r < S::kLanes; ++r) {
-      const int64_t i = first + r;
-      const Seen seen = seen_of(i, block);
-      const auto keep = [&](F x, int v) {
-        return kAll ? x : seen.choose(x, S::zero(), v);
-      };
-      const F top = S::set(tops_[i]);
+    S::store(corrections_ + first, exp2<S>(S::sub(before, tops)));
+  }
+
+  template <bool kAll, class Take>
+  [[gnu::always_inline]] void weigh_lanes(int64_t first, int64_t block, const Take& take) {
+    const float* scores = weights_of(first);
+    const float* tops = tops_ + first;
+    F parts[S::kLanes];
+    for (int r = 0; r < S::kLanes; ++r, scores += kBlockTokens) {
+      const Seen seen = kAll ? Seen{} : seen_of(first + r, block);
+      const F top = S::set(tops[r]);
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
-        const F x = S::load(weights_of(i) + v * S::kLanes);
-        const F weight = keep(exp2<S>(S::sub(x, top)), v);
-        take(i, v, weight, [&](F other) { return keep(other, v); });
-        part[r] = v == 0 ? weight : S::add(part[r], weight);
+        const auto keep = [&](F x) {
+          return kAll ? x : seen.choose(x, S::zero(), v);
+        };
+        const F weight = keep(exp2<S>(S::sub(S::load(scores + v * S::kLanes), top)));
+        take(r, v, weight, keep);
+        parts[r] = v == 0 ? weight : S::add(parts[r], weight);
       }
     }
-    const F totals = S::mul(S::load(totals_ + first), corrections);
-    S::store(totals_ + first, S::add(totals, S::sums_of(part)));
+    const F before = S::mul(S::load(totals_ + first), S::load(corrections_ + first));
+    S::store(totals_ + first, S::add(before, S::sums_of(parts)));
   }
 
   template <class Take, class Keep>

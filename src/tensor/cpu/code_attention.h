@@ -22,6 +22,7 @@ class CodeAttention : protected Attention<S> {
     float* room = rest_;
     query_scales_ = room, room += kMostQueries;
     weight_scales_ = room, room += kMostQueries;
+    inverses_ = room, room += kMostQueries;
     query_sums_ = reinterpret_cast<int32_t*>(room), room += 2 * kMostQueries;
     weight_codes_ = reinterpret_cast<int8_t*>(room), room += kMostQueries * 2 * kBlockTokens / 4;
     query_codes_ = reinterpret_cast<int8_t*>(room), room += kMostQueries * 2 * width_ / 4;
@@ -60,33 +61,50 @@ class CodeAttention : protected Attention<S> {
     Base::finish();
   }
 
-  // The weights of kLanes queries for the tokens of a block, times the scales of the values, from
-  // their scores; see weigh_lanes.
-  template <class Score>
-  void code_lanes(int64_t first, int64_t block, const float* scales, const Score& score) {
+  // The weights of `count` queries, kLanes at a time, for the tokens of a block; score(first) is
+  // what find_tops_in_lanes wants. Each step is taken for all of them, so that the waiting for the highest and
+  // the sums of some overlaps with the work for the next; between() comes between such works.
+  template <class Score, class Between>
+  void code_lanes(int64_t count, int64_t block, const float* scales, const Score& score,
+                  const Between& between) {
+    for (int64_t i = 0; i < count; i += S::kLanes) {
+      this->find_tops_in_lanes(i, block, score(i));
+    }
+    for (int64_t i = 0; i < count; i += S::kLanes) {
+      between();
+      weigh_lanes(i, block, scales);
+    }
+    between();
+    const float* from = this->weights_of(0);
+    const float* inverses = inverses_;
+    int8_t* to = weight_codes_;
+    for (int64_t i = 0; i < count; ++i, from += kBlockTokens, to += 2 * kBlockTokens) {
+      F products[kVectors];
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) products[v] = S::load(from + v * S::kLanes);
+      Long::code_block(products, S::set(inverses[i]), to);
+    }
+  }
+  // Of kLanes queries: to their weights times the scales of the values.
+  void weigh_lanes(int64_t first, int64_t block, const float* scales) {
     I most[S::kLanes];
-    this->weigh_lanes(first, block, score, [&](int64_t i, int v, F weight, const auto& keep) {
+    I* const highest = most;
+    float* const products = this->weights_of(first);
+    Base::weigh_lanes(first, block, [=](int i, int v, F weight, const auto& keep) {
       const F product = keep(S::mul(weight, S::load(scales + v * S::kLanes)));
-      S::store(this->weights_of(i) + v * S::kLanes, product);
-      I& top = most[i - first];
-      top = v == 0 ? S::magnitude(product) : S::max_int(top, S::magnitude(product));
+      S::store(products + i * kBlockTokens + v * S::kLanes, product);
+      const I size = S::magnitude(product);
+      highest[i] = v == 0 ? size : S::max_int(highest[i], size);
     });
     const F tops = S::as_values(S::highest_ints_of(most));
     S::store(weight_scales_ + first, S::div(tops, S::set(kMostLongCode)));
-    alignas(64) float inverses[S::kLanes];
-    S::store(inverses, S::where_above(tops, kLeast, S::div(S::set(kMostLongCode), tops)));
-    for (int r = 0; r < S::kLanes; ++r) {
-      F products[kVectors];
-#pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) {
-        products[v] = S::load(this->weights_of(first + r) + v * S::kLanes);
-      }
-      Long::code_block(products, S::set(inverses[r]), weight_code(first + r));
-    }
+    const F inverses = S::div(S::set(kMostLongCode), tops);
+    S::store(inverses_ + first, S::where_above(tops, kLeast, inverses));
   }
 
   float* query_scales_;     // [queries]
   float* weight_scales_;    // [queries]
+  float* inverses_;         // [queries] of the weights' scales
   int32_t* query_sums_;     // [queries, 2], see Long::store_sum
   int8_t* query_codes_;     // [queries, 2 * width_]
   int8_t* weight_codes_;    // [queries, 2 * kBlockTokens]
@@ -165,11 +183,13 @@ class CodeAttention : protected Attention<S> {
   void weigh_all(int64_t block, const float* scales) {
     int64_t first = 0;
     if constexpr (S::kQueriesInLanes) {
-      for (; first < this->queries_in_lanes(); first += S::kLanes) {
-        code_lanes(first, block, scales, [&](int64_t i, int v) {
-          return S::load(this->weights_of(i) + v * S::kLanes);
-        });
-      }
+      first = this->queries_in_lanes();
+      const auto score = [this](int64_t from) {
+        return [scores = this->weights_of(from)](int i, int v) {
+          return S::load(scores + i * kBlockTokens + v * S::kLanes);
+        };
+      };
+      code_lanes(first, block, scales, score, [] {});
     }
     if (first >= queries_) return;
     this->find_tops(first, block);

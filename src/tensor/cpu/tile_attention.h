@@ -60,18 +60,17 @@ class TileAttention : private CodeAttention<S> {
       S::multiply_keys(this->query_code(tile * kTileRows), width_, keys,
                        dots_ + tile * kScoreDots);
     }
-    for (int64_t tile = 0; tile < tiles_; ++tile) {
-      const int64_t first = tile * kTileRows;
-      const int32_t* dots = dots_ + tile * kScoreDots;
-      S::keep_tiles_awake();
-      this->code_lanes(first, block, value_scales, [&](int64_t i, int v) {
-        const int32_t* high = dots + (v * kTileRows + i - first) * S::kLanes;
+    const auto score = [&](int64_t first) {
+      return [dots = dots_ + first / kTileRows * kScoreDots, zeros = zeros_ + first,
+              scales = query_scales_ + first, key_scales](int i, int v) {
+        const int32_t* high = dots + (v * kTileRows + i) * S::kLanes;
         const F total = S::total_of(S::load_ints(high), S::load_ints(high + kScoreDots / 2),
-                                    S::set_int(zeros_[i]));
-        const F scale = S::mul(S::load(key_scales + v * S::kLanes), S::set(query_scales_[i]));
+                                    S::set_int(zeros[i]));
+        const F scale = S::mul(S::load(key_scales + v * S::kLanes), S::set(scales[i]));
         return S::mul(total, scale);
-      });
-    }
+      };
+    };
+    this->code_lanes(tiles_ * kTileRows, block, value_scales, score, S::keep_tiles_awake);
     const int64_t parts = width_ / kPartDims;  // of a tile's sums
     for (int64_t at = 0; at < tiles_ * parts;) {
       const int64_t end = at + kMixParts < tiles_ * parts ? at + kMixParts : tiles_ * parts;
@@ -88,10 +87,13 @@ class TileAttention : private CodeAttention<S> {
 
   // Sums of kPartDims dimensions of a tile's queries.
   void add_part(int64_t first, int64_t d, const int32_t* dots) {
-    for (int64_t i = first; i < first + kTileRows; ++i, dots += S::kLanes) {
-      const F correction = S::set(corrections_[i]);
-      const F scale = S::set(weight_scales_[i]);
-      float* sums = sums_ + i * width_ + d;
+    const float* corrections = corrections_ + first;
+    const float* scales = weight_scales_ + first;
+    const int64_t width = width_;
+    float* sums = sums_ + first * width + d;
+    for (int64_t i = 0; i < kTileRows; ++i, dots += S::kLanes, sums += width) {
+      const F correction = S::set(corrections[i]);
+      const F scale = S::set(scales[i]);
 #pragma GCC unroll 4
       for (int v = 0; v < kPartDims / S::kLanes; ++v) {
         const int32_t* high = dots + v * kTileRows * S::kLanes;
