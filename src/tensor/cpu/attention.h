@@ -102,11 +102,12 @@ class Attention {
   // weights_of(first + i).
   template <class Score>
   void find_tops_in_lanes(int64_t first, int64_t block, const Score& score) {
-    if (all_seen(first, block)) {
-      find_tops_in_lanes<true>(first, block, score);
-    } else {
-      find_tops_in_lanes<false>(first, block, score);
+    if (call_.softcap > 0) {
+      return find_seen_tops(first, block, [&](int i, int v) {
+        return S::mul(soft_cap<S>(score(i, v), call_.softcap), S::set(kLog2E));
+      });
     }
+    find_seen_tops(first, block, score);
   }
   // And weigh for them; take(i, v, weights, keep) for query first + i.
   template <class Take>
@@ -200,18 +201,24 @@ class Attention {
            seen_of(first + S::kLanes - 1, block).from == 0;
   }
 
+  template <class Score>
+  void find_seen_tops(int64_t first, int64_t block, const Score& score) {
+    if (all_seen(first, block)) {
+      find_seen_tops<true>(first, block, score);
+    } else {
+      find_seen_tops<false>(first, block, score);
+    }
+  }
   // What is read again and again is in variables: a store of a vector may change any member.
   template <bool kAll, class Score>
-  [[gnu::always_inline]] void find_tops_in_lanes(int64_t first, int64_t block, const Score& score) {
+  [[gnu::always_inline]] void find_seen_tops(int64_t first, int64_t block, Score score) {
     float* scores = weights_of(first);
-    const float cap = call_.softcap;
     F parts[S::kLanes];
     for (int r = 0; r < S::kLanes; ++r, scores += kBlockTokens) {
       const Seen seen = kAll ? Seen{} : seen_of(first + r, block);
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
         F x = score(r, v);
-        if (cap > 0) x = S::mul(soft_cap<S>(x, cap), S::set(kLog2E));
         if constexpr (!kAll) x = seen.choose(x, S::set(kNone), v);
         S::store(scores + v * S::kLanes, x);
         parts[r] = v == 0 ? x : S::max(parts[r], x);
