@@ -52,7 +52,13 @@ class CodeAttention : protected Attention<S> {
   int8_t* weight_code(int64_t i) const { return weight_codes_ + i * 2 * kBlockTokens; }
 
   void code_queries() {
-    for (int64_t i = 0; i < queries_; ++i) code_query(i);
+    int64_t first = 0;
+    if constexpr (S::kQueriesInLanes) {
+      if (call_.head_dim % (2 * S::kLanes) == 0) {
+        for (; first + S::kLanes <= queries_; first += S::kLanes) code_queries_in_lanes(first);
+      }
+    }
+    for (int64_t i = first; i < queries_; ++i) code_query(i);
   }
   void finish() {
     for (int64_t i = 0; i < queries_; ++i) {
@@ -131,6 +137,38 @@ class CodeAttention : protected Attention<S> {
       Long::code(load_lanes<S>(from + d, lanes), inverse, query_code(i), width_, d, sum);
     }
     Long::store_sum(sum, query_sums_ + 2 * i);
+  }
+
+  // kLanes of them. The halves of a code may be others, with the same sum.
+  void code_queries_in_lanes(int64_t first) {
+    I parts[S::kLanes];
+    const int64_t width = width_;
+    for (int r = 0; r < S::kLanes; ++r) {
+      float* mixed = sums_ + (first + r) * width;
+      mix_head<S>(this->query(first + r), width, mixed);
+      I most = S::zero_int();
+      for (int64_t d = 0; d < width; d += S::kLanes) {
+        most = S::max_int(most, S::magnitude(S::load(mixed + d)));
+      }
+      parts[r] = most;
+    }
+    const F tops = S::as_values(S::highest_ints_of(parts));
+    const F steps = S::div(tops, S::set(kMostLongCode));
+    S::store(query_scales_ + first, S::mul(steps, S::set(score_scale_)));
+    S::store(inverses_ + first,
+             S::where_above(tops, kLeast, S::div(S::set(kMostLongCode), tops)));
+    for (int64_t i = first; i < first + S::kLanes; ++i) {
+      const F inverse = S::set(inverses_[i]);
+      const float* mixed = sums_ + i * width;
+      int8_t* high = query_code(i);
+      I sums = S::zero_int();
+      for (int64_t d = 0; d < width; d += 2 * S::kLanes) {
+        const I codes[2] = {S::to_int(S::mul(S::load(mixed + d), inverse)),
+                            S::to_int(S::mul(S::load(mixed + d + S::kLanes), inverse))};
+        S::store_signed_halves(high + d, high + width + d, codes, sums);
+      }
+      S::store_half_sums(sums, query_sums_ + 2 * i);
+    }
   }
 
   // Where the numbers of a block are read: in the cache, there with the same place of the next

@@ -41,10 +41,7 @@ template <class S, int kStride = 1>
 
 // Strides step, 2 step, … below kWays * step, of kWays vectors that lie `step` apart.
 template <class S, int kWays>
-void mix_vectors(float* x, int64_t step) {
-  typename S::F part[kWays];
-#pragma GCC unroll 8
-  for (int i = 0; i < kWays; ++i) part[i] = S::load(x + i * step);
+[[gnu::always_inline]] inline void mix_ways(typename S::F (&part)[kWays]) {
 #pragma GCC unroll 3
   for (int stride = 1; stride < kWays; stride *= 2) {
 #pragma GCC unroll 8
@@ -55,6 +52,13 @@ void mix_vectors(float* x, int64_t step) {
       part[i + stride] = S::sub(low, high);
     }
   }
+}
+template <class S, int kWays>
+void mix_vectors(float* x, int64_t step) {
+  typename S::F part[kWays];
+#pragma GCC unroll 8
+  for (int i = 0; i < kWays; ++i) part[i] = S::load(x + i * step);
+  mix_ways<S>(part);
 #pragma GCC unroll 8
   for (int i = 0; i < kWays; ++i) S::store(x + i * step, part[i]);
 }
@@ -66,12 +70,30 @@ void mix_strides(float* x, int64_t count, int64_t step) {
   }
 }
 
+// All strides of blocks of kWays vectors.
+template <class S, int kWays>
+void mix_blocks(const float* from, int64_t count, typename S::F share, float* to) {
+  for (int64_t at = 0; at < count; at += kWays * S::kLanes) {
+    typename S::F part[kWays];
+#pragma GCC unroll 8
+    for (int i = 0; i < kWays; ++i) {
+      const typename S::F x = S::load(from + at + i * S::kLanes);
+      part[i] = mix_lanes<S>(S::mul(x, share), S::kLanes);
+    }
+    mix_ways<S>(part);
+#pragma GCC unroll 8
+    for (int i = 0; i < kWays; ++i) S::store(to + at + i * S::kLanes, part[i]);
+  }
+}
+
 // From `count` numbers to their transform, in blocks of mixed_size(count). `to` may be `from`.
 template <class S>
 void mix_head(const float* from, int64_t count, float* to) {
   const int64_t size = mixed_size(count);
   const int lanes = static_cast<int>(size < S::kLanes ? size : S::kLanes);
   const typename S::F share = S::set(1.0F / __builtin_sqrtf(static_cast<float>(size)));
+  if (size == 4 * S::kLanes) return mix_blocks<S, 4>(from, count, share, to);
+  if (size == 8 * S::kLanes) return mix_blocks<S, 8>(from, count, share, to);
   for (int64_t i = 0; i < count; i += lanes) {
     if (lanes == S::kLanes) {
       S::store(to + i, mix_lanes<S>(S::mul(S::load(from + i), share), lanes));

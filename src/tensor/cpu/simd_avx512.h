@@ -139,8 +139,26 @@ struct Simd : ByVector<Simd> {
     const I words = _mm512_packs_epi32(a[0], a[1]);
     const I bytes = _mm512_packs_epi16(_mm512_srli_epi16(words, 7),
                                        _mm512_and_si512(words, _mm512_set1_epi16(127)));
-    const I order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
+    _mm512_storeu_si512(p, by_vector(bytes));
+  }
+  // Numbers of 15 bits with a sign as 128 high + low, two bytes with a sign; adds the bytes to sums,
+  // the high ones in lanes 0 to 7.
+  MILL_INLINE void store_signed_halves(int8_t* high, int8_t* low, const I (&a)[2], I& sums) {
+    const I words = _mm512_packs_epi32(a[0], a[1]);
+    const I tops = _mm512_srai_epi16(_mm512_add_epi16(words, _mm512_set1_epi16(64)), 7);
+    const I rests = _mm512_sub_epi16(words, _mm512_slli_epi16(tops, 7));
+    const I bytes = by_vector(_mm512_packs_epi16(tops, rests));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(high), _mm512_castsi512_si256(bytes));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(low), _mm512_extracti64x4_epi64(bytes, 1));
+    sums = _mm512_dpbusd_epi32(sums, _mm512_set1_epi8(1), bytes);
+  }
+  // The sums of lanes 0 to 7, and of 8 to 15.
+  MILL_INLINE void store_half_sums(I a, int32_t* to) {
+    a = _mm512_add_epi32(a, _mm512_shuffle_i32x4(a, a, 0xb1));
+    a = _mm512_add_epi32(a, _mm512_shuffle_epi32(a, _MM_PERM_BADC));
+    a = _mm512_add_epi32(a, _mm512_shuffle_epi32(a, _MM_PERM_CDAB));
+    to[0] = _mm_cvtsi128_si32(_mm512_castsi512_si128(a));
+    to[1] = _mm_cvtsi128_si32(_mm512_extracti32x4_epi32(a, 2));
   }
   // Lane i: what sum(a[i]), highest(a[i]) and highest_int(a[i]) are, to the bit.
   MILL_INLINE F sums_of(const F (&a)[16]) {
@@ -198,6 +216,11 @@ struct Simd : ByVector<Simd> {
   MILL_INLINE void fetch(const std::byte* p) { _mm_prefetch(p, _MM_HINT_T1); }
 
  private:
+  // What the packs of two vectors, twice, leave in parts of four lanes.
+  MILL_INLINE I by_vector(I packed) {
+    const I order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_permutexvar_epi32(order, packed);
+  }
   // Lane i: add() of the lanes of a[i], first those 8 apart, then 4, 2 and 1.
   template <class V, class Add>
   MILL_INLINE V fold(const V (&a)[16], const Add& add) {
