@@ -59,9 +59,9 @@ class Attention {
     return call_.q + i / call_.heads * call_.q_stride + i % call_.heads * call_.head_dim;
   }
 
-  // From the scores of the queries from `first` on with a block (in weights_, times score_scale_) to the highest of
-  // each query so far, and what its sums so far are to be scaled by. What a query does not see is
-  // left out.
+  // From the scores of the queries from `first` on with a block (in weights_, times score_scale_)
+  // to the highest of each query so far, and what its sums so far are to be scaled by. What a query
+  // does not see is left out.
   void find_tops(int64_t first, int64_t block) {
     for (int64_t i = first; i < queries_; ++i) {
       const Seen seen = seen_of(i, block);
@@ -89,17 +89,17 @@ class Attention {
     }
   }
 
-  // How many queries are taken kLanes at a time, the last of its vectors with lanes that are no query's; so
-  // few are quicker by themselves.
+  // How many queries are taken kLanes at a time, the last of its vectors with lanes that are no
+  // query's; so few are quicker by themselves.
   int64_t queries_in_lanes() const {
     constexpr int64_t kFewest = 10;
     const int64_t left = queries_ % S::kLanes;
     return left < kFewest ? queries_ - left : queries_ - left + S::kLanes;
   }
 
-  // find_tops for kLanes queries from `first` on: of what there is one of for each query, one vector
-  // holds them all. score(i, v) is vector v of the scores of query first + i, which then lie in
-  // weights_of(first + i).
+  // find_tops for kLanes queries from `first` on: of what there is one of for each query, one
+  // vector holds them all. score(i, v) is vector v of the scores of query first + i, which then lie
+  // in weights_of(first + i).
   template <class Score>
   void find_tops_in_lanes(int64_t first, int64_t block, const Score& score) {
     if (call_.softcap > 0) {
@@ -119,8 +119,8 @@ class Attention {
     }
   }
 
-  // After find_tops, the weights of one query: calls take(v, weights, keep) with each vector of them.
-  // keep(x) is x where the query sees, else 0, as the weights are.
+  // After find_tops, the weights of one query: calls take(v, weights, keep) with each vector of
+  // them. keep(x) is x where the query sees, else 0, as the weights are.
   template <class Take>
   void weigh(int64_t i, int64_t block, const Take& take) {
     const Seen seen = seen_of(i, block);
@@ -240,9 +240,7 @@ class Attention {
       const F top = S::set(tops[r]);
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
-        const auto keep = [&](F x) {
-          return kAll ? x : seen.choose(x, S::zero(), v);
-        };
+        const auto keep = [&](F x) { return kAll ? x : seen.choose(x, S::zero(), v); };
         const F weight = keep(exp2<S>(S::sub(S::load(scores + v * S::kLanes), top)));
         take(r, v, weight, keep);
         parts[r] = v == 0 ? weight : S::add(parts[r], weight);

@@ -68,8 +68,9 @@ class CodeAttention : protected Attention<S> {
   }
 
   // The weights of `count` queries, kLanes at a time, for the tokens of a block; score(first) is
-  // what find_tops_in_lanes wants. Each step is taken for all of them, so that the waiting for the highest and
-  // the sums of some overlaps with the work for the next; between() comes between such works.
+  // what find_tops_in_lanes wants. Each step is taken for all of them, so that the waiting for the
+  // highest and the sums of some overlaps with the work for the next; between() comes between such
+  // works.
   template <class Score, class Between>
   void code_lanes(int64_t count, int64_t block, const float* scales, const Score& score,
                   const Between& between) {
@@ -108,12 +109,12 @@ class CodeAttention : protected Attention<S> {
     S::store(inverses_ + first, S::where_above(tops, kLeast, inverses));
   }
 
-  float* query_scales_;     // [queries]
-  float* weight_scales_;    // [queries]
-  float* inverses_;         // [queries] of the weights' scales
-  int32_t* query_sums_;     // [queries, 2], see Long::store_sum
-  int8_t* query_codes_;     // [queries, 2 * width_]
-  int8_t* weight_codes_;    // [queries, 2 * kBlockTokens]
+  float* query_scales_;   // [queries]
+  float* weight_scales_;  // [queries]
+  float* inverses_;       // [queries] of the weights' scales
+  int32_t* query_sums_;   // [queries, 2], see Long::store_sum
+  int8_t* query_codes_;   // [queries, 2 * width_]
+  int8_t* weight_codes_;  // [queries, 2 * kBlockTokens]
 
  private:
   static constexpr int64_t kFewestToWiden = 12;  // queries
@@ -155,8 +156,7 @@ class CodeAttention : protected Attention<S> {
     const F tops = S::as_values(S::highest_ints_of(parts));
     const F steps = S::div(tops, S::set(kMostLongCode));
     S::store(query_scales_ + first, S::mul(steps, S::set(score_scale_)));
-    S::store(inverses_ + first,
-             S::where_above(tops, kLeast, S::div(S::set(kMostLongCode), tops)));
+    S::store(inverses_ + first, S::where_above(tops, kLeast, S::div(S::set(kMostLongCode), tops)));
     for (int64_t i = first; i < first + S::kLanes; ++i) {
       const F inverse = S::set(inverses_[i]);
       const float* mixed = sums_ + i * width;

@@ -403,8 +403,8 @@ class CpuBackend final : public Backend {
     const int64_t ratio = shape.heads / shape.kv_heads;
     const auto kv_head_size = static_cast<int64_t>(kv_head_bytes(call.kv.type, shape.head_dim));
     float* out = call.out.values ? call.out.values + first_row * call.out.cols : rows;
-    const bool has_tiles = kernels_.attend_by_tiles && call.kv.type == KvType::kI8 &&
-                           has_whole_tiles(shape.head_dim);
+    const bool has_tiles =
+        kernels_.attend_by_tiles && call.kv.type == KvType::kI8 && has_whole_tiles(shape.head_dim);
     for (int64_t head = item.first_head; head < item.last_head;) {
       const int64_t kv_head = head / ratio;
       const int64_t end = std::min({item.last_head, (kv_head + 1) * ratio, head + kMostQueries});

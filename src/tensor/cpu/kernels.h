@@ -114,7 +114,9 @@ constexpr int64_t tile_attend_scratch(int64_t head_dim) {
   return attend_scratch(head_dim) + kTileDots + kMostQueries;
 }
 // Whether attention by tiles takes heads of that size.
-constexpr bool has_whole_tiles(int64_t head_dim) { return padded_head_dim(head_dim) % 64 == 0; }
+constexpr bool has_whole_tiles(int64_t head_dim) {
+  return padded_head_dim(head_dim) % 64 == 0;
+}
 
 struct Kernels {
   const char* name = "";

@@ -34,7 +34,7 @@ struct Simd : ByVector<Simd> {
   static constexpr int kCodeScoreVectors = 2;
   static constexpr int kCodeMixRows = 4;
   static constexpr int kCodeMixVectors = 2;
-  static constexpr int kCodeUnroll = 4;  // steps of four numbers
+  static constexpr int kCodeUnroll = 4;          // steps of four numbers
   static constexpr bool kQueriesInLanes = true;  // see Attention::weigh_lanes
 
   MILL_INLINE F zero() { return _mm512_setzero_ps(); }
@@ -141,8 +141,8 @@ struct Simd : ByVector<Simd> {
                                        _mm512_and_si512(words, _mm512_set1_epi16(127)));
     _mm512_storeu_si512(p, by_vector(bytes));
   }
-  // Numbers of 15 bits with a sign as 128 high + low, two bytes with a sign; adds the bytes to sums,
-  // the high ones in lanes 0 to 7.
+  // Numbers of 15 bits with a sign as 128 high + low, two bytes with a sign; adds the bytes to
+  // sums, the high ones in lanes 0 to 7.
   MILL_INLINE void store_signed_halves(int8_t* high, int8_t* low, const I (&a)[2], I& sums) {
     const I words = _mm512_packs_epi32(a[0], a[1]);
     const I tops = _mm512_srai_epi16(_mm512_add_epi16(words, _mm512_set1_epi16(64)), 7);

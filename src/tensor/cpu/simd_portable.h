@@ -34,7 +34,7 @@ struct Simd : ByVector<Simd> {
   static constexpr int kCodeScoreVectors = 1;
   static constexpr int kCodeMixRows = 1;
   static constexpr int kCodeMixVectors = 1;
-  static constexpr int kCodeUnroll = 1;  // steps of four numbers
+  static constexpr int kCodeUnroll = 1;           // steps of four numbers
   static constexpr bool kQueriesInLanes = false;  // see Attention::weigh_lanes
 
   template <class V>

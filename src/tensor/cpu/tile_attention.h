@@ -2,9 +2,9 @@
 // multiplies tiles. The integers are exact and the f32 operations are those of code_attention.h in
 // the same order, so a query has the same bits here and there.
 //
-// A tile's sums can only be read by way of memory, and going from tiles to vectors and back takes
-// as long as several tiles: so all products of a block are made in a row, for as many queries as
-// leave their sums in the first-level cache.
+// A tile's sums can only be read by way of memory, and vectors wait for tiles: so many products are
+// made in a row, for as many queries as leave their sums in the first-level cache beside the rest
+// (products with the next block's keys in the same row were slower for that).
 #pragma once
 
 #include <cstring>
@@ -32,9 +32,8 @@ class TileAttention : private CodeAttention<S> {
       zeros_[i] = Long::zero_of(query_sums_ + 2 * i);
     }
     this->each_block([&](int64_t block, int64_t /*next*/, const std::byte* keys,
-                         const std::byte* values, int64_t /*tokens*/) {
-      attend_block(block, keys, values);
-    });
+                         const std::byte* values,
+                         int64_t /*tokens*/) { attend_block(block, keys, values); });
     this->finish();
   }
 
@@ -57,8 +56,7 @@ class TileAttention : private CodeAttention<S> {
     const auto* key_scales = reinterpret_cast<const float*>(keys + kBlockTokens * width_);
     const auto* value_scales = reinterpret_cast<const float*>(values + kBlockTokens * width_);
     for (int64_t tile = 0; tile < tiles_; ++tile) {
-      S::multiply_keys(this->query_code(tile * kTileRows), width_, keys,
-                       dots_ + tile * kScoreDots);
+      S::multiply_keys(this->query_code(tile * kTileRows), width_, keys, dots_ + tile * kScoreDots);
     }
     const auto score = [&](int64_t first) {
       return [dots = dots_ + first / kTileRows * kScoreDots, zeros = zeros_ + first,
@@ -111,8 +109,8 @@ class TileAttention : private CodeAttention<S> {
   static_assert(kTileDots >= kMixParts * kMixDots && kTileDots >= kMostQueries * 2 * kBlockTokens);
 
   int64_t tiles_;
-  int32_t* dots_;  // of a block's tiles with keys: [tiles][2][2][kTileRows][16 tokens], with values:
-                   // [kMixParts][2][kPartDims / 16][kTileRows][16]; the high halves' first
+  int32_t* dots_;  // of a block's tiles with keys: [tiles][2][2][kTileRows][16 tokens], with
+                   // values: [kMixParts][2][kPartDims / 16][kTileRows][16]; the high halves' first
   int32_t* zeros_;  // [queries] what the keys' bytes lie above their codes adds to a product, less
 };
 
