@@ -39,6 +39,10 @@ class Attention {
   void each_block(const Visit& visit) {
     for (int64_t i = 0; i < queries_ * width_; i += S::kLanes) S::store(sums_ + i, S::zero());
     for (int64_t i = 0; i < queries_; ++i) tops_[i] = kNone, totals_[i] = 0;
+    for (int64_t i = queries_; i % S::kLanes != 0; ++i) {  // lanes that are no query's
+      tops_[i] = kNone, totals_[i] = 0;
+      for (int v = 0; v < kVectors; ++v) S::store(weights_of(i) + v * S::kLanes, S::zero());
+    }
     const int64_t end = call_.position + call_.rows;
     const int64_t last = (end - 1) / kBlockTokens;
     for (int64_t b = first_seen(0) / kBlockTokens; b <= last; ++b) {
@@ -55,11 +59,11 @@ class Attention {
     return call_.q + i / call_.heads * call_.q_stride + i % call_.heads * call_.head_dim;
   }
 
-  // From the scores of all queries with a block (in weights_, times score_scale_) to the highest of
-  // each query so far, and what its sums so far are to be scaled by. What a query does not see is
-  // left out.
-  void find_tops(int64_t block) {
-    for (int64_t i = 0; i < queries_; ++i) {
+  // From the scores of the queries from `first` on with a block (in weights_, times score_scale_)
+  // to the highest of each query so far, and what its sums so far are to be scaled by. What a query
+  // does not see is left out.
+  void find_tops(int64_t first, int64_t block) {
+    for (int64_t i = first; i < queries_; ++i) {
       const Seen seen = seen_of(i, block);
       float* scores = weights_of(i);
       F top = S::set(tops_[i]);
@@ -80,13 +84,43 @@ class Attention {
       tops_[i] = highest;
     }
     // Beyond the queries there is room, of which nothing is read.
-    for (int64_t i = 0; i < queries_; i += S::kLanes) {
+    for (int64_t i = first; i < queries_; i += S::kLanes) {
       S::store(corrections_ + i, exp2<S>(S::load(corrections_ + i)));
     }
   }
 
-  // After that, the weights of one query: calls take(v, weights, keep) with each vector of them.
-  // keep(x) is x where the query sees, else 0, as the weights are.
+  // How many queries are taken kLanes at a time, the last of its vectors with lanes that are no
+  // query's; so few are quicker by themselves.
+  int64_t queries_in_lanes() const {
+    constexpr int64_t kFewest = 10;
+    const int64_t left = queries_ % S::kLanes;
+    return left < kFewest ? queries_ - left : queries_ - left + S::kLanes;
+  }
+
+  // find_tops for kLanes queries from `first` on: of what there is one of for each query, one
+  // vector holds them all. score(i, v) is vector v of the scores of query first + i, which then lie
+  // in weights_of(first + i).
+  template <class Score>
+  void find_tops_in_lanes(int64_t first, int64_t block, const Score& score) {
+    if (call_.softcap > 0) {
+      return find_seen_tops(first, block, [&](int i, int v) {
+        return S::mul(soft_cap<S>(score(i, v), call_.softcap), S::set(kLog2E));
+      });
+    }
+    find_seen_tops(first, block, score);
+  }
+  // And weigh for them; take(i, v, weights, keep) for query first + i.
+  template <class Take>
+  void weigh_lanes(int64_t first, int64_t block, const Take& take) {
+    if (all_seen(first, block)) {
+      weigh_lanes<true>(first, block, take);
+    } else {
+      weigh_lanes<false>(first, block, take);
+    }
+  }
+
+  // After find_tops, the weights of one query: calls take(v, weights, keep) with each vector of
+  // them. keep(x) is x where the query sees, else 0, as the weights are.
   template <class Take>
   void weigh(int64_t i, int64_t block, const Take& take) {
     const Seen seen = seen_of(i, block);
@@ -158,6 +192,62 @@ class Attention {
   static int lanes_before(int token, int v) {
     const int lanes = token - v * S::kLanes;
     return lanes < 0 ? 0 : lanes > S::kLanes ? S::kLanes : lanes;
+  }
+
+  // Whether kLanes queries from `first` on see all of a block: later ones see more at its end, and
+  // less at its begin.
+  bool all_seen(int64_t first, int64_t block) const {
+    return seen_of(first, block).to == kBlockTokens &&
+           seen_of(first + S::kLanes - 1, block).from == 0;
+  }
+
+  template <class Score>
+  void find_seen_tops(int64_t first, int64_t block, const Score& score) {
+    if (all_seen(first, block)) {
+      find_seen_tops<true>(first, block, score);
+    } else {
+      find_seen_tops<false>(first, block, score);
+    }
+  }
+  // What is read again and again is in variables: a store of a vector may change any member.
+  template <bool kAll, class Score>
+  [[gnu::always_inline]] void find_seen_tops(int64_t first, int64_t block, Score score) {
+    float* scores = weights_of(first);
+    F parts[S::kLanes];
+    for (int r = 0; r < S::kLanes; ++r, scores += kBlockTokens) {
+      const Seen seen = kAll ? Seen{} : seen_of(first + r, block);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        F x = score(r, v);
+        if constexpr (!kAll) x = seen.choose(x, S::set(kNone), v);
+        S::store(scores + v * S::kLanes, x);
+        parts[r] = v == 0 ? x : S::max(parts[r], x);
+      }
+    }
+    const F before = S::load(tops_ + first);
+    const F tops = S::max(before, S::highest_of(parts));
+    S::store(tops_ + first, tops);
+    S::store(corrections_ + first, exp2<S>(S::sub(before, tops)));
+  }
+
+  template <bool kAll, class Take>
+  [[gnu::always_inline]] void weigh_lanes(int64_t first, int64_t block, const Take& take) {
+    const float* scores = weights_of(first);
+    const float* tops = tops_ + first;
+    F parts[S::kLanes];
+    for (int r = 0; r < S::kLanes; ++r, scores += kBlockTokens) {
+      const Seen seen = kAll ? Seen{} : seen_of(first + r, block);
+      const F top = S::set(tops[r]);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        const auto keep = [&](F x) { return kAll ? x : seen.choose(x, S::zero(), v); };
+        const F weight = keep(exp2<S>(S::sub(S::load(scores + v * S::kLanes), top)));
+        take(r, v, weight, keep);
+        parts[r] = v == 0 ? weight : S::add(parts[r], weight);
+      }
+    }
+    const F before = S::mul(S::load(totals_ + first), S::load(corrections_ + first));
+    S::store(totals_ + first, S::add(before, S::sums_of(parts)));
   }
 
   template <class Take, class Keep>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 
 #include "tensor/cpu/kernels.h"
 
@@ -37,11 +38,15 @@ class AttentionSplit {
 
   int64_t rows() const { return rows_; }  // of an item, at most
 
-  // Calls visit(item) for the items of this member; the members' items cost about the same.
+  // Calls visit(item) for the items of this member. Of many, each member takes the next as it comes
+  // for them; of few, the parts cost about the same.
   template <class Visit>
-  void visit(const Team& team, const Visit& visit) const {
+  void visit(Team& team, const Visit& visit) const {
+    constexpr int64_t kMany = 8;  // for each member
+    int64_t count = 0;
     int64_t total = 0;
-    each([&](const AttentionItem& item) { total += cost(item); });
+    each([&](const AttentionItem& item) { ++count, total += cost(item); });
+    if (count >= kMany * team.size()) return visit_claimed(team, count, visit);
     int64_t before = 0;
     each([&](const AttentionItem& item) {
       const int64_t middle = before + cost(item) / 2;
@@ -53,6 +58,19 @@ class AttentionSplit {
   }
 
  private:
+  template <class Visit>
+  void visit_claimed(Team& team, int64_t count, const Visit& visit) const {
+    Team::Claims claims = team.claims(count);
+    std::pair<int64_t, int64_t> mine = claims.next();
+    int64_t index = 0;
+    each([&](const AttentionItem& item) {
+      if (index == mine.second) mine = claims.next();
+      if (index >= mine.first && index < mine.second) visit(item);
+      ++index;
+    });
+    while (mine.first != mine.second) mine = claims.next();
+  }
+
   template <class Visit>
   void each(const Visit& visit) const {
     for (const Slice& slice : call_.slices) {

@@ -13,8 +13,8 @@ MILL_EACH_PATH(Attending);
 struct Shape {
   int32_t heads, kv_heads, head_dim;
 };
-constexpr Shape kShapes[] = {{9, 3, 64}, {14, 2, 64}, {4, 1, 256},  {8, 4, 8},
-                             {4, 4, 80}, {6, 2, 96},  {16, 2, 128}, {70, 1, 16}};
+constexpr Shape kShapes[] = {{9, 3, 64}, {14, 2, 64},  {4, 1, 256}, {8, 4, 8}, {4, 4, 80},
+                             {6, 2, 96}, {16, 2, 128}, {70, 1, 16}, {6, 2, 56}};
 
 // Sequences with their tokens in scattered blocks of an arena full of NaNs.
 struct World {
@@ -159,37 +159,80 @@ TEST_P(Attending, IsTheReferences) {
   });
 }
 
-// Whether a prompt comes in one piece or token by token, alone or with others: the same bits.
+// Whether a prompt comes in one piece, in pieces or token by token, alone or with others: the same
+// bits.
 TEST_P(Attending, OfARowIsTheSameBitsInAnyChunks) {
   const std::vector<int64_t> lengths = {75, 34};
   each_shape_and_type([&](Shape shape, KvType type) {
     Random random(22);
-    for (const int64_t window : {0, 20}) {
+    for (const Variant variant : {Variant{0, 0}, Variant{20, 0}, Variant{0, 3}}) {
       World world(random, type, shape, lengths);
       const Inputs in = make_inputs(random, world.tokens, shape);
       const int64_t cols = int64_t{shape.heads} * shape.head_dim;
       const auto whole = whole_slices(world, lengths);
       ThreadPool alone(1);
       store_all(*backend, alone, world, whole, in);
-      OwnActivations single(world.tokens, cols, kValues);
-      for (const Slice& slice : whole) {
-        for (int64_t i = 0; i < slice.rows; ++i) {
-          const Slice one{slice.first_row + i, 1, slice.position + i, slice.blocks};
-          AttentionCall call = attention_call(world, {&one, 1}, in.q, single.all);
-          call.window = window;
-          alone.run([&](Team& team) { backend->attention(team, call); });
+      const auto attend = [&](ThreadPool& pool, std::span<const Slice> slices,
+                              const OwnActivations& out) {
+        AttentionCall call = attention_call(world, slices, in.q, out.all);
+        call.window = variant.window;
+        call.softcap = variant.softcap;
+        pool.run([&](Team& team) { backend->attention(team, call); });
+      };
+      const auto in_chunks = [&](int64_t most) {
+        OwnActivations out(world.tokens, cols, kValues);
+        for (const Slice& slice : whole) {
+          for (int64_t i = 0; i < slice.rows; i += most) {
+            const Slice chunk{slice.first_row + i, std::min(most, slice.rows - i),
+                              slice.position + i, slice.blocks};
+            attend(alone, {&chunk, 1}, out);
+          }
         }
-      }
+        return out.values;
+      };
+      const std::vector<float> single = in_chunks(1);
+      ASSERT_EQ(std::memcmp(in_chunks(5).data(), single.data(), single.size() * 4), 0);
       for (const int threads : {1, 2, 3}) {
         ThreadPool pool(threads);
         OwnActivations all(world.tokens, cols, kValues);
-        AttentionCall call = attention_call(world, whole, in.q, all.all);
-        call.window = window;
-        pool.run([&](Team& team) { backend->attention(team, call); });
-        ASSERT_EQ(std::memcmp(all.values.data(), single.values.data(), all.values.size() * 4), 0);
+        attend(pool, whole, all);
+        ASSERT_EQ(std::memcmp(all.values.data(), single.data(), single.size() * 4), 0);
       }
     }
   });
+}
+
+// The path with tiles takes them for many queries alone, and does in f32 what its vectors do.
+TEST(AttendingByTiles, GivesTheBitsOfVectors) {
+  const auto names = backend_names();
+  if (std::find(names.begin(), names.end(), "amx") == names.end()) {
+    GTEST_SKIP() << "this machine has no tiles";
+  }
+  const auto tiles = std::move(*make_backend("amx"));
+  const auto vectors = std::move(*make_backend("avx512"));
+  const std::vector<int64_t> lengths = {75, 130};
+  ThreadPool pool(2);
+  for (const Shape shape : kShapes) {
+    for (const Variant variant : {Variant{0, 0}, Variant{40, 0}, Variant{0, 3}}) {
+      std::vector<float> outs[2];
+      for (int i = 0; i < 2; ++i) {
+        Random random(29);
+        const Backend& backend = i == 0 ? *tiles : *vectors;
+        World world(random, KvType::kI8, shape, lengths);
+        const Inputs in = make_inputs(random, world.tokens, shape);
+        const auto slices = whole_slices(world, lengths);
+        store_all(backend, pool, world, slices, in);
+        OwnActivations out(world.tokens, int64_t{shape.heads} * shape.head_dim, kValues);
+        AttentionCall call = attention_call(world, slices, in.q, out.all);
+        call.window = variant.window;
+        call.softcap = variant.softcap;
+        pool.run([&](Team& team) { backend.attention(team, call); });
+        outs[i] = out.values;
+      }
+      ASSERT_EQ(std::memcmp(outs[0].data(), outs[1].data(), outs[0].size() * 4), 0)
+          << shape.heads << "/" << shape.kv_heads << " of " << shape.head_dim;
+    }
+  }
 }
 
 // A vector taken off all keys moves the scores of a query alike.
@@ -364,21 +407,24 @@ TEST_P(Attending, NotANumberShowsThroughEveryType) {
   Random random(26);
   ThreadPool pool(1);
   const std::vector<int64_t> lengths = {40};
-  const Shape shape{2, 1, 32};
   for (const KvType type : kAllKvTypes) {
-    for (int broken = 0; broken < 3; ++broken) {
+    for (int broken = 0; broken < 6; ++broken) {
       SCOPED_TRACE(testing::Message() << name(type) << ", " << broken);
+      const int32_t dim = broken < 3 ? 32 : 64;
+      const Shape shape{2, 1, dim};
       World world(random, type, shape, lengths);
       Inputs in = make_inputs(random, world.tokens, shape);
-      (broken == 0   ? in.q[39 * 64 + 5]
-       : broken == 1 ? in.k[20 * 32 + 5]
-                     : in.v[20 * 32 + 5]) = std::numeric_limits<float>::quiet_NaN();
+      const auto last = static_cast<size_t>(39 * 2 * dim + 5);
+      const auto middle = static_cast<size_t>(20 * dim + 5);
+      (broken % 3 == 0   ? in.q[last]
+       : broken % 3 == 1 ? in.k[middle]
+                         : in.v[middle]) = std::numeric_limits<float>::quiet_NaN();
       const auto slices = whole_slices(world, lengths);
       store_all(*backend, pool, world, slices, in);
-      OwnActivations out(world.tokens, 64, kValues);
+      OwnActivations out(world.tokens, 2 * dim, kValues);
       const AttentionCall call = attention_call(world, slices, in.q, out.all);
       pool.run([&](Team& team) { backend->attention(team, call); });
-      EXPECT_TRUE(std::isnan(out.values[39 * 64 + 5]));
+      EXPECT_TRUE(std::isnan(out.values[last]));
     }
   }
 }

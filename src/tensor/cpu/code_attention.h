@@ -13,7 +13,7 @@
 namespace mill::tensor {
 
 template <class S>
-class CodeAttention : private Attention<S> {
+class CodeAttention : protected Attention<S> {
  public:
   using F = typename S::F;
   using I = typename S::I;
@@ -22,6 +22,7 @@ class CodeAttention : private Attention<S> {
     float* room = rest_;
     query_scales_ = room, room += kMostQueries;
     weight_scales_ = room, room += kMostQueries;
+    inverses_ = room, room += kMostQueries;
     query_sums_ = reinterpret_cast<int32_t*>(room), room += 2 * kMostQueries;
     weight_codes_ = reinterpret_cast<int8_t*>(room), room += kMostQueries * 2 * kBlockTokens / 4;
     query_codes_ = reinterpret_cast<int8_t*>(room), room += kMostQueries * 2 * width_ / 4;
@@ -30,32 +31,98 @@ class CodeAttention : private Attention<S> {
   }
 
   void run() {
-    for (int64_t i = 0; i < queries_; ++i) code_query(i);
+    code_queries();
     this->each_block([&](int64_t block, int64_t next, const std::byte* keys,
                          const std::byte* values, int64_t tokens) {
       keys_ahead_ = this->keys(next) - keys;
       values_ahead_ = this->values(next) - values;
       attend_block(block, keys, values, tokens);
     });
-    for (int64_t i = 0; i < queries_; ++i)
-      mix_head<S>(sums_ + i * width_, call_.head_dim, sums_ + i * width_);
-    this->finish();
+    finish();
   }
 
- private:
+ protected:
   using Base = Attention<S>;
   using Base::call_, Base::queries_, Base::width_, Base::sums_, Base::corrections_, Base::rest_,
       Base::score_scale_;
   static constexpr int kVectors = Base::kVectors;
-  static constexpr int64_t kFewestToWiden = 12;  // queries
   using Long = typename S::LongDots;
-
-  static float inverse_of(float highest) {
-    return highest > 1e-30F ? kMostLongCode / highest : 0.0F;
-  }
 
   int8_t* query_code(int64_t i) const { return query_codes_ + i * 2 * width_; }
   int8_t* weight_code(int64_t i) const { return weight_codes_ + i * 2 * kBlockTokens; }
+
+  void code_queries() {
+    int64_t first = 0;
+    if constexpr (S::kQueriesInLanes) {
+      if (call_.head_dim % (2 * S::kLanes) == 0) {
+        for (; first + S::kLanes <= queries_; first += S::kLanes) code_queries_in_lanes(first);
+      }
+    }
+    for (int64_t i = first; i < queries_; ++i) code_query(i);
+  }
+  void finish() {
+    for (int64_t i = 0; i < queries_; ++i) {
+      mix_head<S>(sums_ + i * width_, call_.head_dim, sums_ + i * width_);
+    }
+    Base::finish();
+  }
+
+  // The weights of `count` queries, kLanes at a time, for the tokens of a block; score(first) is
+  // what find_tops_in_lanes wants. Each step is taken for all of them, so that the waiting for the
+  // highest and the sums of some overlaps with the work for the next; between() comes between such
+  // works.
+  template <class Score, class Between>
+  void code_lanes(int64_t count, int64_t block, const float* scales, const Score& score,
+                  const Between& between) {
+    for (int64_t i = 0; i < count; i += S::kLanes) {
+      this->find_tops_in_lanes(i, block, score(i));
+    }
+    for (int64_t i = 0; i < count; i += S::kLanes) {
+      between();
+      weigh_lanes(i, block, scales);
+    }
+    between();
+    const float* from = this->weights_of(0);
+    const float* inverses = inverses_;
+    int8_t* to = weight_codes_;
+    for (int64_t i = 0; i < count; ++i, from += kBlockTokens, to += 2 * kBlockTokens) {
+      F products[kVectors];
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) products[v] = S::load(from + v * S::kLanes);
+      Long::code_block(products, S::set(inverses[i]), to);
+    }
+  }
+  // Of kLanes queries: to their weights times the scales of the values.
+  void weigh_lanes(int64_t first, int64_t block, const float* scales) {
+    I most[S::kLanes];
+    I* const highest = most;
+    float* const products = this->weights_of(first);
+    Base::weigh_lanes(first, block, [=](int i, int v, F weight, const auto& keep) {
+      const F product = keep(S::mul(weight, S::load(scales + v * S::kLanes)));
+      S::store(products + i * kBlockTokens + v * S::kLanes, product);
+      const I size = S::magnitude(product);
+      highest[i] = v == 0 ? size : S::max_int(highest[i], size);
+    });
+    const F tops = S::as_values(S::highest_ints_of(most));
+    S::store(weight_scales_ + first, S::div(tops, S::set(kMostLongCode)));
+    const F inverses = S::div(S::set(kMostLongCode), tops);
+    S::store(inverses_ + first, S::where_above(tops, kLeast, inverses));
+  }
+
+  float* query_scales_;   // [queries]
+  float* weight_scales_;  // [queries]
+  float* inverses_;       // [queries] of the weights' scales
+  int32_t* query_sums_;   // [queries, 2], see Long::store_sum
+  int8_t* query_codes_;   // [queries, 2 * width_]
+  int8_t* weight_codes_;  // [queries, 2 * kBlockTokens]
+
+ private:
+  static constexpr int64_t kFewestToWiden = 12;  // queries
+
+  static constexpr float kLeast = 1e-30F;  // smaller ones count as 0
+  static float inverse_of(float highest) {
+    return highest > kLeast ? kMostLongCode / highest : 0.0F;
+  }
 
   void code_query(int64_t i) {
     // In the room of the query's sums, which are not begun yet.
@@ -71,6 +138,37 @@ class CodeAttention : private Attention<S> {
       Long::code(load_lanes<S>(from + d, lanes), inverse, query_code(i), width_, d, sum);
     }
     Long::store_sum(sum, query_sums_ + 2 * i);
+  }
+
+  // kLanes of them. The halves of a code may be others, with the same sum.
+  void code_queries_in_lanes(int64_t first) {
+    I parts[S::kLanes];
+    const int64_t width = width_;
+    for (int r = 0; r < S::kLanes; ++r) {
+      float* mixed = sums_ + (first + r) * width;
+      mix_head<S>(this->query(first + r), width, mixed);
+      I most = S::zero_int();
+      for (int64_t d = 0; d < width; d += S::kLanes) {
+        most = S::max_int(most, S::magnitude(S::load(mixed + d)));
+      }
+      parts[r] = most;
+    }
+    const F tops = S::as_values(S::highest_ints_of(parts));
+    const F steps = S::div(tops, S::set(kMostLongCode));
+    S::store(query_scales_ + first, S::mul(steps, S::set(score_scale_)));
+    S::store(inverses_ + first, S::where_above(tops, kLeast, S::div(S::set(kMostLongCode), tops)));
+    for (int64_t i = first; i < first + S::kLanes; ++i) {
+      const F inverse = S::set(inverses_[i]);
+      const float* mixed = sums_ + i * width;
+      int8_t* high = query_code(i);
+      I sums = S::zero_int();
+      for (int64_t d = 0; d < width; d += 2 * S::kLanes) {
+        const I codes[2] = {S::to_int(S::mul(S::load(mixed + d), inverse)),
+                            S::to_int(S::mul(S::load(mixed + d + S::kLanes), inverse))};
+        S::store_signed_halves(high + d, high + width + d, codes, sums);
+      }
+      S::store_half_sums(sums, query_sums_ + 2 * i);
+    }
   }
 
   // Where the numbers of a block are read: in the cache, there with the same place of the next
@@ -121,8 +219,19 @@ class CodeAttention : private Attention<S> {
     return first + rows;
   }
   void weigh_all(int64_t block, const float* scales) {
-    this->find_tops(block);
-    for (int64_t i = 0; i < queries_; ++i) code_weights(i, block, scales);
+    int64_t first = 0;
+    if constexpr (S::kQueriesInLanes) {
+      first = this->queries_in_lanes();
+      const auto score = [this](int64_t from) {
+        return [scores = this->weights_of(from)](int i, int v) {
+          return S::load(scores + i * kBlockTokens + v * S::kLanes);
+        };
+      };
+      code_lanes(first, block, scales, score, [] {});
+    }
+    if (first >= queries_) return;
+    this->find_tops(first, block);
+    for (int64_t i = first; i < queries_; ++i) code_weights(i, block, scales);
   }
   template <From kFrom>
   void mix_all(const std::byte* values, int64_t tokens, int64_t first) {
@@ -167,28 +276,32 @@ class CodeAttention : private Attention<S> {
         Long::start_keys(query_sums_ + 2 * (first + r), one[r][w], two[r][w]);
       }
     }
-    for (int64_t d = 0; d < width_; d += 4) {
-      I key[kWidth], other[kWidth];
+    for (int64_t d0 = 0; d0 < width_; d0 += 4 * S::kCodeUnroll) {
 #pragma GCC unroll 8
-      for (int w = 0; w < kWidth; ++w) {
-        const std::byte* from =
-            keys + d * kBlockTokens * kBytes<kFrom> + (v0 + w) * kVectorBytes<kFrom>;
-        if constexpr (kFrom == From::kWide) {
-          Long::widened(from, key[w], other[w]);
-        } else {
-          Long::keys(from, key[w], other[w]);
-          if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
-            S::fetch(from + keys_ahead_);
-          }
-        }
-      }
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        I x, y;
-        Long::codes(codes + 2 * r * width_, width_, d, x, y);
+      for (int step = 0; step < S::kCodeUnroll; ++step) {
+        const int64_t d = d0 + 4 * step;
+        I key[kWidth], other[kWidth];
 #pragma GCC unroll 8
         for (int w = 0; w < kWidth; ++w) {
-          Long::add_keys(one[r][w], two[r][w], key[w], other[w], x, y);
+          const std::byte* from =
+              keys + d * kBlockTokens * kBytes<kFrom> + (v0 + w) * kVectorBytes<kFrom>;
+          if constexpr (kFrom == From::kWide) {
+            Long::widened(from, key[w], other[w]);
+          } else {
+            Long::keys(from, key[w], other[w]);
+            if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
+              S::fetch(from + keys_ahead_);
+            }
+          }
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          I x, y;
+          Long::codes(codes + 2 * r * width_, width_, d, x, y);
+#pragma GCC unroll 8
+          for (int w = 0; w < kWidth; ++w) {
+            Long::add_keys(one[r][w], two[r][w], key[w], other[w], x, y);
+          }
         }
       }
     }
@@ -242,28 +355,33 @@ class CodeAttention : private Attention<S> {
 #pragma GCC unroll 8
       for (int w = 0; w < kWidth; ++w) one[r][w] = two[r][w] = S::zero_int();
     }
-    for (int64_t t = 0; t < tokens; t += 4) {
-      I value[kWidth], other[kWidth];
+    // The codes of tokens that nobody sees are 0.
+    for (int64_t t0 = 0; t0 < tokens; t0 += 4 * S::kCodeUnroll) {
 #pragma GCC unroll 8
-      for (int w = 0; w < kWidth; ++w) {
-        const std::byte* from =
-            values + (t * width_ + d * 4) * kBytes<kFrom> + w * kVectorBytes<kFrom>;
-        if constexpr (kFrom == From::kWide) {
-          Long::widened(from, value[w], other[w]);
-        } else {
-          Long::values(from, value[w], other[w]);
-          if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
-            S::fetch(from + values_ahead_);
-          }
-        }
-      }
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        I x, y;
-        Long::codes(codes + 2 * r * kBlockTokens, kBlockTokens, t, x, y);
+      for (int step = 0; step < S::kCodeUnroll; ++step) {
+        const int64_t t = t0 + 4 * step;
+        I value[kWidth], other[kWidth];
 #pragma GCC unroll 8
         for (int w = 0; w < kWidth; ++w) {
-          Long::add_values(one[r][w], two[r][w], value[w], other[w], x, y);
+          const std::byte* from =
+              values + (t * width_ + d * 4) * kBytes<kFrom> + w * kVectorBytes<kFrom>;
+          if constexpr (kFrom == From::kWide) {
+            Long::widened(from, value[w], other[w]);
+          } else {
+            Long::values(from, value[w], other[w]);
+            if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
+              S::fetch(from + values_ahead_);
+            }
+          }
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          I x, y;
+          Long::codes(codes + 2 * r * kBlockTokens, kBlockTokens, t, x, y);
+#pragma GCC unroll 8
+          for (int w = 0; w < kWidth; ++w) {
+            Long::add_values(one[r][w], two[r][w], value[w], other[w], x, y);
+          }
         }
       }
     }
@@ -281,11 +399,6 @@ class CodeAttention : private Attention<S> {
     }
   }
 
-  float* query_scales_;     // [queries]
-  float* weight_scales_;    // [queries]
-  int32_t* query_sums_;     // [queries, 2], see Long::store_sum
-  int8_t* query_codes_;     // [queries, 2 * width_]
-  int8_t* weight_codes_;    // [queries, 2 * kBlockTokens]
   int64_t keys_ahead_ = 0;  // bytes to the next block's
   int64_t values_ahead_ = 0;
   std::byte* wide_keys_;  // a block's, 16 bits each

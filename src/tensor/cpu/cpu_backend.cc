@@ -294,7 +294,7 @@ class CpuBackend final : public Backend {
 
   void attention(Team& team, const AttentionCall& call) const override {
     const AttentionSplit split(call, team.size());
-    const int64_t floats = attend_scratch(call.shape.head_dim);
+    const int64_t floats = tile_attend_scratch(call.shape.head_dim);
     const int64_t rows_bytes = split.rows() * call.out.cols * static_cast<int64_t>(sizeof(float));
     std::byte* room =
         thread_room().at_least(floats * static_cast<int64_t>(sizeof(float)) + rows_bytes);
@@ -421,6 +421,8 @@ class CpuBackend final : public Backend {
               base + call.kv.value_offset + at);
   }
 
+  static constexpr int64_t kFewestTileQueries = 10;  // fewer are quicker by vectors
+
   // `rows`: room for the item's rows of all heads, where values are not wanted.
   void attend(const AttentionCall& call, const AttentionItem& item, float* scratch,
               float* rows) const {
@@ -430,24 +432,29 @@ class CpuBackend final : public Backend {
     const int64_t ratio = shape.heads / shape.kv_heads;
     const auto kv_head_size = static_cast<int64_t>(kv_head_bytes(call.kv.type, shape.head_dim));
     float* out = call.out.values ? call.out.values + first_row * call.out.cols : rows;
+    const bool has_tiles =
+        kernels_.attend_by_tiles && call.kv.type == KvType::kI8 && has_whole_tiles(shape.head_dim);
     for (int64_t head = item.first_head; head < item.last_head;) {
       const int64_t kv_head = head / ratio;
       const int64_t end = std::min({item.last_head, (kv_head + 1) * ratio, head + kMostQueries});
-      kernels_.attend({.kv = &call.kv,
-                       .blocks = slice.blocks.data(),
-                       .kv_offset = kv_head * kv_head_size,
-                       .head_dim = shape.head_dim,
-                       .position = slice.position + item.first,
-                       .rows = item.rows,
-                       .heads = end - head,
-                       .q = call.q.row(first_row) + head * shape.head_dim,
-                       .q_stride = call.q.stride,
-                       .scale = call.scale,
-                       .softcap = call.softcap,
-                       .window = call.window,
-                       .out = out + head * shape.head_dim,
-                       .out_stride = call.out.cols,
-                       .scratch = scratch});
+      const int64_t heads = end - head;
+      const bool tiles = has_tiles && item.rows * heads >= kFewestTileQueries;
+      const auto attend = tiles ? kernels_.attend_by_tiles : kernels_.attend;
+      attend({.kv = &call.kv,
+              .blocks = slice.blocks.data(),
+              .kv_offset = kv_head * kv_head_size,
+              .head_dim = shape.head_dim,
+              .position = slice.position + item.first,
+              .rows = item.rows,
+              .heads = heads,
+              .q = call.q.row(first_row) + head * shape.head_dim,
+              .q_stride = call.q.stride,
+              .scale = call.scale,
+              .softcap = call.softcap,
+              .window = call.window,
+              .out = out + head * shape.head_dim,
+              .out_stride = call.out.cols,
+              .scratch = scratch});
       head = end;
     }
     if (!call.out.codes) return;

@@ -47,6 +47,7 @@ Kernels table_of(const char* name, Fill fill_kernels, Fill fill_products) {
 Kernels with_tiles(const Kernels& avx512) {
   Kernels made = avx512;
   made.name = "amx";
+  fill_amx_kernels(made);
   fill_amx_products(made);
   return made;
 }

@@ -9,7 +9,8 @@ namespace mill::tensor {
 
 // An instruction set's part of a table, in two translation units; amx, avx512 and avx2 are only
 // in binaries for x86-64.
-void fill_amx_products(Kernels& kernels);  // the tiled ones
+void fill_amx_kernels(Kernels& kernels);  // what goes by tiles
+void fill_amx_products(Kernels& kernels);
 void fill_avx512_kernels(Kernels& kernels);
 void fill_avx512_products(Kernels& kernels);
 void fill_avx2_kernels(Kernels& kernels);

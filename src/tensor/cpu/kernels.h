@@ -113,6 +113,15 @@ constexpr int64_t attend_scratch(int64_t head_dim) {
   const int64_t width = padded_head_dim(head_dim);
   return kMostQueries * (width + 2 * kBlockTokens + 9) + 2 * kBlockTokens * width;
 }
+// The same of attention by tiles; head_dim as there.
+inline constexpr int64_t kTileDots = 8192;
+constexpr int64_t tile_attend_scratch(int64_t head_dim) {
+  return attend_scratch(head_dim) + kTileDots + kMostQueries;
+}
+// Whether attention by tiles takes heads of that size.
+constexpr bool has_whole_tiles(int64_t head_dim) {
+  return padded_head_dim(head_dim) % 64 == 0;
+}
 
 struct Kernels {
   const char* name = "";
@@ -139,6 +148,9 @@ struct Kernels {
   // to[4 i] = codes[i]. Writes nothing between.
   void (*spread)(const int8_t* codes, int64_t count, int8_t* to) = nullptr;
   void (*attend)(const AttendCall&) = nullptr;
+  // The same of an 8-bit cache by tiles, where the set has them.  Requires:
+  // has_whole_tiles(head_dim); tile_attend_scratch.
+  void (*attend_by_tiles)(const AttendCall&) = nullptr;
 };
 
 // Bytes of PanelCall::scratch: some groups of a panel with their numbers as bytes and their scales

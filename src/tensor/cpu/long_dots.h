@@ -53,12 +53,13 @@ class BytePairs {
     sum.high = S::add_int(sum.high, high_code);
     sum.low = S::add_int(sum.low, low_code);
   }
-  // The same of a block's numbers, which are not negative.
+  // The same of a block's numbers, which are not negative; both bytes lie in [0, 127].
   template <int kVectors>
-  static void code_block(const F (&x)[kVectors], F inverse, int8_t* row) {
-    for (int v = 0; v < kVectors; ++v) {
-      code_positive(x[v], inverse, row, kVectors * S::kLanes, v * S::kLanes);
-    }
+  [[gnu::always_inline]] static void code_block(const F (&x)[kVectors], F inverse, int8_t* row) {
+    I codes[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) codes[v] = S::to_int(S::mul(x[v], inverse));
+    S::store_halves(row, codes);
   }
   static void store_sum(const CodeSum& sum, int32_t* to) {
     to[0] = S::sum_int(sum.high);
@@ -71,6 +72,11 @@ class BytePairs {
   [[gnu::always_inline]] static void start_keys(const int32_t* code_sum, I& high, I& low) {
     high = S::set_int(without_zero(code_sum[0]));
     low = S::set_int(without_zero(code_sum[1]));
+  }
+  // What a whole product begins with, of both halves.
+  static int32_t zero_of(const int32_t* code_sum) {
+    return static_cast<int32_t>(128 * static_cast<uint32_t>(without_zero(code_sum[0])) +
+                                static_cast<uint32_t>(without_zero(code_sum[1])));
   }
   [[gnu::always_inline]] static void add_keys(I& high, I& low, I keys, I /*unused*/, I high_codes,
                                               I low_codes) {
@@ -88,14 +94,6 @@ class BytePairs {
   }
 
  private:
-  // Codes of numbers that are not negative, with both bytes in [0, 127].
-  static void code_positive(F x, F inverse, int8_t* row, int64_t count, int64_t at) {
-    const F scaled = S::mul(x, inverse);
-    const F high =
-        S::round(S::subtract_product(S::set(-0.5F + 1.0F / 256), scaled, S::set(-1.0F / 128)));
-    S::store_codes(row + at, S::to_int(high));
-    S::store_codes(row + count + at, S::to_int(S::subtract_product(scaled, high, S::set(128))));
-  }
   static int32_t without_zero(int32_t code_sum) {
     return static_cast<int32_t>(static_cast<uint32_t>(-kZero) * static_cast<uint32_t>(code_sum));
   }

@@ -34,6 +34,8 @@ struct Simd {
   static constexpr int kCodeScoreVectors = 2;
   static constexpr int kCodeMixRows = 4;
   static constexpr int kCodeMixVectors = 2;
+  static constexpr int kCodeUnroll = 1;           // steps of four numbers
+  static constexpr bool kQueriesInLanes = false;  // see Attention::weigh_lanes
 
   MILL_INLINE F zero() { return _mm256_setzero_ps(); }
   MILL_INLINE F set(float x) { return _mm256_set1_ps(x); }

@@ -34,6 +34,8 @@ struct Simd {
   static constexpr int kCodeScoreVectors = 2;
   static constexpr int kCodeMixRows = 4;
   static constexpr int kCodeMixVectors = 2;
+  static constexpr int kCodeUnroll = 4;          // steps of four numbers
+  static constexpr bool kQueriesInLanes = true;  // see Attention::weigh_lanes
 
   MILL_INLINE F zero() { return _mm512_setzero_ps(); }
   MILL_INLINE F set(float x) { return _mm512_set1_ps(x); }
@@ -215,6 +217,48 @@ struct Simd {
 
   using LongDots = BytePairs<Simd>;
 
+  // Numbers of 14 bits: the high seven of all, then the low seven, as bytes.
+  MILL_INLINE void store_halves(int8_t* p, const I (&a)[2]) {
+    const I words = _mm512_packs_epi32(a[0], a[1]);
+    const I bytes = _mm512_packs_epi16(_mm512_srli_epi16(words, 7),
+                                       _mm512_and_si512(words, _mm512_set1_epi16(127)));
+    _mm512_storeu_si512(p, by_vector(bytes));
+  }
+  // Numbers of 15 bits with a sign as 128 high + low, two bytes with a sign; adds the bytes to
+  // sums, the high ones in lanes 0 to 7.
+  MILL_INLINE void store_signed_halves(int8_t* high, int8_t* low, const I (&a)[2], I& sums) {
+    const I words = _mm512_packs_epi32(a[0], a[1]);
+    const I tops = _mm512_srai_epi16(_mm512_add_epi16(words, _mm512_set1_epi16(64)), 7);
+    const I rests = _mm512_sub_epi16(words, _mm512_slli_epi16(tops, 7));
+    const I bytes = by_vector(_mm512_packs_epi16(tops, rests));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(high), _mm512_castsi512_si256(bytes));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(low), _mm512_extracti64x4_epi64(bytes, 1));
+    sums = _mm512_dpbusd_epi32(sums, _mm512_set1_epi8(1), bytes);
+  }
+  // The sums of lanes 0 to 7, and of 8 to 15.
+  MILL_INLINE void store_half_sums(I a, int32_t* to) {
+    a = _mm512_add_epi32(a, _mm512_shuffle_i32x4(a, a, 0xb1));
+    a = _mm512_add_epi32(a, _mm512_shuffle_epi32(a, _MM_PERM_BADC));
+    a = _mm512_add_epi32(a, _mm512_shuffle_epi32(a, _MM_PERM_CDAB));
+    to[0] = _mm_cvtsi128_si32(_mm512_castsi512_si128(a));
+    to[1] = _mm_cvtsi128_si32(_mm512_extracti32x4_epi32(a, 2));
+  }
+  // Lane i: what sum(a[i]), highest(a[i]) and highest_int(a[i]) are, to the bit.
+  MILL_INLINE F sums_of(const F (&a)[16]) {
+    return fold(a, [](F x, F y) { return _mm512_add_ps(x, y); });
+  }
+  MILL_INLINE F highest_of(const F (&a)[16]) {
+    return fold(a, [](F x, F y) { return _mm512_max_ps(x, y); });
+  }
+  MILL_INLINE I highest_ints_of(const I (&a)[16]) {
+    return fold(a, [](I x, I y) { return _mm512_max_epi32(x, y); });
+  }
+  MILL_INLINE F as_values(I bits) { return _mm512_castsi512_ps(bits); }
+  // a where x is above the limit, else 0.
+  MILL_INLINE F where_above(F x, float limit, F a) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(limit), _CMP_GT_OQ), a);
+  }
+
   MILL_INLINE B bytes_of(I a) { return a; }
   MILL_INLINE I ints_of(B a) { return a; }
   MILL_INLINE B load_bytes(const std::byte* p) { return _mm512_loadu_si512(p); }
@@ -253,6 +297,37 @@ struct Simd {
   }
 
   MILL_INLINE void fetch(const std::byte* p) { _mm_prefetch(p, _MM_HINT_T1); }
+
+ private:
+  // What the packs of two vectors, twice, leave in parts of four lanes.
+  MILL_INLINE I by_vector(I packed) {
+    const I order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_permutexvar_epi32(order, packed);
+  }
+  // Lane i: add() of the lanes of a[i], first those 8 apart, then 4, 2 and 1.
+  template <class V, class Add>
+  MILL_INLINE V fold(const V (&a)[16], const Add& add) {
+    V quarter[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const V low = fold_pair<0x44, 0xee>(a[i], a[4 + i], add);
+      quarter[i] = fold_pair<0x88, 0xdd>(low, fold_pair<0x44, 0xee>(a[8 + i], a[12 + i], add), add);
+    }
+    const V low = fold_quarters(quarter[0], quarter[1], add);
+    const V high = fold_quarters(quarter[2], quarter[3], add);
+    const __m512 x = (__m512)low, y = (__m512)high;
+    return add((V)_mm512_shuffle_ps(x, y, 0x88), (V)_mm512_shuffle_ps(x, y, 0xdd));
+  }
+  template <int kOne, int kOther, class V, class Add>
+  MILL_INLINE V fold_pair(V a, V b, const Add& add) {
+    const __m512 x = (__m512)a, y = (__m512)b;
+    return add((V)_mm512_shuffle_f32x4(x, y, kOne), (V)_mm512_shuffle_f32x4(x, y, kOther));
+  }
+  template <class V, class Add>
+  MILL_INLINE V fold_quarters(V a, V b, const Add& add) {
+    const __m512d x = (__m512d)a, y = (__m512d)b;
+    return add((V)_mm512_unpacklo_pd(x, y), (V)_mm512_unpackhi_pd(x, y));
+  }
 };
 
 #undef MILL_INLINE

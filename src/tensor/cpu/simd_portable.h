@@ -34,6 +34,8 @@ struct Simd {
   static constexpr int kCodeScoreVectors = 1;
   static constexpr int kCodeMixRows = 1;
   static constexpr int kCodeMixVectors = 1;
+  static constexpr int kCodeUnroll = 1;           // steps of four numbers
+  static constexpr bool kQueriesInLanes = false;  // see Attention::weigh_lanes
 
   template <class V>
   MILL_INLINE V take(const void* p) {
@@ -228,24 +230,21 @@ struct Simd {
 
   using LongDots = BytePairs<Simd>;
 
-  MILL_INLINE B bytes_of(I a) {
-    return take<B>(&a);
+  // Numbers of 14 bits: the high seven of all, then the low seven, as bytes.
+  template <int kVectors>
+  MILL_INLINE void store_halves(int8_t* p, const I (&a)[kVectors]) {
+    for (int v = 0; v < kVectors; ++v) {
+      store_codes(p + v * kLanes, a[v] >> 7);
+      store_codes(p + (kVectors + v) * kLanes, a[v] & 127);
+    }
   }
-  MILL_INLINE I ints_of(B a) {
-    return take<I>(&a);
-  }
-  MILL_INLINE B load_bytes(const std::byte* p) {
-    return take<B>(p);
-  }
-  MILL_INLINE void store_bytes(std::byte* p, B a) {
-    std::memcpy(p, &a, sizeof a);
-  }
-  MILL_INLINE B low_nibbles(B a) {
-    return a & 15;
-  }
-  MILL_INLINE B high_nibbles(B a) {
-    return a >> 4;
-  }
+
+  MILL_INLINE B bytes_of(I a) { return take<B>(&a); }
+  MILL_INLINE I ints_of(B a) { return take<I>(&a); }
+  MILL_INLINE B load_bytes(const std::byte* p) { return take<B>(p); }
+  MILL_INLINE void store_bytes(std::byte* p, B a) { std::memcpy(p, &a, sizeof a); }
+  MILL_INLINE B low_nibbles(B a) { return a & 15; }
+  MILL_INLINE B high_nibbles(B a) { return a >> 4; }
   // Adds kValue to the bytes whose bit is set.
   template <int kValue>
   MILL_INLINE B add_bits(B a, const std::byte* bits) {

@@ -86,7 +86,7 @@ class ValueAttention : private Attention<S> {
       const int64_t left = queries_ - i;
       score_rows<Element, S::kScoreRows>(keys, i, left < S::kScoreRows ? left : S::kScoreRows);
     }
-    this->find_tops(block);
+    this->find_tops(0, block);
     for (int64_t i = 0; i < queries_; ++i) {
       float* weights = this->weights_of(i);
       this->weigh(i, block,
