@@ -82,7 +82,7 @@ int64_t cached_bytes() {
 // and there are enough parts of panels for all members.
 int64_t row_parts(int64_t rows, int64_t cols, int64_t panels, int members) {
   constexpr int64_t kFewestRows = 12;
-  const int64_t most = std::clamp<int64_t>(cached_bytes() / std::max<int64_t>(cols, 1), 48, 512);
+  const int64_t most = std::clamp<int64_t>(cached_bytes() / std::max<int64_t>(cols, 1), 48, 256);
   int64_t parts = (rows + most - 1) / most;
   if (panels * parts < 2 * members) parts = (2 * members + panels - 1) / panels;
   return std::clamp<int64_t>(parts, 1, (rows + kFewestRows - 1) / kFewestRows);
