@@ -28,7 +28,9 @@ class ValueAttention : private Attention<S> {
     const bool direct = few && call_.head_dim % S::kLanes == 0;
     this->each_block([&](int64_t block, int64_t next, const std::byte* key_bytes,
                          const std::byte* value_bytes, int64_t tokens) {
-      if (next != block && queries_ <= Base::kFetchQueries) fetch(next);
+      const bool ahead = direct && next != block && queries_ <= Base::kFetchQueries;
+      keys_ahead_ = ahead ? this->keys(next) - key_bytes : 0;
+      values_ahead_ = ahead ? this->values(next) - value_bytes : 0;
       const auto* keys = reinterpret_cast<const Number*>(key_bytes);
       const auto* values = reinterpret_cast<const Number*>(value_bytes);
       if (direct) {
@@ -47,10 +49,17 @@ class ValueAttention : private Attention<S> {
       Base::score_scale_;
   static constexpr int kVectors = Base::kVectors;
 
-  void fetch(int64_t block) const {
-    const auto bytes = static_cast<int64_t>(kv_head_bytes(call_.kv->type, call_.head_dim));
-    for (int64_t i = 0; i < bytes; i += 64) S::fetch(this->keys(block) + i);
-    for (int64_t i = 0; i < bytes; i += 64) S::fetch(this->values(block) + i);
+  // Bytes from a block's keys (values) to the next block's, for the first queries of a block that
+  // is read where it lies; else 0.
+  int64_t keys_ahead_ = 0, values_ahead_ = 0;
+
+  // The same place of the next block as the `bytes` at `from`, on their way meanwhile. (All of a
+  // block at once, they would keep the loads that follow waiting.)
+  template <int kBytes>
+  [[gnu::always_inline]] static void fetch(const void* from, int64_t ahead) {
+    const std::byte* next = static_cast<const std::byte*>(from) + ahead;
+#pragma GCC unroll 4
+    for (int i = 0; i < kBytes; i += 64) S::fetch(next + i);
   }
 
   static F take(const float* p) { return S::load(p); }
@@ -85,6 +94,7 @@ class ValueAttention : private Attention<S> {
     for (int64_t i = 0; i < queries_; i += S::kScoreRows) {
       const int64_t left = queries_ - i;
       score_rows<Element, S::kScoreRows>(keys, i, left < S::kScoreRows ? left : S::kScoreRows);
+      keys_ahead_ = 0;
     }
     this->find_tops(0, block);
     for (int64_t i = 0; i < queries_; ++i) {
@@ -96,6 +106,7 @@ class ValueAttention : private Attention<S> {
       const int64_t left = queries_ - i;
       mix_rows<Element, S::kMixRows>(values, value_stride, tokens, i,
                                      left < S::kMixRows ? left : S::kMixRows);
+      values_ahead_ = 0;
     }
   }
 
@@ -119,7 +130,9 @@ class ValueAttention : private Attention<S> {
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) sum[r][v] = S::zero();
     }
+    const int64_t ahead = keys_ahead_;
     for (int64_t d = 0; d < call_.head_dim; ++d) {
+      if (ahead != 0) fetch<kBlockTokens * sizeof(Element)>(keys + d * kBlockTokens, ahead);
       F key[kVectors];
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) key[v] = take(keys + d * kBlockTokens + v * S::kLanes);
@@ -169,7 +182,9 @@ class ValueAttention : private Attention<S> {
         sum[r][w] = S::mul(S::load(sums + r * width_ + w * S::kLanes), correction);
       }
     }
+    const int64_t ahead = values_ahead_;
     for (int64_t t = 0; t < tokens; ++t) {
+      if (ahead != 0) fetch<kWidth * S::kLanes * sizeof(Element)>(values + t * stride, ahead);
       F value[kWidth];
 #pragma GCC unroll 8
       for (int w = 0; w < kWidth; ++w) value[w] = take(values + t * stride + w * S::kLanes);
