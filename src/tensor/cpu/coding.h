@@ -9,8 +9,6 @@
 //
 // Numbers are taken as 16-bit words, 256 for a code of 1, and all sums are of integers: so every
 // instruction set chooses the same.
-#pragma once
-
 //
 // As many groups are coded at a time as a vector has quads of four lanes, each in a quad of its
 // own: most sums are then of vector with vector, and what a quad's lanes say of its group (the
