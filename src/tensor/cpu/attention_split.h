@@ -46,7 +46,7 @@ class AttentionSplit {
     int64_t count = 0;
     int64_t total = 0;
     each([&](const AttentionItem& item) { ++count, total += cost(item); });
-    if (count >= kMany * team.size()) return visit_claimed(team, count, visit);
+    if (count >= kMany * team.size()) return visit_claimed(team, total, visit);
     int64_t before = 0;
     each([&](const AttentionItem& item) {
       const int64_t middle = before + cost(item) / 2;
@@ -58,15 +58,19 @@ class AttentionSplit {
   }
 
  private:
+  // What is claimed is parts of the costs: an item goes to whom its begin belongs to. By their
+  // number, a member would take all heads of a long prompt at once, and the others the short ones.
   template <class Visit>
-  void visit_claimed(Team& team, int64_t count, const Visit& visit) const {
-    Team::Claims claims = team.claims(count);
+  void visit_claimed(Team& team, int64_t total, const Visit& visit) const {
+    constexpr int64_t kParts = 1024;
+    Team::Claims claims = team.claims(kParts);
     std::pair<int64_t, int64_t> mine = claims.next();
-    int64_t index = 0;
+    int64_t before = 0;
     each([&](const AttentionItem& item) {
-      if (index == mine.second) mine = claims.next();
-      if (index >= mine.first && index < mine.second) visit(item);
-      ++index;
+      const int64_t part = before * kParts / total;
+      before += cost(item);
+      while (mine.first != mine.second && part >= mine.second) mine = claims.next();
+      if (part >= mine.first && part < mine.second) visit(item);
     });
     while (mine.first != mine.second) mine = claims.next();
   }
