@@ -359,7 +359,7 @@ void HttpConnection::on_readable(uint64_t watch, bool failed) {
 void HttpConnection::stop_watching() {
   on_leave_ = nullptr;
   ++watch_;
-  stop_waiting();
+  if (is_linked()) unlink();
   if (!std::exchange(watching_, false)) return;
   error_code ignored;
   socket_.cancel(ignored);

@@ -10,20 +10,16 @@
 namespace mill::net {
 
 // Who may be watched. Gone from the line when it is destroyed.
-class LateWatched {
+class LateWatched : public boost::intrusive::list_base_hook<
+                        boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   virtual void watch_now() = 0;
 
-  void stop_waiting() { hook_.unlink(); }
-
  protected:
-  ~LateWatched() = default;
+  virtual ~LateWatched() = default;
 
  private:
   friend class LateWatch;
-  using Hook = boost::intrusive::list_member_hook<
-      boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
-  Hook hook_;
   Instant since_{};
 };
 
@@ -33,18 +29,13 @@ class LateWatch {
 
   explicit LateWatch(const Executor& loop) : timer_(loop) {}
 
-  // Calls its watch_now() from kPatience on, unless it stops waiting before. Requires: it is not waiting.
+  // Calls its watch_now() from kPatience on, unless it is unlinked before. Requires: not linked.
   void add(LateWatched& one);
 
  private:
   void wait();
 
-  using Line =
-      boost::intrusive::list<LateWatched,
-                             boost::intrusive::member_hook<LateWatched, LateWatched::Hook,
-                                                           &LateWatched::hook_>,
-                             boost::intrusive::constant_time_size<false>>;
-  Line waiting_;
+  boost::intrusive::list<LateWatched, boost::intrusive::constant_time_size<false>> waiting_;
   Timer timer_;
   bool armed_ = false;
 };

@@ -408,26 +408,31 @@ void run_code_tiles(const PanelCall& call, TileWork work) {
   }
 }
 
-// For many rows: runs of groups that fit the first-level cache are expanded once and then read by
-// all tiles, whose sums wait in the scratch from run to run. As few runs as can be, of equal
-// length.
+// Calls visit(from, to) for runs of groups that fit the first-level cache once they are expanded to
+// Numbers: as few as can be, of equal length, and of whole super-blocks.
+template <class Numbers, class Visit>
+[[gnu::always_inline]] inline void each_run(int64_t groups, const Visit& visit) {
+  constexpr int64_t kSuper = Numbers::File::kLayout.groups();
+  constexpr int64_t kMost = kRunBytes / (kSuper * Numbers::kBytes);
+  static_assert(kMost > 0);
+  const int64_t supers = groups / kSuper;
+  const int64_t runs = (supers + kMost - 1) / kMost;
+  for (int64_t run = 0; run < runs; ++run) {
+    visit(supers * run / runs * kSuper, supers * (run + 1) / runs * kSuper);
+  }
+}
+
+// For many rows: a run of groups is expanded once and then read by all tiles, whose sums wait in
+// the scratch from run to run.
 template <class S, class Group>
 void expanded_product(const PanelCall& call) {
   using Numbers = ExpandedGroup<S, Group>;
-  constexpr int64_t kUnit = Group::kLayout.groups();
-  constexpr int64_t kMostUnits = kRunBytes / (kUnit * Numbers::kBytes);
-  static_assert(kMostUnits > 0);
-  const int64_t groups = call.cols / 32;
-  const int64_t units = groups / kUnit;
-  const int64_t runs = (units + kMostUnits - 1) / kMostUnits;
   auto* partial = reinterpret_cast<float*>(call.scratch + kRunBytes);
-  for (int64_t run = 0; run < runs; ++run) {
-    const int64_t from = units * run / runs * kUnit;
-    const int64_t to = units * (run + 1) / runs * kUnit;
+  each_run<Numbers>(call.cols / 32, [&](int64_t from, int64_t to) {
     Numbers::expand(call.panel, from, to, call.scratch);
     run_code_tiles<S, Numbers, S::kFetchInParts>(
         call, {.panel = call.scratch, .from = from, .to = to, .partial = partial});
-  }
+  });
 }
 
 template <class S, DType D>

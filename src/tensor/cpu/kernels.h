@@ -165,8 +165,9 @@ constexpr int64_t tile_count(int64_t rows) {
   return (rows + kTileRows - 1) / kTileRows;
 }
 // Likewise, and the integers of four tiles; the sums of whole tiles, and of one more.
+inline constexpr int64_t kTiledDotBytes = 4 * kTileRows * kTileRows * 4;
 constexpr int64_t tile_scratch_bytes(int64_t rows) {
-  return kRunBytes + 4 * kTileRows * kTileRows * 4 + (rows > 0 ? rows + 2 * kTileRows : 0) * 128;
+  return kRunBytes + kTiledDotBytes + (rows + 2 * kTileRows) * 128;
 }
 // In place of a number of rows: not for any.
 inline constexpr int64_t kNever = int64_t{1} << 62;

@@ -64,11 +64,6 @@ class TiledProduct {
   static constexpr int64_t kSlots = 4;  // parts whose integers are kept; two are in use
   static_assert(kVectors == 2 && kRows == S::kLanes && S::kSumsAsFloats);
 
-  // As few runs as can be, of equal length.
-  static constexpr int64_t kUnitGroups = Group::File::kLayout.groups();
-  static constexpr int64_t kMostUnits = kRunBytes / (kUnitGroups * Group::kBytes);
-  static_assert(kMostUnits > 0);
-
   explicit TiledProduct(const PanelCall& call)
       : call_(call),
         groups_(call.cols / 32),
@@ -77,18 +72,15 @@ class TiledProduct {
     numbers_ = call.scratch;
     dots_ = reinterpret_cast<int32_t*>(call.scratch + kRunBytes);
     sums_ = reinterpret_cast<float*>(dots_ + kSlots * kTile);
-    static_assert(tile_scratch_bytes(0) == kRunBytes + kSlots * kTile * 4);
+    static_assert(kTiledDotBytes == kSlots * kTile * 4);
   }
 
   void multiply() {
-    const int64_t units = groups_ / kUnitGroups;
-    const int64_t runs = (units + kMostUnits - 1) / kMostUnits;
-    for (int64_t run = 0; run < runs; ++run) {
-      from_ = units * run / runs * kUnitGroups;
-      to_ = units * (run + 1) / runs * kUnitGroups;
-      Group::expand(call_.panel, from_, to_, numbers_);
+    each_run<Group>(groups_, [&](int64_t from, int64_t to) {
+      from_ = from, to_ = to;
+      Group::expand(call_.panel, from, to, numbers_);
       multiply_run();
-    }
+    });
   }
 
   // A part, on its way through the units: all tiles of rows, of each both halves of the outputs.
