@@ -37,6 +37,7 @@ class Crowd {
       const bool last = position + step == count;
       const model::SequenceSlice slice{.tokens = tokens,
                                        .position = position,
+                                       .prompt_tokens = count,
                                        .blocks = blocks_.front(),
                                        .window_blocks = blocks_.front(),
                                        .logits_from = last ? step - 1 : step};

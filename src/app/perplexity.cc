@@ -86,6 +86,7 @@ class WindowRunner {
       const model::SequenceSlice slice{
           .tokens = window.subspan(static_cast<size_t>(position), static_cast<size_t>(count)),
           .position = position,
+          .prompt_tokens = context_,
           .blocks = blocks_,
           .window_blocks = blocks_,
           .logits_from = wanted ? 0 : count};

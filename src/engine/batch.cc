@@ -34,6 +34,7 @@ Batch::Batch(Forward& forward, KvStore kv, tensor::ThreadPool& pool,
   MILL_CHECK(limits.blocks == kv_.sizes().blocks && limits.block_tokens == tensor::kBlockTokens);
   MILL_CHECK(limits.window_blocks == kv_.sizes().window_blocks);
   MILL_CHECK(limits.window == forward.window());
+  MILL_CHECK(limits.answers_apart == forward.prompts_apart());
   MILL_CHECK(limits.step_tokens <= forward.limits().batch_tokens);
   MILL_CHECK(limits.logit_rows <= forward.limits().logit_rows);
 }
@@ -194,6 +195,7 @@ std::span<const model::SequenceSlice> Batch::slices_of(const StepPlan& plan) {
     const scheduler::Sequence& sequence = planner_.sequence(slice.sequence);
     slices_.push_back({.tokens = planner_.tokens(slice),
                        .position = slice.first,
+                       .prompt_tokens = sequence.prompt_tokens,
                        .blocks = sequence.blocks,
                        .window_blocks = sequence.window_blocks,
                        .logits_from = slice.count - slice.logit_rows});

@@ -26,8 +26,8 @@ namespace mill::engine {
 class Batch {
  public:
   // `forward` and `pool` must outlive it; `drafters` may be empty: no speculation.
-  // Requires: blocks and windows of `limits` are those of `kv` and `forward`, limits.block_tokens
-  // == tensor::kBlockTokens, tokens and rows of a step within forward.limits().
+  // Requires: blocks and windows of `limits` are those of `kv` and `forward`, so is answers_apart,
+  // limits.block_tokens == tensor::kBlockTokens, tokens and rows of a step within forward.limits().
   Batch(Forward& forward, KvStore kv, tensor::ThreadPool& pool,
         const scheduler::PlannerLimits& limits, DrafterFactory drafters = {});
 

@@ -77,6 +77,7 @@ Result<std::unique_ptr<Engine>> Engine::start(std::unique_ptr<Forward> forward,
       .itl_target = options.itl_target,
       .ttft_target = options.ttft_target,
       .prefix_cache = options.prefix_cache,
+      .answers_apart = forward->prompts_apart(),
       .cache_key = random_key()};
   context = std::min(context, scheduler::capacity_tokens(limits));
   MILL_TRY(KvStore kv, KvStore::reserve(sizes));

@@ -15,6 +15,7 @@ class DecoderForward final : public Forward {
   size_t window_block_bytes() const override { return decoder_->kv_layout().window_block_bytes(); }
   int64_t window() const override { return decoder_->kv_layout().window; }
   model::DecoderLimits limits() const override { return decoder_->limits(); }
+  bool prompts_apart() const override { return decoder_->prompts_apart(); }
   tensor::ConstMatrix forward(std::span<const model::SequenceSlice> slices,
                               const model::KvMemory& kv) override {
     return decoder_->forward(slices, kv);

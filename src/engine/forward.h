@@ -23,6 +23,9 @@ class Forward {
   virtual size_t window_block_bytes() const = 0;  // 0: no layer has a window
   virtual int64_t window() const = 0;             // tokens that the latter see; 0: likewise
   virtual model::DecoderLimits limits() const = 0;
+  // Whether tokens of prompts have other keys and values than the same tokens in answers: see
+  // model::SequenceSlice::prompt_tokens.
+  virtual bool prompts_apart() const { return false; }
 
   // As Decoder::forward. One call at a time.
   virtual tensor::ConstMatrix forward(std::span<const model::SequenceSlice> slices,

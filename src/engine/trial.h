@@ -55,6 +55,7 @@ struct Trial {
   // As many windowed blocks as others, where nothing else is wanted.
   static scheduler::PlannerLimits with_windows(scheduler::PlannerLimits limits,
                                                const Forward& forward) {
+    limits.answers_apart = forward.prompts_apart();
     limits.window = forward.window();
     if (limits.window == 0) limits.window_blocks = 0;
     if (limits.window > 0 && limits.window_blocks == 0) limits.window_blocks = limits.blocks;

@@ -21,8 +21,10 @@ using tensor::Team;
 
 namespace {
 
-// Room for activations of at most `rows` rows, in the forms their readers need.
-Activations make_activations(tensor::Arena& arena, int64_t rows, int64_t cols, uint32_t forms) {
+// Room for activations of at most `rows` rows, in the forms their readers need; `prompts` of them
+// may be apart.
+Activations make_activations(tensor::Arena& arena, int64_t rows, int64_t prompts, int64_t cols,
+                             uint32_t forms) {
   Activations made{.rows = rows, .cols = cols};
   const auto count = static_cast<size_t>(rows * cols);
   const auto groups = static_cast<size_t>(rows * (cols / tensor::kGroup));
@@ -31,13 +33,18 @@ Activations make_activations(tensor::Arena& arena, int64_t rows, int64_t cols, u
     made.codes = arena.take_array<int8_t>(count);
     made.scales = arena.take_array<float>(groups);
     made.sums = arena.take_array<int32_t>(groups);
+    if (prompts > 0) {
+      made.bfloats =
+          arena.take_array<uint16_t>(static_cast<size_t>(tensor::bfloat_count(prompts, cols)));
+    }
   }
   return made;
 }
 
-size_t activation_bytes(int64_t rows, int64_t cols) {
+size_t activation_bytes(int64_t rows, int64_t prompts, int64_t cols) {
   const auto count = static_cast<size_t>(rows * cols);
-  return 4 * 64 + count * (sizeof(float) + 1) + count / tensor::kGroup * 8;
+  return 5 * 64 + count * (sizeof(float) + 1) + count / tensor::kGroup * 8 +
+         static_cast<size_t>(tensor::bfloat_count(prompts, cols)) * sizeof(uint16_t);
 }
 
 Matrix make_matrix(tensor::Arena& arena, int64_t rows, int64_t cols) {
@@ -47,6 +54,12 @@ Matrix make_matrix(tensor::Arena& arena, int64_t rows, int64_t cols) {
 template <class Rows>
 Rows first_rows(Rows all, int64_t rows) {
   all.rows = rows;
+  return all;
+}
+// The last `prompts` of them apart.
+Activations first_rows(Activations all, int64_t rows, int64_t prompts) {
+  all.rows = rows;
+  all.prompt_rows = all.bfloats ? prompts : 0;
   return all;
 }
 
@@ -71,11 +84,12 @@ struct Workspace {
   Matrix logits;            // [logit rows, vocabulary]
 
   static Result<Workspace> make(const DecoderConfig& config, const DecoderWeights& weights,
-                                const DecoderLimits& limits);
+                                const DecoderLimits& limits, bool prompts_apart);
 };
 
 Result<Workspace> Workspace::make(const DecoderConfig& config, const DecoderWeights& weights,
-                                  const DecoderLimits& limits) {
+                                  const DecoderLimits& limits, bool prompts_apart) {
+  const int64_t prompts = prompts_apart ? limits.batch_tokens : 0;
   const int64_t rows = limits.batch_tokens, last = limits.logit_rows;
   const int64_t q_dim = int64_t{config.heads.heads} * config.heads.head_dim;
   const int64_t kv_dim = int64_t{config.heads.kv_heads} * config.heads.head_dim;
@@ -83,19 +97,20 @@ Result<Workspace> Workspace::make(const DecoderConfig& config, const DecoderWeig
       rows * (2 * config.dim + q_dim + 2 * kv_dim + config.rope.dims + config.local_rope.dims) +
       last * (config.dim + config.vocabulary);
   const size_t bytes = static_cast<size_t>(matrices) * sizeof(float) +
-                       activation_bytes(rows, config.dim) + activation_bytes(rows, q_dim) +
-                       activation_bytes(rows, config.ffn_dim) + activation_bytes(last, config.dim) +
-                       16 * 64;
+                       activation_bytes(rows, prompts, config.dim) +
+                       activation_bytes(rows, prompts, q_dim) +
+                       activation_bytes(rows, prompts, config.ffn_dim) +
+                       activation_bytes(last, 0, config.dim) + 16 * 64;
   Workspace made;
   MILL_TRY(made.arena, tensor::Arena::reserve(bytes));
   tensor::Arena& arena = made.arena;
   made.hidden = make_matrix(arena, rows, config.dim);
-  made.normed = make_activations(arena, rows, config.dim, weights.dim_forms);
+  made.normed = make_activations(arena, rows, prompts, config.dim, weights.dim_forms);
   made.q = make_matrix(arena, rows, q_dim);
   made.k = make_matrix(arena, rows, kv_dim);
   made.v = make_matrix(arena, rows, kv_dim);
-  made.attended = make_activations(arena, rows, q_dim, weights.attention_forms);
-  made.gated = make_activations(arena, rows, config.ffn_dim, weights.ffn_forms);
+  made.attended = make_activations(arena, rows, prompts, q_dim, weights.attention_forms);
+  made.gated = make_activations(arena, rows, prompts, config.ffn_dim, weights.ffn_forms);
   made.sublayer = make_matrix(arena, rows, config.dim);
   const int32_t dims[2] = {config.rope.dims, config.local_rope.dims};
   for (int i = 0; i < 2; ++i) {
@@ -103,7 +118,7 @@ Result<Workspace> Workspace::make(const DecoderConfig& config, const DecoderWeig
     made.sin[i] = make_matrix(arena, rows, dims[i] / 2);
   }
   made.last_hidden = make_matrix(arena, last, config.dim);
-  made.last_normed = make_activations(arena, last, config.dim, weights.dim_forms);
+  made.last_normed = make_activations(arena, last, 0, config.dim, weights.dim_forms);
   made.logits = make_matrix(arena, last, config.vocabulary);
   return made;
 }
@@ -141,12 +156,25 @@ struct Decoder::Impl {
   KvLayout layout;
   std::vector<int32_t> place_in_block;  // [layers] among those of its kind
 
-  // Of the forward under way.
+  // Where the tokens of a SequenceSlice lie among the rows: its first `prompts` tokens in one
+  // place, the others in another.
+  struct Place {
+    int64_t prompts = 0;
+    int64_t prompt_row = 0, answer_row = 0;
+    int64_t row_of(int64_t token) const {
+      return token < prompts ? prompt_row + token : answer_row + token - prompts;
+    }
+  };
+
+  // Of the forward under way. Rows of prompts are behind all others where they are apart.
   int64_t rows = 0;
+  int64_t prompt_rows = 0;  // that are apart
   int64_t logit_rows = 0;
+  std::vector<Place> places;  // of each SequenceSlice
   std::vector<tensor::Slice> slices[2];  // with the blocks of layers without a window, and with one
   StepProfile* profile = nullptr;        // thread 0's; null: nobody asks
 
+  void arrange(std::span<const SequenceSlice> sequences);
   void run(Team& team, std::span<const SequenceSlice> sequences, const KvMemory& kv);
   void embed(Team& team, std::span<const SequenceSlice> sequences);
   void attention_sublayer(Team& team, int32_t index, const KvMemory& kv);
@@ -173,9 +201,10 @@ void Decoder::Impl::embed(Team& team, std::span<const SequenceSlice> sequences) 
   const auto [first, last] = team.share(rows);
   const auto dim = static_cast<size_t>(config.dim);
   const auto row_size = static_cast<size_t>(tensor::row_bytes(weights.embedding.dtype, config.dim));
-  int64_t row = 0;
-  for (const SequenceSlice& sequence : sequences) {
-    for (size_t i = 0; i < sequence.tokens.size(); ++i, ++row) {
+  for (size_t s = 0; s < sequences.size(); ++s) {
+    const SequenceSlice& sequence = sequences[s];
+    for (size_t i = 0; i < sequence.tokens.size(); ++i) {
+      const int64_t row = places[s].row_of(static_cast<int64_t>(i));
       if (row < first || row >= last) continue;
       const auto token = static_cast<size_t>(sequence.tokens[i]);
       const std::span<float> to(space.hidden.row(row), dim);
@@ -226,7 +255,7 @@ void Decoder::Impl::attention_sublayer(Team& team, int32_t index, const KvMemory
   const int kind = local ? 1 : 0;
   const Matrix q = first_rows(space.q, rows), k = first_rows(space.k, rows),
                v = first_rows(space.v, rows);
-  const Activations normed = first_rows(space.normed, rows);
+  const Activations normed = first_rows(space.normed, rows, prompt_rows);
 
   backend.rms_norm(team, first_rows(space.hidden, rows), layer.attention_norm.data(),
                    config.norm_eps, normed);
@@ -254,7 +283,7 @@ void Decoder::Impl::attention_sublayer(Team& team, int32_t index, const KvMemory
                           .rotation = &rotation,
                           .kv = kv_layer(index, kv)});
   meet(team, Station::kKvStore);
-  const Activations attended = first_rows(space.attended, rows);
+  const Activations attended = first_rows(space.attended, rows, prompt_rows);
   backend.attention(team, {.shape = config.heads,
                            .slices = slices[kind],
                            .q = q,
@@ -268,7 +297,8 @@ void Decoder::Impl::attention_sublayer(Team& team, int32_t index, const KvMemory
 }
 
 void Decoder::Impl::ffn_sublayer(Team& team, const LayerWeights& layer) {
-  const Activations normed = first_rows(space.normed, rows), gated = first_rows(space.gated, rows);
+  const Activations normed = first_rows(space.normed, rows, prompt_rows),
+                    gated = first_rows(space.gated, rows, prompt_rows);
   backend.rms_norm(team, first_rows(space.hidden, rows), layer.ffn_norm.data(), config.norm_eps,
                    normed);
   meet(team, Station::kNorms);
@@ -283,10 +313,10 @@ void Decoder::Impl::head(Team& team, std::span<const SequenceSlice> sequences) {
   const auto [first, last] = team.share(logit_rows);
   int64_t to = 0;
   for (size_t i = 0; i < sequences.size(); ++i) {
-    for (int64_t from = sequences[i].logits_from; from < slices[0][i].rows; ++from, ++to) {
+    const auto count = static_cast<int64_t>(sequences[i].tokens.size());
+    for (int64_t from = sequences[i].logits_from; from < count; ++from, ++to) {
       if (to < first || to >= last) continue;
-      std::copy_n(space.hidden.row(slices[0][i].first_row + from), config.dim,
-                  space.last_hidden.row(to));
+      std::copy_n(space.hidden.row(places[i].row_of(from)), config.dim, space.last_hidden.row(to));
     }
   }
   meet(team, Station::kNorms);
@@ -334,7 +364,7 @@ Result<std::unique_ptr<Decoder>> Decoder::load(std::shared_ptr<const Gguf> file,
   MILL_TRY_DO(check_tensors(*file, config));
   MILL_TRY(DecoderWeights weights, pack_weights(*file, config, backend, pool, options));
   if (limits.kv_type == tensor::KvType::kI8) balance_keys(*file, config, pool, weights);
-  MILL_TRY(Workspace space, Workspace::make(config, weights, limits));
+  MILL_TRY(Workspace space, Workspace::make(config, weights, limits, backend.prompts_apart()));
   file->drop_pages();
   return std::unique_ptr<Decoder>(
       new Decoder(std::make_unique<Impl>(std::move(file), std::move(config), std::move(weights),
@@ -357,26 +387,58 @@ bool Decoder::from_cache() const {
   return impl_->weights.from_cache;
 }
 
+bool Decoder::prompts_apart() const {
+  return impl_->backend.prompts_apart();
+}
+
+// Gives each token its row: those of answers first, then those of prompts, if they are apart.
+void Decoder::Impl::arrange(std::span<const SequenceSlice> sequences) {
+  rows = prompt_rows = logit_rows = 0;
+  places.clear();
+  for (std::vector<tensor::Slice>& made : slices) made.clear();
+  for (const SequenceSlice& sequence : sequences) {
+    const auto count = static_cast<int64_t>(sequence.tokens.size());
+    MILL_CHECK(count > 0 && sequence.logits_from >= 0 && sequence.logits_from <= count);
+    Place place;
+    if (backend.prompts_apart()) {
+      place.prompts = std::clamp<int64_t>(sequence.prompt_tokens - sequence.position, 0, count);
+    }
+    place.prompt_row = prompt_rows, place.answer_row = rows;
+    prompt_rows += place.prompts;
+    rows += count - place.prompts;
+    logit_rows += count - sequence.logits_from;
+    places.push_back(place);
+  }
+  for (Place& place : places) place.prompt_row += rows;
+  rows += prompt_rows;
+
+  const auto add = [&](const SequenceSlice& sequence, int64_t row, int64_t first, int64_t count,
+                       bool of_prompt) {
+    if (count == 0) return;
+    for (const bool windowed : {false, true}) {
+      slices[windowed ? 1 : 0].push_back(
+          {.first_row = row,
+           .rows = count,
+           .position = sequence.position + first,
+           .blocks = windowed ? sequence.window_blocks : sequence.blocks,
+           .of_prompt = of_prompt});
+    }
+  };
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    const auto count = static_cast<int64_t>(sequences[i].tokens.size());
+    add(sequences[i], places[i].answer_row, places[i].prompts, count - places[i].prompts, false);
+  }
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    add(sequences[i], places[i].prompt_row, 0, places[i].prompts, true);
+  }
+}
+
 ConstMatrix Decoder::forward(std::span<const SequenceSlice> sequences, const KvMemory& kv,
                              StepProfile* profile) {
   Impl& impl = *impl_;
   impl.profile = profile;
   if (profile) profile->start();
-  impl.rows = impl.logit_rows = 0;
-  for (std::vector<tensor::Slice>& slices : impl.slices) slices.clear();
-  for (const SequenceSlice& sequence : sequences) {
-    const auto count = static_cast<int64_t>(sequence.tokens.size());
-    MILL_CHECK(count > 0 && sequence.logits_from >= 0 && sequence.logits_from <= count);
-    for (const bool windowed : {false, true}) {
-      impl.slices[windowed ? 1 : 0].push_back(
-          {.first_row = impl.rows,
-           .rows = count,
-           .position = sequence.position,
-           .blocks = windowed ? sequence.window_blocks : sequence.blocks});
-    }
-    impl.rows += count;
-    impl.logit_rows += count - sequence.logits_from;
-  }
+  impl.arrange(sequences);
   MILL_CHECK(impl.rows <= impl.limits.batch_tokens && impl.logit_rows <= impl.limits.logit_rows);
   impl.pool.run([&](Team& team) { impl.run(team, sequences, kv); });
   if (profile) profile->end_of(Station::kWaiting);

@@ -58,6 +58,10 @@ struct KvRoom {
 struct SequenceSlice {
   std::span<const TokenId> tokens;  // not empty
   int64_t position = 0;             // of tokens[0]; all tokens before it are in the cache
+  // Tokens of the sequence at positions below this are its prompt's, the others its answer's. A
+  // token has the same bits in any company, but a prompt's other ones than an answer's where the
+  // backend has another way for them (Backend::prompts_apart).
+  int64_t prompt_tokens = 0;
   // Enough for position + tokens.size() tokens. Of the windowed ones those that no token of the
   // slice sees may be anything.
   std::span<const int32_t> blocks;
@@ -89,6 +93,7 @@ class Decoder {
   KvLayout kv_layout() const;
   size_t weight_bytes() const;  // packed
   bool from_cache() const;      // the weights were read from a PackedCache, not packed
+  bool prompts_apart() const;   // see SequenceSlice::prompt_tokens
 
   // Computes the slices, writes their keys and values to `kv`, and returns the wanted logits, [sum
   // of wanted rows, vocabulary] f32, slice after slice; valid until the next forward. Requires: the

@@ -30,6 +30,12 @@ Hash128 PrefixIndex::next(const Hash128& parent, std::span<const TokenId> tokens
   return siphash(key_, text_);
 }
 
+// A negative number is no token.
+Hash128 PrefixIndex::answer_behind(const Hash128& parent, int64_t prompt_tokens) const {
+  const auto mark = static_cast<TokenId>(-1 - prompt_tokens);
+  return next(parent, {&mark, 1});
+}
+
 size_t PrefixIndex::slot_of(const Hash128& name) const {
   size_t slot = home(name);
   while (slots_[slot] != kNoBlock && name_of(slots_[slot]) != name) slot = (slot + 1) & mask_;

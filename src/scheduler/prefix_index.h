@@ -34,6 +34,8 @@ class PrefixIndex {
   Hash128 root(std::string_view model, const work::CacheSalt& salt) const;
   // The name of the block with these tokens behind the block (or root) called `parent`.
   Hash128 next(const Hash128& parent, std::span<const TokenId> tokens) const;
+  // In place of `parent`, for a block of which all tokens but the first so many are an answer's.
+  Hash128 answer_behind(const Hash128& parent, int64_t prompt_tokens) const;
 
   // The block with that name; kNoBlock when there is none.
   BlockId find(const Hash128& name) const;

@@ -62,6 +62,17 @@ std::span<const TokenId> StepPlanner::block_of(const Sequence& sequence, int64_t
   return std::span(sequence.tokens).subspan(static_cast<size_t>(k) * size, size);
 }
 
+// Adds the name of the next full block to the chain.
+void StepPlanner::name_next(Sequence& s) const {
+  const auto k = static_cast<int64_t>(s.chain.size());
+  Hash128 parent = k == 0 ? s.root : s.chain.back();
+  const int64_t of_prompt = s.prompt_tokens - k * limits_.block_tokens;
+  if (limits_.answers_apart && of_prompt >= 0 && of_prompt < limits_.block_tokens) {
+    parent = full_.index().answer_behind(parent, of_prompt);
+  }
+  s.chain.push_back(full_.index().next(parent, block_of(s, k)));
+}
+
 Result<SequenceId> StepPlanner::add(NewSequence call, Instant now) {
   const auto prompt = static_cast<int64_t>(call.prompt.size());
   MILL_CHECK(!planned_);
@@ -96,9 +107,7 @@ Result<SequenceId> StepPlanner::add(NewSequence call, Instant now) {
   if (s.deadline != kNever) deadlines_.emplace(s.deadline, id);
   if (limits_.prefix_cache) {
     s.root = full_.index().root(limits_.model, call.salt);
-    for (int64_t k = 0; k < prompt / limits_.block_tokens; ++k) {
-      s.chain.push_back(full_.index().next(k == 0 ? s.root : s.chain.back(), block_of(s, k)));
-    }
+    for (int64_t k = 0; k < prompt / limits_.block_tokens; ++k) name_next(s);
     const int64_t found = cached_upto(s, 0);
     const int64_t seen = behind_window(found * limits_.block_tokens);
     for (int64_t k = found; k-- > 0;) {
@@ -200,10 +209,7 @@ void StepPlanner::publish(Sequence& s) {
   if (!limits_.prefix_cache) return;
   for (; (s.published + 1) * limits_.block_tokens <= s.computed; ++s.published) {
     const auto k = static_cast<size_t>(s.published);
-    if (s.chain.size() == k) {
-      const Hash128& parent = k == 0 ? s.root : s.chain.back();
-      s.chain.push_back(full_.index().next(parent, block_of(s, s.published)));
-    }
+    if (s.chain.size() == k) name_next(s);
     full_.publish(s.chain[k], s.blocks[k]);
     if (has_windows()) windowed_.publish(s.chain[k], s.window_blocks[k]);
   }

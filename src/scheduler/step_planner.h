@@ -88,6 +88,9 @@ struct PlannerLimits {
   Duration priority_worth = std::chrono::seconds(10);  // see above; levels count up to a million
 
   bool prefix_cache = true;
+  // Tokens of an answer have other keys and values than they would have as a prompt's: a block with
+  // such tokens is found again by its own sequence alone, or by one with the same prompt.
+  bool answers_apart = false;
   HashKey cache_key;  // random, secret: see prefix_index.h
   std::string model;  // whose tokens these are
 };
@@ -262,6 +265,7 @@ class StepPlanner {
   int64_t behind_window(int64_t computed) const;
   int64_t free_blocks() const;
   std::span<const TokenId> block_of(const Sequence& sequence, int64_t k) const;
+  void name_next(Sequence& sequence) const;
 
   // step_plan.cc: the parts of plan()
   void open_books();

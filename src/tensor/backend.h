@@ -43,12 +43,16 @@ struct PackedMatrix {
 
 // Which forms of activations a product reads (bits).
 inline constexpr uint32_t kValues = 1;  // f32
-inline constexpr uint32_t kCodes = 2;   // int8 in groups of 32, with scale and sum
+inline constexpr uint32_t kCodes = 2;   // int8 in groups of 32, with scale and sum; of rows of
+                                        // prompts bf16, where prompts are apart
 
 inline constexpr int64_t kGroup = 32;
 
 // The inputs of a product. Producers fill the forms whose pointer is set. For codes, cols is a
 // multiple of kGroup.
+//
+// Rows of prompts, of which there are many at a time, may go another way than those of answers
+// (Backend::prompts_apart): in bf16. They are the last ones.
 struct Activations {
   int64_t rows = 0;
   int64_t cols = 0;
@@ -57,14 +61,22 @@ struct Activations {
   float* scales = nullptr;  // [rows, cols / kGroup] f32
   int32_t* sums = nullptr;  // [rows, cols / kGroup] of the group's codes; two s16: those of its
                             // first 16 (low) and of its last 16
+  int64_t prompt_rows = 0;      // so many rows at the end have bfloats in place of codes; only
+                                // where prompts are apart, and with bfloats
+  uint16_t* bfloats = nullptr;  // [tiles of 16 of those rows][cols / kGroup][16][kGroup], or null;
+                                // aligned to 64, with room for whole tiles
 };
+// Numbers in Activations::bfloats.
+constexpr int64_t bfloat_count(int64_t prompt_rows, int64_t cols) {
+  return (prompt_rows + 15) / 16 * 16 * cols;
+}
 
 // One product of a set that shares its input: out[r, n] (+)= sum_k x[r, k] * w[n, k] (+ bias[n]).
 struct Product {
   const PackedMatrix* weight = nullptr;
   const float* bias = nullptr;  // [weight->rows] f32, or null
   Matrix out;                   // [x.rows, weight->rows]
-  bool accumulate = false;      // add to what is in `out`
+  bool accumulate = false;      // add to what is in `out`; of prompts apart, begin with it
 };
 
 enum class Gate { kSilu, kGeluTanh };
@@ -76,6 +88,7 @@ struct Slice {
   int64_t position = 0;  // of the first row; the sequence's tokens before it are in the cache
   std::span<const int32_t>
       blocks;  // block ids of the sequence; token p lies in blocks[p / kBlockTokens]
+  bool of_prompt = false;  // rows of a prompt: a backend with prompts_apart() has other bits for them
 };
 
 struct HeadShape {
@@ -141,6 +154,9 @@ class Backend {
   // The name of the order that pack writes, at most 15 characters. Packed bytes may be kept and
   // read later by any backend of the same name: a change of the order is a change of the name.
   virtual std::string_view layout() const = 0;
+  // Whether rows of prompts have other bits than those of answers: Activations::prompt_rows. Each
+  // row's are the same in any company, here too.
+  virtual bool prompts_apart() const { return false; }
   // What pack returned for such a weight, over its packed bytes that were kept (aligned to 64).
   // `weight.data` is not read.  Requires: bytes.size() == packed_bytes(weight).
   virtual PackedMatrix packed(const Weight& weight, std::span<const std::byte> bytes) const = 0;

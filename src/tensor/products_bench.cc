@@ -1,11 +1,12 @@
 // Rates of the products with every type of weights: GMAC/s, and GB/s of packed weights read.
 //
 //   mill_products_bench [--path avx512] [--threads 2] [--types Q4_0,Q8_0] [--shapes 896x4864]
-//                       [--rows 1,8,32,512] [--seconds 0.3] [--clock wall|cpu]
+//                       [--rows 1,8,32,512] [--seconds 0.3] [--clock wall|cpu] [--of answers|prompts]
 //
 // Shapes are inputs x outputs. The weights rotate through at least 128 MiB, so that one row is a
 // test of memory. A product counts with the norm that makes its activations. With --clock cpu and
-// one thread, only the time on a core counts: on a busy machine that is nearer to the truth.
+// one thread, only the time on a core counts: on a busy machine that is nearer to the truth. --of prompts: the rows are
+// of prompts, where those are apart.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -32,6 +33,7 @@ struct Options {
   std::vector<std::string> rows = {"1", "4", "8", "16", "32", "128", "512"};
   double seconds = 0.3;
   bool cpu_clock = false;
+  bool prompts = false;
 };
 
 std::vector<std::string> split(const std::string& text) {
@@ -56,6 +58,7 @@ Options options_of(int count, char** words) {
   if (given.contains("--rows")) made.rows = split(given["--rows"]);
   if (given.contains("--seconds")) made.seconds = std::stod(given["--seconds"]);
   made.cpu_clock = given["--clock"] == "cpu";
+  made.prompts = given["--of"] == "prompts";
   return made;
 }
 
@@ -114,17 +117,21 @@ class Bench {
   double measure(const Arena& arena, const std::vector<PackedMatrix>& matrices, int64_t rows,
                  int64_t cols, int64_t outputs) {
     Result<Arena> room =
-        Arena::reserve(static_cast<size_t>(rows * (cols * 10 + outputs * 4)) + (size_t{1} << 20));
+        Arena::reserve(static_cast<size_t>((rows + 16) * (cols * 12 + outputs * 4)) +
+                       (size_t{1} << 20));
     if (!room || arena.size() == 0) return 0;
     const Matrix x{room->take_array<float>(static_cast<size_t>(rows * cols)), rows, cols, cols};
     for (int64_t i = 0; i < rows * cols; ++i) x.data[i] = static_cast<float>(i * 37 % 101) - 50;
     Activations normed{.rows = rows, .cols = cols};
-    if (backend_.form_read_by(matrices[0]) == kCodes) {
+    if (backend_.form_read_by(matrices[0]) == kValues) {
+      normed.values = room->take_array<float>(static_cast<size_t>(rows * cols));
+    } else if (options_.prompts && backend_.prompts_apart()) {
+      normed.prompt_rows = rows;
+      normed.bfloats = room->take_array<uint16_t>(static_cast<size_t>(bfloat_count(rows, cols)));
+    } else {
       normed.codes = room->take_array<int8_t>(static_cast<size_t>(rows * cols));
       normed.scales = room->take_array<float>(static_cast<size_t>(rows * cols / kGroup));
       normed.sums = room->take_array<int32_t>(static_cast<size_t>(rows * cols / kGroup));
-    } else {
-      normed.values = room->take_array<float>(static_cast<size_t>(rows * cols));
     }
     const Matrix out{room->take_array<float>(static_cast<size_t>(rows * outputs)), rows, outputs,
                      outputs};

@@ -92,18 +92,15 @@ class FileGroup {
   int64_t scale_row_;
 };
 
-// The same group expanded to bytes and f32 scales. Signed: the zero point is taken off the bytes.
-// With starts: what part of a sum begins with, -kFloatStart times the scale, is beside the scales.
-enum class Expanded { kUnsigned, kSignedWithStarts };
-template <class S, class From, Expanded kForm = Expanded::kUnsigned>
+// The same group expanded to bytes and f32 scales.
+template <class S, class From>
 class ExpandedGroup {
  public:
-  static constexpr bool kSigned = kForm == Expanded::kSignedWithStarts;
   static constexpr int kHalves = From::kHalves;
-  static constexpr int kZero = kSigned ? 0 : From::kZero;
+  static constexpr int kZero = From::kZero;
   static constexpr bool kMinima = From::kMinima;
   static constexpr int kMost = From::kMost;
-  static constexpr int64_t kScaleSets = kHalves * (1 + (kMinima ? 1 : 0) + (kSigned ? 1 : 0));
+  static constexpr int64_t kScaleSets = kHalves * (1 + (kMinima ? 1 : 0));
   static constexpr int64_t kBytes = 1024 + kScaleSets * kPanel * 4;
 
   [[gnu::always_inline]] ExpandedGroup(const std::byte* panel, int64_t group)
@@ -120,9 +117,6 @@ class ExpandedGroup {
   [[gnu::always_inline]] typename S::F minimum(int half, int v) const {
     return S::load(set(kHalves + half) + v * S::kLanes);
   }
-  [[gnu::always_inline]] typename S::F start(int half, int v) const {
-    return S::load(set(kScaleSets - kHalves + half) + v * S::kLanes);
-  }
   // Groups [first, last) of a panel.
   static void expand(const std::byte* panel, int64_t first, int64_t last, std::byte* to) {
     for (int64_t g = first; g < last; ++g) {
@@ -133,13 +127,8 @@ class ExpandedGroup {
         expand_steps<0>(from, v, group);
         for (int half = 0; half < kHalves; ++half) {
           auto* scales = reinterpret_cast<float*>(group + 1024) + half * kPanel + v * S::kLanes;
-          const typename S::F scale = from.scale(half, v);
-          S::store(scales, scale);
+          S::store(scales, from.scale(half, v));
           if constexpr (kMinima) S::store(scales + kHalves * kPanel, from.minimum(half, v));
-          if constexpr (kSigned) {
-            S::store(scales + (kScaleSets - kHalves) * kPanel,
-                     S::mul(scale, S::set(-kFloatStart)));
-          }
         }
       }
     }
@@ -148,9 +137,7 @@ class ExpandedGroup {
  private:
   template <int kStep>
   [[gnu::always_inline]] static void expand_steps(const From& from, int v, std::byte* group) {
-    typename S::B numbers = from.template numbers<kStep>(v);
-    if constexpr (kSigned && From::kZero != 0) numbers = S::subtract_bytes(numbers, From::kZero);
-    S::store_bytes(group + kStep * 128 + v * S::kLanes * 4, numbers);
+    S::store_bytes(group + kStep * 128 + v * S::kLanes * 4, from.template numbers<kStep>(v));
     if constexpr (kStep + 1 < kSteps) expand_steps<kStep + 1>(from, v, group);
   }
   [[gnu::always_inline]] const float* set(int index) const {

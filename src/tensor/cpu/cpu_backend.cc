@@ -39,12 +39,26 @@ ThreadRoom& thread_room() {
   return room;
 }
 
+// The first row that is of a prompt and apart.
+int64_t first_prompt_row(const Activations& all) {
+  return all.rows - all.prompt_rows;
+}
+
+// Where row `row` of all has its bfloats of columns from `column` on.
+uint16_t* bfloats_of(const Activations& all, int64_t row, int64_t column) {
+  const int64_t at = row - first_prompt_row(all);
+  return all.bfloats + at / kTileRows * kTileRows * all.cols + column / kGroup * kTileGroup +
+         at % kTileRows * kGroup;
+}
+
 ActivationRow row_of(const Activations& all, int64_t row, int64_t from_column = 0) {
   const int64_t at = row * all.cols + from_column;
   const int64_t group = row * (all.cols / kGroup) + from_column / kGroup;
   ActivationRow made;
   if (all.values) made.values = all.values + at;
-  if (all.codes) {
+  if (all.bfloats && row >= first_prompt_row(all)) {
+    made.bfloats = bfloats_of(all, row, from_column);
+  } else if (all.codes) {
     made.codes = all.codes + at;
     made.scales = all.scales + group;
     made.sums = all.sums + group;
@@ -66,6 +80,9 @@ void share_columns(const Team& team, int64_t rows, int64_t cols, const Visit& vi
   }
 }
 
+// Bytes of the activations of a part of prompts.
+constexpr int64_t kPromptPartBytes = 1 << 20;
+
 // Bytes of a part's activations that stay in a core's second-level cache beside a panel.
 int64_t cached_bytes() {
   static const int64_t bytes = [] {
@@ -78,91 +95,95 @@ int64_t cached_bytes() {
   return bytes;
 }
 
-// How many parts the rows of a product set are cut into: a part's activations stay in the cache,
-// and there are enough parts of panels for all members.
-int64_t row_parts(int64_t rows, int64_t cols, int64_t panels, int members) {
+// How many parts the rows of answers of a product set are cut into: a part's activations stay in
+// the cache, and there are enough parts of panels for all members.
+int64_t answer_parts(int64_t rows, int64_t cols, int64_t panels, int members) {
   constexpr int64_t kFewestRows = 12;
+  if (rows == 0) return 0;
   const int64_t most = std::clamp<int64_t>(cached_bytes() / std::max<int64_t>(cols, 1), 48, 256);
   int64_t parts = (rows + most - 1) / most;
   if (panels * parts < 2 * members) parts = (2 * members + panels - 1) / panels;
   return std::clamp<int64_t>(parts, 1, (rows + kFewestRows - 1) / kFewestRows);
 }
 
-// The first row of part `index` of `parts`. With tiles, parts of many rows are whole tiles but for
-// the last.
-int64_t part_begin(int64_t rows, int64_t parts, int64_t index, bool tiles) {
-  if (!tiles || rows < parts * kTileRows) return rows * index / parts;
-  const int64_t all = tile_count(rows);
-  return std::min(all * index / parts * kTileRows, rows);
+// Likewise those of prompts, in whole tiles.
+int64_t prompt_parts(int64_t rows, int64_t cols, int64_t panels, int members) {
+  if (rows == 0) return 0;
+  const int64_t tiles = tile_count(rows);
+  const int64_t tile_bytes = kTileRows * cols * 2;
+  const int64_t most = std::clamp<int64_t>(kPromptPartBytes / tile_bytes, 8, 64);
+  int64_t parts = (tiles + most - 1) / most;
+  if (panels * parts < 2 * members) parts = (2 * members + panels - 1) / panels;
+  return std::min(parts, tiles);
 }
 
-// How many of a part's rows go by tiles: whole tiles, and a rest of so many that a tile more is
-// quicker. What is expanded for one tile alone takes as long as its products.
-constexpr int64_t kFewestTiled = 2 * kTileRows;
-int64_t tiled_rows(int64_t rows) {
-  constexpr int64_t kFewestLeft = 7;
-  const int64_t left = rows % kTileRows;
-  if (rows < kFewestTiled) return 0;
-  return left < kFewestLeft ? rows - left : rows;
-}
+// The rows of a product set in parts: those of answers, then those of prompts.
+class RowParts {
+ public:
+  RowParts(const Activations& x, int64_t panels, int members)
+      : answers_(first_prompt_row(x)),
+        prompts_(x.prompt_rows),
+        answer_parts_(answer_parts(answers_, x.cols, panels, members)),
+        prompt_parts_(prompt_parts(prompts_, x.cols, panels, members)) {}
 
-// Rows [first, first + rows) of activations, or of a call.
+  int64_t count() const { return answer_parts_ + prompt_parts_; }
+  int64_t begin(int64_t part) const {
+    if (part < answer_parts_) return answers_ * part / answer_parts_;
+    if (prompt_parts_ == 0) return answers_;
+    const int64_t tiles = tile_count(prompts_) * (part - answer_parts_) / prompt_parts_;
+    return answers_ + std::min(tiles * kTileRows, prompts_);
+  }
+  // The most rows of a part.
+  int64_t answer_rows() const {
+    return answer_parts_ > 0 ? (answers_ + answer_parts_ - 1) / answer_parts_ : 0;
+  }
+  int64_t prompt_rows() const {
+    if (prompt_parts_ == 0) return 0;
+    return (tile_count(prompts_) + prompt_parts_ - 1) / prompt_parts_ * kTileRows;
+  }
+
+ private:
+  int64_t answers_, prompts_, answer_parts_, prompt_parts_;
+};
+
+// Rows [first, first + rows) of activations: of answers, or of prompts from a whole tile on.
 PanelCall rows_of(const Activations& x, int64_t first, int64_t rows) {
   PanelCall made{.cols = x.cols, .rows = rows};
   if (x.values) made.values = x.values + first * x.cols;
-  if (x.codes && x.scales && x.sums) {
+  if (x.bfloats && first >= first_prompt_row(x)) {
+    made.bfloats = bfloats_of(x, first, 0);
+  } else if (x.codes && x.scales && x.sums) {
     made.codes = x.codes + first * x.cols;
     made.scales = x.scales + first * (x.cols / kGroup);
     made.sums = x.sums + first * (x.cols / kGroup);
   }
   return made;
 }
-PanelCall rows_of(const PanelCall& call, int64_t first, int64_t rows) {
-  PanelCall made = call;
-  made.rows = rows;
-  if (first == 0) return made;
-  if (call.values) made.values += first * call.cols;
-  if (call.codes) {
-    made.codes += first * call.cols;
-    made.scales += first * (call.cols / kGroup);
-    made.sums += first * (call.cols / kGroup);
-    if (call.code_sums) made.code_sums += first * (call.cols / kGroup);
-  }
-  made.out += first * call.out_stride;
-  return made;
-}
 
-// What products of parts of at most `rows` rows take of the thread's room, with `floats` more for
-// each row.
+// What products of parts take of the thread's room, with `floats` more for each row.
 class ProductRoom {
  public:
-  ProductRoom(int64_t rows, int64_t cols, bool tiles, bool wide_sums, int64_t floats) {
-    const int64_t scratch = std::max(scratch_bytes(rows), tiles ? tile_scratch_bytes(rows) : 0);
+  ProductRoom(const RowParts& parts, int64_t cols, bool wide_sums, int64_t floats) {
+    const int64_t rows = std::max(parts.answer_rows(), parts.prompt_rows());
+    const int64_t scratch = std::max(scratch_bytes(parts.answer_rows()),
+                                     parts.prompt_rows() > 0 ? kPromptScratchBytes : 0);
     const int64_t own = (rows * floats * 4 + 63) / 64 * 64;
-    const int64_t count = tiles ? tile_count(rows) * kTileRows * (cols / kGroup) : 0;
-    const int64_t wide = wide_sums ? (rows * (cols / kGroup) * 4 + 63) / 64 * 64 : 0;
-    scratch_ = thread_room().at_least(scratch + own + wide + 4 * count * 4);
+    const int64_t wide = wide_sums ? parts.answer_rows() * (cols / kGroup) * 4 : 0;
+    scratch_ = thread_room().at_least(scratch + own + wide);
     floats_ = reinterpret_cast<float*>(scratch_ + scratch);
     if (wide_sums) code_sums_ = reinterpret_cast<float*>(scratch_ + scratch + own);
-    if (!tiles) return;
-    scales_ = reinterpret_cast<float*>(scratch_ + scratch + own + wide);
-    sums_ = scales_ + count;
   }
   float* floats() const { return floats_; }
   float* code_sums() const { return code_sums_; }
   void lend(PanelCall& call) const {
     call.scratch = scratch_;
     call.code_sums = code_sums_;
-    call.tile_scales = scales_;
-    call.tile_sums = sums_;
   }
 
  private:
   std::byte* scratch_;
   float* floats_;
   float* code_sums_ = nullptr;
-  float* scales_ = nullptr;
-  float* sums_ = nullptr;
 };
 
 class CpuBackend final : public Backend {
@@ -197,6 +218,8 @@ class CpuBackend final : public Backend {
   uint32_t form_read_by(const PackedMatrix& weight) const override {
     return is_float(dtype_of_packed(weight)) ? kValues : kCodes;
   }
+
+  bool prompts_apart() const override { return kernels_.enter_tiles != nullptr; }
 
   void rms_norm(Team& team, ConstMatrix x, const float* weight, float eps,
                 const Activations& out) const override {
@@ -311,7 +334,6 @@ class CpuBackend final : public Backend {
   // Some rows of the inputs, on their way through panels.
   struct PartRows {
     PanelCall call;         // without a panel and its outputs
-    int64_t tiled = 0;      // so many go by tiles, where the type of the weights has them
     float* room = nullptr;  // as many floats for each row as were asked for
   };
 
@@ -321,26 +343,25 @@ class CpuBackend final : public Backend {
   void each_panel(Team& team, const Activations& x, int64_t panels, int64_t floats,
                   const Visit& visit) const {
     if (panels == 0 || x.rows == 0) return;
-    const int64_t parts = row_parts(x.rows, x.cols, panels, team.size());
-    const bool tiles = kernels_.gather_tiles && x.codes && x.rows >= kFewestTiled;
+    const RowParts parts(x, panels, team.size());
+    const bool tiles = x.prompt_rows > 0;
+    MILL_CHECK(!tiles || prompts_apart());
     const bool wide_sums = kernels_.widen_sums && x.codes;
-    const ProductRoom room((x.rows + parts - 1) / parts + kTileRows, x.cols, tiles, wide_sums,
-                           floats);
+    const ProductRoom room(parts, x.cols, wide_sums, floats);
+    if (tiles) kernels_.enter_tiles();
     // All panels for the first part of the rows, then for the next: one line of work.
-    Team::Claims claims = team.claims(parts * panels);
+    Team::Claims claims = team.claims(parts.count() * panels);
     int64_t prepared = -1;  // the part whose rows are in the room
     for (;;) {
       const auto [first, last] = claims.next();
       if (first == last) break;
       for (int64_t index = first / panels; index * panels < last; ++index) {
-        const int64_t first_row = part_begin(x.rows, parts, index, tiles);
-        const int64_t rows = part_begin(x.rows, parts, index + 1, tiles) - first_row;
-        PartRows part{.call = rows_of(x, first_row, rows), .room = room.floats()};
+        const int64_t first_row = parts.begin(index);
+        PartRows part{.call = rows_of(x, first_row, parts.begin(index + 1) - first_row),
+                      .room = room.floats()};
         room.lend(part.call);
-        if (tiles) part.tiled = tiled_rows(rows);
-        if (index != prepared) {
-          if (wide_sums) kernels_.widen_sums(part.call, room.code_sums());
-          if (part.tiled > 0) kernels_.gather_tiles(rows_of(part.call, 0, part.tiled));
+        if (index != prepared && wide_sums && part.call.codes) {
+          kernels_.widen_sums(part.call, room.code_sums());
           prepared = index;
         }
         const int64_t begin = std::max<int64_t>(first - index * panels, 0);
@@ -359,28 +380,26 @@ class CpuBackend final : public Backend {
     call.out_stride = product.out.stride;
     call.bias = product.bias ? product.bias + column : nullptr;
     call.accumulate = product.accumulate;
-    multiply(*product.weight, panel, call, part.tiled);
+    multiply(*product.weight, panel, call);
   }
   // To `out`, which begins with the panel's outputs.
   void multiply(const PackedMatrix& weight, int64_t panel, Matrix out, const PartRows& part) const {
     PanelCall call = part.call;
     call.out = out.data;
     call.out_stride = out.stride;
-    multiply(weight, panel, call, part.tiled);
+    multiply(weight, panel, call);
   }
-  void multiply(const PackedMatrix& weight, int64_t panel, PanelCall& call, int64_t tiled) const {
+  void multiply(const PackedMatrix& weight, int64_t panel, PanelCall& call) const {
     MILL_CHECK(weight.cols == call.cols);
     const DType dtype = dtype_of_packed(weight);
-    MILL_CHECK(is_float(dtype) ? call.values != nullptr : call.codes != nullptr);
+    const bool by_tiles = call.bfloats != nullptr && !is_float(dtype);
+    MILL_CHECK(by_tiles || (is_float(dtype) ? call.values != nullptr : call.codes != nullptr));
     const int64_t size = panel_bytes(dtype, weight.cols);
     call.panel = weight.data + panel * size;
     call.panel_bytes = size;
     call.columns = std::min(kPanel, weight.rows - panel * kPanel);
-    if (kernels_.tiled_product[weight.format] == nullptr) tiled = 0;
-    if (tiled > 0) kernels_.tiled_product[weight.format](rows_of(call, 0, tiled));
-    if (tiled < call.rows) {
-      kernels_.product[weight.format](rows_of(call, tiled, call.rows - tiled));
-    }
+    const auto product = by_tiles ? kernels_.prompt_product : kernels_.product;
+    product[weight.format](call);
   }
 
   static const float* of_head(const StoreCall& call, const float* values, int64_t kv_head) {
@@ -457,7 +476,7 @@ class CpuBackend final : public Backend {
               .scratch = scratch});
       head = end;
     }
-    if (!call.out.codes) return;
+    if (!call.out.codes) return;  // values are all that is wanted
     const int64_t from = item.first_head * shape.head_dim;
     const int64_t to = item.last_head * shape.head_dim;
     for (int64_t i = 0; i < item.rows; ++i) {

@@ -23,7 +23,10 @@ struct ActivationRow {
   int8_t* codes = nullptr;
   float* scales = nullptr;
   int32_t* sums = nullptr;
+  uint16_t* bfloats = nullptr;  // of the row's first 32 columns; the next 32 kTileGroup behind
 };
+inline constexpr int64_t kTileRows = 16;
+inline constexpr int64_t kTileGroup = kTileRows * 32;
 
 // `rows` rows of activations times one panel, to `columns` outputs.
 struct PanelCall {
@@ -37,18 +40,14 @@ struct PanelCall {
   const float* scales = nullptr;
   const int32_t* sums = nullptr;
   const float* code_sums = nullptr;  // both halves of `sums` together; where there is widen_sums
+  const uint16_t* bfloats = nullptr;  // whole tiles from row 0 on; for prompt_product alone
   float* out = nullptr;              // [rows, columns], row r at out + r * out_stride
   int64_t out_stride = 0;
   int64_t columns = 0;          // 1 … kPanel
   const float* bias = nullptr;  // [columns], or null
   bool accumulate = false;
-  std::byte* scratch = nullptr;  // scratch_bytes(rows), aligned to 64; tile_scratch_bytes(rows) too
-                                 // for a tiled product
-  // For tiled products: scales [tiles of kTileRows rows][cols / 32][kTileRows], the last tile of
-  // the last kTileRows rows; and as many sums of a group's codes, then of its first 16, then of the
-  // others.
-  float* tile_scales = nullptr;
-  float* tile_sums = nullptr;
+  std::byte* scratch = nullptr;  // scratch_bytes(rows), or kPromptScratchBytes for prompt_product;
+                                 // aligned to 64
 };
 
 // Norm of columns [first, last) of one row, gate of the same of several.  Requires: first is a
@@ -69,7 +68,7 @@ struct GateCall {
   int64_t rows = 1;
   int64_t stride = 0;
   int64_t first = 0, last = 0;
-  ActivationRow out;       // of row 0
+  ActivationRow out;       // of row 0; where it has bfloats, that begins a tile
   int64_t out_stride = 0;  // from row to row of values and codes; of scales and sums 1/32 of it
 };
 
@@ -129,10 +128,11 @@ struct Kernels {
   void (*product[32])(const PanelCall&) = {};
   // code_sums [rows, cols / 32] of a call's sums, which its products want; null: they want none.
   void (*widen_sums)(const PanelCall&, float* code_sums) = nullptr;
-  // The same of at least kTileRows rows by tiles, where the set has them. A thread calls
-  // leave_tiles behind the last such product.
-  void (*tiled_product[32])(const PanelCall&) = {};
-  void (*gather_tiles)(const PanelCall&) = nullptr;  // fills tile_scales and tile_sums
+  // With a panel of quantized weights, of rows of prompts in bf16, where the set has tiles for
+  // that; null: prompts go the way of answers. With accumulate and bias the sum begins with what is
+  // there. A thread calls enter_tiles before its first such product and leave_tiles behind the last.
+  void (*prompt_product[32])(const PanelCall&) = {};
+  void (*enter_tiles)() = nullptr;
   void (*leave_tiles)() = nullptr;
   void (*norm)(const NormCall&) = nullptr;
   void (*gated)(const GateCall&) = nullptr;
@@ -160,15 +160,12 @@ inline constexpr int64_t kRunBytes = 25 * 1024;
 constexpr int64_t scratch_bytes(int64_t rows) {
   return kRunBytes + rows * 128;
 }
-inline constexpr int64_t kTileRows = 16;
 constexpr int64_t tile_count(int64_t rows) {
   return (rows + kTileRows - 1) / kTileRows;
 }
-// Likewise, and the integers of four tiles; the sums of whole tiles, and of one more.
-inline constexpr int64_t kTiledDotBytes = 4 * kTileRows * kTileRows * 4;
-constexpr int64_t tile_scratch_bytes(int64_t rows) {
-  return kRunBytes + kTiledDotBytes + (rows + 2 * kTileRows) * 128;
-}
+// Likewise for prompt_product: so many groups of a panel as bf16, and a tile's sums.
+inline constexpr int64_t kPromptRunGroups = 24;
+inline constexpr int64_t kPromptScratchBytes = kPromptRunGroups * 2048 + 4096;
 // In place of a number of rows: not for any.
 inline constexpr int64_t kNever = int64_t{1} << 62;
 

@@ -162,9 +162,46 @@ template <class S, class Place, class Fill>
   }
 }
 
+// `count` groups of 32 to bf16, and to values where they are wanted; place as above, and
+// line(i) says where group i goes.
+template <class S, class Place, class Line, class Fill>
+[[gnu::always_inline]] inline void produce_bfloats(int64_t count, const ActivationRow& out,
+                                                   const Place& place, const Line& line,
+                                                   const Fill& fill) {
+  static_assert(S::kLanes == 16);
+  constexpr int kSideBySide = 4;
+  for (int64_t first = 0; first < count; first += kSideBySide) {
+    int64_t at[2 * kSideBySide], to[kSideBySide];
+#pragma GCC unroll 4
+    for (int g = 0; g < kSideBySide; ++g) {
+      // In place of groups that are not there, the last one again.
+      const int64_t group = first + g < count ? first + g : count - 1;
+      place(group, at[2 * g], to[g]);
+      at[2 * g + 1] = at[2 * g] + S::kLanes;
+    }
+    typename S::F x[2 * kSideBySide];
+    fill(at, S::kLanes, x);
+#pragma GCC unroll 4
+    for (int g = 0; g < kSideBySide; ++g) {
+      S::store_bfloats(line(first + g < count ? first + g : count - 1), x[2 * g], x[2 * g + 1]);
+      if (!out.values) continue;
+      S::store(out.values + to[g], x[2 * g]);
+      S::store(out.values + to[g] + S::kLanes, x[2 * g + 1]);
+    }
+  }
+}
+
 // Columns [first, last) of a row to the wanted forms.
 template <class S, class Fill>
 void produce(int64_t first, int64_t last, const ActivationRow& out, const Fill& fill) {
+  if constexpr (S::kBfloats) {
+    if (out.bfloats) {
+      return produce_bfloats<S>(
+          (last - first) / 32, out,
+          [first](int64_t i, int64_t& from, int64_t& to) { from = to = first + i * 32; },
+          [&out, first](int64_t i) { return out.bfloats + (first / 32 + i) * kTileGroup; }, fill);
+    }
+  }
   if (out.codes) {
     return produce_groups<S>(
         (last - first) / 32, out,
@@ -218,6 +255,11 @@ template <class S, Gate kGate, int kFirst = 0, int kCount>
   if constexpr (kFirst + kRun < kCount) fill_gated<S, kGate, kFirst + kRun>(g, u, at, lanes, x);
 }
 
+template <class S>
+uint16_t* bfloats_of(const GateCall& call, int64_t row) {
+  return call.out.bfloats + row / kTileRows * kTileRows * call.out_stride + row % kTileRows * 32;
+}
+
 template <class S, Gate kGate>
 void gated_by(const GateCall& call) {
   const auto fill_from = [](const float* g, const float* u) {
@@ -225,15 +267,23 @@ void gated_by(const GateCall& call) {
       fill_gated<S, kGate>(g, u, at, lanes, x);
     };
   };
-  if (call.out.codes && call.last - call.first == 32) {
+  if (call.last - call.first == 32) {
     // One group of each row: those of several rows side by side.
-    return produce_groups<S>(
-        call.rows, call.out,
-        [&](int64_t row, int64_t& from, int64_t& to) {
-          from = call.first + row * call.stride;
-          to = call.first + row * call.out_stride;
-        },
-        fill_from(call.g, call.u));
+    const auto place = [&](int64_t row, int64_t& from, int64_t& to) {
+      from = call.first + row * call.stride;
+      to = call.first + row * call.out_stride;
+    };
+    if (call.out.codes) {
+      return produce_groups<S>(call.rows, call.out, place, fill_from(call.g, call.u));
+    }
+    if constexpr (S::kBfloats) {
+      if (call.out.bfloats) {
+        const auto line = [&](int64_t row) {
+          return bfloats_of<S>(call, row) + call.first / 32 * kTileGroup;
+        };
+        return produce_bfloats<S>(call.rows, call.out, place, line, fill_from(call.g, call.u));
+      }
+    }
   }
   for (int64_t row = 0; row < call.rows; ++row) {
     ActivationRow out = call.out;
@@ -243,6 +293,7 @@ void gated_by(const GateCall& call) {
       out.scales += row * (call.out_stride / 32);
       out.sums += row * (call.out_stride / 32);
     }
+    if (out.bfloats) out.bfloats = bfloats_of<S>(call, row);
     produce<S>(call.first, call.last, out,
                fill_from(call.g + row * call.stride, call.u + row * call.stride));
   }

@@ -1,8 +1,9 @@
-// AVX-512 with the tiles of AMX (TILE, INT8; Intel's Software Developer's Manual, volume 1, chapter
-// 18) for the templates of this folder. Only amx.cc and amx_products.cc include this.
+// AVX-512 with BF16 and the tiles of AMX (TILE, INT8, BF16; Intel's Software Developer's Manual,
+// volume 1, chapter 18) for the templates of this folder. Only amx.cc and amx_products.cc include
+// this.
 //
 // A tile is up to 16 rows of 64 bytes. The sums of 16 rows of activations and 16 outputs are one
-// tile; weights are read as panel.h orders them: a row is a step of 4 inputs of 16 outputs.
+// tile.
 #pragma once
 
 #include "tensor/cpu/simd_avx512.h"
@@ -12,49 +13,82 @@ namespace mill::tensor::amx {
 #define MILL_INLINE [[gnu::always_inline]] static inline
 
 struct Simd : avx512::Simd {
+  static constexpr bool kBfloats = true;
+
   struct alignas(64) Shapes {  // as LDTILECFG reads it
     uint8_t palette, start_row, reserved[14];
     uint16_t row_bytes[16];
     uint8_t rows[16];
   };
-  // The shapes of the tiles, for this thread until release_tiles or another call: sums of 16 rows
-  // and 16 outputs are tiles 0 and 1, kInputs codes of each row tile 2, the numbers of 16 outputs
-  // tile 3.
-  template <int kInputs>
-  MILL_INLINE void shape_tiles() {
+  // Tiles for products of bf16, for this thread until release_tiles: 0 to 3 are sums, [16][16] f32
+  // of the rows of tile 4 or 5 and the outputs of tile 6 or 7.
+  MILL_INLINE void shape_product_tiles() {
     static constexpr Shapes kShapes = {
-        1, 0, {}, {64, 64, kInputs, 64}, {16, 16, 16, kInputs / 4}};
-    if (shaped_for() == kInputs) return;
+        1, 0, {}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
     _tile_loadconfig(&kShapes);
-    shaped_for() = kInputs;
   }
-  MILL_INLINE void release_tiles() {
-    _tile_release();
-    shaped_for() = 0;
-  }
+  MILL_INLINE void release_tiles() { _tile_release(); }
 
-  // Tile kSum = codes [16, kInputs] times numbers [kInputs / 4][16][4], both signed; rows (and steps
-  // of 4 inputs) so many bytes apart.
   template <int kSum>
-  MILL_INLINE void begin_tile(const int8_t* codes, int64_t codes_stride, const std::byte* numbers,
-                              int64_t numbers_stride) {
+  MILL_INLINE void zero_sums() {
+    if constexpr (kSum == 0) _tile_zero(0);
+    if constexpr (kSum == 1) _tile_zero(1);
+    if constexpr (kSum == 2) _tile_zero(2);
+    if constexpr (kSum == 3) _tile_zero(3);
+  }
+  template <int kSum>
+  MILL_INLINE void load_sums(const float* from, int64_t row_bytes) {
     asm volatile("" : : : "memory");  // gcc 12 does not know that _tile_loadd reads memory
-    _tile_loadd(2, codes, codes_stride);
-    _tile_loadd(3, numbers, numbers_stride);
-    if constexpr (kSum == 0) {
-      _tile_zero(0);
-      _tile_dpbssd(0, 2, 3);
-    } else {
-      _tile_zero(1);
-      _tile_dpbssd(1, 2, 3);
+    if constexpr (kSum == 0) _tile_loadd(0, from, row_bytes);
+    if constexpr (kSum == 1) _tile_loadd(1, from, row_bytes);
+    if constexpr (kSum == 2) _tile_loadd(2, from, row_bytes);
+    if constexpr (kSum == 3) _tile_loadd(3, from, row_bytes);
+  }
+  template <int kSum>
+  MILL_INLINE void store_sums(float* to, int64_t row_bytes) {
+    if constexpr (kSum == 0) _tile_stored(0, to, row_bytes);
+    if constexpr (kSum == 1) _tile_stored(1, to, row_bytes);
+    if constexpr (kSum == 2) _tile_stored(2, to, row_bytes);
+    if constexpr (kSum == 3) _tile_stored(3, to, row_bytes);
+    asm volatile("" : : : "memory");
+  }
+  // Sums += rows times numbers over so many groups of 32 inputs. A tile of rows is [group][16][32]
+  // bf16, the next one (of kTiles) lies tile_bytes behind; numbers [group][2][16 pairs][16][2] bf16.
+  template <int kTiles>
+  MILL_INLINE void multiply_bfloats(const std::byte* rows, int64_t tile_bytes,
+                                    const std::byte* numbers, int64_t groups) {
+    asm volatile("" : : : "memory");
+    for (int64_t g = 0; g < groups; ++g, rows += 1024, numbers += 2048) {
+      _tile_loadd(6, numbers, 64);
+      _tile_stream_loadd(4, rows, 64);
+      _tile_loadd(7, numbers + 1024, 64);
+      _tile_dpbf16ps(0, 4, 6);
+      if constexpr (kTiles == 2) {
+        _tile_stream_loadd(5, rows + tile_bytes, 64);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+      } else {
+        _tile_dpbf16ps(1, 4, 7);
+      }
     }
   }
-  // to[16][16] = tile kSum.
-  template <int kSum>
-  MILL_INLINE void store_tile(int32_t* to) {
-    asm volatile("" : : : "memory");
-    if constexpr (kSum == 0) _tile_stored(0, to, 64);
-    if constexpr (kSum == 1) _tile_stored(1, to, 64);
+
+  // sum + byte kByte of each lane's four.
+  template <int kByte>
+  MILL_INLINE I add_byte(I sum, B bytes) {
+    return _mm512_dpbusd_epi32(sum, bytes, _mm512_set1_epi32(1 << 8 * kByte));
+  }
+  // Rounded to bf16, ties to even: in each lane low's number and then high's.
+  MILL_INLINE B pair_bfloats(F low, F high) {
+    const __m512i places = _mm512_set_epi16(
+        31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4,
+        19, 3, 18, 2, 17, 1, 16, 0);
+    return _mm512_permutexvar_epi16(places, as_bits(_mm512_cvtne2ps_pbh(high, low)));
+  }
+  // Likewise, all of low and then all of high.
+  MILL_INLINE void store_bfloats(uint16_t* to, F low, F high) {
+    _mm512_storeu_si512(to, as_bits(_mm512_cvtne2ps_pbh(high, low)));
   }
 
   // Attention by tiles. Their shapes, for this thread until release_tiles: tiles 0 to 3 are sums; 4
@@ -125,26 +159,8 @@ struct Simd : avx512::Simd {
     return from_int(_mm512_add_epi32(high_part, _mm512_add_epi32(low, added)));
   }
 
-  MILL_INLINE B subtract_bytes(B a, int zero) {
-    return _mm512_sub_epi8(a, _mm512_set1_epi8(static_cast<char>(zero)));
-  }
-  // Of 16 rows `stride` numbers apart.
-  MILL_INLINE F gather(const float* p, int64_t stride) {
-    return _mm512_i32gather_ps(rows_at(stride), p, 4);
-  }
-  MILL_INLINE I gather_ints(const int32_t* p, int64_t stride) {
-    return _mm512_i32gather_epi32(rows_at(stride), p, 4);
-  }
-
  private:
-  MILL_INLINE int& shaped_for() {
-    static thread_local int inputs = 0;
-    return inputs;
-  }
-  MILL_INLINE I rows_at(int64_t stride) {
-    const I rows = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    return _mm512_mullo_epi32(rows, _mm512_set1_epi32(static_cast<int>(stride)));
-  }
+  MILL_INLINE __m512i as_bits(__m512bh a) { return reinterpret_cast<__m512i>(a); }
 };
 
 #undef MILL_INLINE

@@ -25,6 +25,7 @@ struct Simd {
   static constexpr int64_t kExpandRowsOfBytes = 0;
   static constexpr bool kFetchInParts = false;  // of the next panel, by all tiles
   static constexpr bool kSumsAsFloats = false;  // code_products.h
+  static constexpr bool kBfloats = false;  // has store_bfloats
   static constexpr int kValueRows = 4;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 1;  // queries of a tile in attention
