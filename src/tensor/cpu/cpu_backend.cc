@@ -106,12 +106,11 @@ int64_t answer_parts(int64_t rows, int64_t cols, int64_t panels, int members) {
   return std::clamp<int64_t>(parts, 1, (rows + kFewestRows - 1) / kFewestRows);
 }
 
-// Likewise those of prompts, in whole tiles.
-int64_t prompt_parts(int64_t rows, int64_t cols, int64_t panels, int members) {
+// Likewise those of prompts, in whole tiles; `groups` of a part's inputs are to stay in the cache.
+int64_t prompt_parts(int64_t rows, int64_t groups, int64_t panels, int members) {
   if (rows == 0) return 0;
   const int64_t tiles = tile_count(rows);
-  const int64_t tile_bytes = kTileRows * cols * 2;
-  const int64_t most = std::clamp<int64_t>(kPromptPartBytes / tile_bytes, 8, 64);
+  const int64_t most = std::clamp<int64_t>(kPromptPartBytes / (groups * kTileGroup * 2), 8, 64);
   int64_t parts = (tiles + most - 1) / most;
   if (panels * parts < 2 * members) parts = (2 * members + panels - 1) / panels;
   return std::min(parts, tiles);
@@ -120,11 +119,12 @@ int64_t prompt_parts(int64_t rows, int64_t cols, int64_t panels, int members) {
 // The rows of a product set in parts: those of answers, then those of prompts.
 class RowParts {
  public:
-  RowParts(const Activations& x, int64_t panels, int members)
+  // `groups`: so many of the inputs of a prompt are read again and again.
+  RowParts(const Activations& x, int64_t groups, int64_t panels, int members)
       : answers_(first_prompt_row(x)),
         prompts_(x.prompt_rows),
         answer_parts_(answer_parts(answers_, x.cols, panels, members)),
-        prompt_parts_(prompt_parts(prompts_, x.cols, panels, members)) {}
+        prompt_parts_(prompt_parts(prompts_, groups, panels, members)) {}
 
   int64_t count() const { return answer_parts_ + prompt_parts_; }
   int64_t begin(int64_t part) const {
@@ -263,35 +263,47 @@ class CpuBackend final : public Backend {
                 std::span<const Product> products) const override {
     int64_t panels = 0;
     for (const Product& product : products) panels += panel_count(product.weight->rows);
-    each_panel(team, x, panels, 0, [&](int64_t panel, int64_t first_row, const PartRows& part) {
-      for (const Product& product : products) {
-        const int64_t count = panel_count(product.weight->rows);
-        if (panel < count) return multiply(product, panel, first_row, part);
-        panel -= count;
+    const int64_t groups = x.cols / kGroup;
+    const int64_t runs = std::max<int64_t>(prompt_runs(groups), 1);
+    const auto visit = [&](int64_t begin, int64_t end, int64_t first_row, const PartRows& part) {
+      const auto each = [&](const PartRows& of) {
+        for (int64_t panel = begin; panel < end; ++panel) multiply(products, panel, first_row, of);
+      };
+      if (!part.call.bfloats) return each(part);
+      // All panels by a run of the inputs, then by the next, so that its rows stay in the cache.
+      PartRows of = part;
+      for (int64_t run = 0; run < runs; ++run) {
+        of.call.first_group = groups * run / runs;
+        of.call.last_group = groups * (run + 1) / runs;
+        each(of);
       }
-    });
+    };
+    each_panel(team, x, panels, {.groups = std::min(groups, kPromptRunGroups)}, visit);
   }
 
   void gated_products(Team& team, const Activations& x, Gate gate, const PackedMatrix& gate_weight,
                       const PackedMatrix& up_weight, const Activations& out) const override {
     MILL_CHECK(gate_weight.rows == up_weight.rows && out.cols == up_weight.rows);
-    each_panel(team, x, panel_count(out.cols), 2 * kPanel,
-               [&](int64_t panel, int64_t first_row, const PartRows& part) {
-                 const int64_t rows = part.call.rows;
-                 float* g = part.room;
-                 float* u = part.room + rows * kPanel;
-                 multiply(gate_weight, panel, {g, rows, kPanel, kPanel}, part);
-                 multiply(up_weight, panel, {u, rows, kPanel, kPanel}, part);
-                 const int64_t column = panel * kPanel;
-                 kernels_.gated({.gate = gate,
-                                 .g = g,
-                                 .u = u,
-                                 .rows = rows,
-                                 .stride = kPanel,
-                                 .last = std::min(kPanel, out.cols - column),
-                                 .out = row_of(out, first_row, column),
-                                 .out_stride = out.cols});
-               });
+    const auto visit = [&](int64_t begin, int64_t end, int64_t first_row, const PartRows& part) {
+      const int64_t rows = part.call.rows;
+      float* g = part.room;
+      float* u = part.room + rows * kPanel;
+      for (int64_t panel = begin; panel < end; ++panel) {
+        multiply(gate_weight, panel, {g, rows, kPanel, kPanel}, part);
+        multiply(up_weight, panel, {u, rows, kPanel, kPanel}, part);
+        const int64_t column = panel * kPanel;
+        kernels_.gated({.gate = gate,
+                        .g = g,
+                        .u = u,
+                        .rows = rows,
+                        .stride = kPanel,
+                        .last = std::min(kPanel, out.cols - column),
+                        .out = row_of(out, first_row, column),
+                        .out_stride = out.cols});
+      }
+    };
+    each_panel(team, x, panel_count(out.cols), {.floats = 2 * kPanel, .groups = x.cols / kGroup},
+               visit);
   }
 
   void store_kv(Team& team, const StoreCall& call) const override {
@@ -337,17 +349,23 @@ class CpuBackend final : public Backend {
     float* room = nullptr;  // as many floats for each row as were asked for
   };
 
-  // Calls visit(panel, first row, PartRows) for this member's share of so many panels with all rows
-  // of x, in parts. `floats`: of room for each row.
+  // What visits want: so many floats of room for each row; and to read so many groups of a prompt's
+  // inputs again and again.
+  struct Wants {
+    int64_t floats = 0;
+    int64_t groups = 0;
+  };
+  // Calls visit(first panel, last panel, first row, PartRows) for this member's share of so many
+  // panels with all rows of x, in parts.
   template <class Visit>
-  void each_panel(Team& team, const Activations& x, int64_t panels, int64_t floats,
+  void each_panel(Team& team, const Activations& x, int64_t panels, const Wants& wants,
                   const Visit& visit) const {
     if (panels == 0 || x.rows == 0) return;
-    const RowParts parts(x, panels, team.size());
+    const RowParts parts(x, wants.groups, panels, team.size());
     const bool tiles = x.prompt_rows > 0;
     MILL_CHECK(!tiles || prompts_apart());
     const bool wide_sums = kernels_.widen_sums && x.codes;
-    const ProductRoom room(parts, x.cols, wide_sums, floats);
+    const ProductRoom room(parts, x.cols, wide_sums, wants.floats);
     if (tiles) kernels_.enter_tiles();
     // All panels for the first part of the rows, then for the next: one line of work.
     Team::Claims claims = team.claims(parts.count() * panels);
@@ -359,6 +377,7 @@ class CpuBackend final : public Backend {
         const int64_t first_row = parts.begin(index);
         PartRows part{.call = rows_of(x, first_row, parts.begin(index + 1) - first_row),
                       .room = room.floats()};
+        part.call.last_group = x.cols / kGroup;
         room.lend(part.call);
         if (index != prepared && wide_sums && part.call.codes) {
           kernels_.widen_sums(part.call, room.code_sums());
@@ -366,12 +385,21 @@ class CpuBackend final : public Backend {
         }
         const int64_t begin = std::max<int64_t>(first - index * panels, 0);
         const int64_t end = std::min(last - index * panels, panels);
-        for (int64_t panel = begin; panel < end; ++panel) visit(panel, first_row, part);
+        visit(begin, end, first_row, part);
       }
     }
     if (tiles) kernels_.leave_tiles();
   }
 
+  // Panel `panel` of all of a set's.
+  void multiply(std::span<const Product> products, int64_t panel, int64_t first_row,
+                const PartRows& part) const {
+    for (const Product& product : products) {
+      const int64_t count = panel_count(product.weight->rows);
+      if (panel < count) return multiply(product, panel, first_row, part);
+      panel -= count;
+    }
+  }
   void multiply(const Product& product, int64_t panel, int64_t first_row,
                 const PartRows& part) const {
     const int64_t column = panel * kPanel;
@@ -398,6 +426,7 @@ class CpuBackend final : public Backend {
     call.panel = weight.data + panel * size;
     call.panel_bytes = size;
     call.columns = std::min(kPanel, weight.rows - panel * kPanel);
+    if (!by_tiles && call.first_group > 0) return;  // all groups were counted in the first run
     const auto product = by_tiles ? kernels_.prompt_product : kernels_.product;
     product[weight.format](call);
   }

@@ -40,7 +40,10 @@ struct PanelCall {
   const float* scales = nullptr;
   const int32_t* sums = nullptr;
   const float* code_sums = nullptr;  // both halves of `sums` together; where there is widen_sums
-  const uint16_t* bfloats = nullptr;  // whole tiles from row 0 on; for prompt_product alone
+  // For prompt_product alone: whole tiles from row 0 on; and the groups that count, over which the
+  // sums in `out` go on from those before.
+  const uint16_t* bfloats = nullptr;
+  int64_t first_group = 0, last_group = 0;
   float* out = nullptr;              // [rows, columns], row r at out + r * out_stride
   int64_t out_stride = 0;
   int64_t columns = 0;          // 1 … kPanel
@@ -164,7 +167,10 @@ constexpr int64_t tile_count(int64_t rows) {
   return (rows + kTileRows - 1) / kTileRows;
 }
 // Likewise for prompt_product: so many groups of a panel as bf16, and a tile's sums.
-inline constexpr int64_t kPromptRunGroups = 24;
+inline constexpr int64_t kPromptRunGroups = 20;
+constexpr int64_t prompt_runs(int64_t groups) {
+  return (groups + kPromptRunGroups - 1) / kPromptRunGroups;
+}
 inline constexpr int64_t kPromptScratchBytes = kPromptRunGroups * 2048 + 4096;
 // In place of a number of rows: not for any.
 inline constexpr int64_t kNever = int64_t{1} << 62;

@@ -4,10 +4,10 @@
 // 18). A row's result depends neither on the tile it falls into nor on how the inputs are cut into
 // runs: sums between runs are f32 and keep their bits.
 //
-// A prompt has many rows, so it pays to expand weights, 32 outputs by a run of inputs that fits the
-// first-level cache, to tiles for all of them. Nothing is to be scaled behind that, unlike with
-// codes (code_products.h), whose groups each have a scale of their own. The activations come from
-// the second-level cache in the order in which they are read.
+// A prompt has many rows, so it pays to expand weights, 32 outputs by a run of inputs, to tiles for
+// all of them. Nothing is to be scaled behind that, unlike with codes (code_products.h), whose
+// groups each have a scale of their own. A run's tiles stay in the first-level cache, as activations
+// go past it: they come from the second-level cache, in the order in which they are read.
 #pragma once
 
 #include <algorithm>
@@ -36,12 +36,12 @@ class PromptProduct {
         edges_(reinterpret_cast<float*>(call.scratch + kPromptRunGroups * 2 * kTileBytes)) {}
 
   void multiply() {
-    const int64_t groups = call_.cols / 32;
-    const int64_t runs = (groups + kPromptRunGroups - 1) / kPromptRunGroups;
+    const int64_t groups = call_.last_group - call_.first_group;
+    const int64_t runs = prompt_runs(groups);
     const int64_t tiles = tile_count(call_.rows);
     for (int64_t run = 0; run < runs; ++run) {
-      from_ = groups * run / runs;
-      count_ = groups * (run + 1) / runs - from_;
+      from_ = call_.first_group + groups * run / runs;
+      count_ = call_.first_group + groups * (run + 1) / runs - from_;
       for (int64_t g = 0; g < count_; ++g) expand(from_ + g, numbers_ + g * 2 * kTileBytes);
       int64_t tile = 0;
       for (; tile + 2 <= tiles; tile += 2) multiply_tiles<2>(tile);
