@@ -95,34 +95,47 @@ std::pair<int64_t, int64_t> Team::share(int64_t count, int64_t grain) const {
 
 Team::Claims Team::claims(int64_t count) {
   MILL_CHECK(count >= 0 && count >> 32 == 0);
-  return {claimed_, ++round_, size_, count};
+  ++round_;
+  return {*this, count};
 }
 
 std::pair<int64_t, int64_t> Team::Claims::next() {
   if (!claimed_) return {0, std::exchange(count_, 0)};
-  uint64_t seen = claimed_->load(std::memory_order_relaxed);
+  for (; helped_ < size_; ++helped_) {
+    const auto [first, last] = next_of((index_ + helped_) % size_);
+    if (first < last) return {first, last};
+  }
+  return {count_, count_};
+}
+
+// The next items of a member's share.
+std::pair<int64_t, int64_t> Team::Claims::next_of(int member) {
+  const auto [begin, end] = Team(member, size_, nullptr).share(count_);
+  const int64_t count = end - begin;
+  std::atomic<uint64_t>& share = claimed_[member].taken;
+  uint64_t seen = share.load(std::memory_order_relaxed);
   for (;;) {
     const auto round = static_cast<uint32_t>(seen >> 32);
     // Who has begun a later round found nothing left of this one.
-    const int64_t taken = round > round_   ? count_
+    const int64_t taken = round > round_   ? count
                           : round < round_ ? 0
                                            : static_cast<int64_t>(seen & 0xffffffffU);
-    const int64_t part = std::max<int64_t>(1, (count_ - taken) / (2 * size_));
-    if (taken == count_) return {count_, count_};
+    if (taken == count) return {end, end};
+    const int64_t part = std::max<int64_t>(1, (count - taken) / (member == index_ ? 2 : 2 * size_));
     const uint64_t wanted = uint64_t{round_} << 32 | static_cast<uint64_t>(taken + part);
-    if (claimed_->compare_exchange_weak(seen, wanted, std::memory_order_relaxed)) {
-      return {taken, taken + part};
+    if (share.compare_exchange_weak(seen, wanted, std::memory_order_relaxed)) {
+      return {begin + taken, begin + taken + part};
     }
   }
 }
 
 struct ThreadPool::Impl {
-  explicit Impl(int members) : barrier(members) {}
+  explicit Impl(int members) : claimed(static_cast<size_t>(members)), barrier(members) {}
 
   std::mutex turn;                                   // held by the caller of run()
   const std::function<void(Team&)>* work = nullptr;  // of the current job; null: end
   alignas(64) std::atomic<uint32_t> job{0};
-  alignas(64) std::atomic<uint64_t> claimed{0};  // of the current job, see Team::Claims
+  std::vector<ClaimedShare> claimed;  // [members] of the current job, see Team::Claims
   Barrier barrier;
   std::vector<std::thread> threads;
 
@@ -140,7 +153,7 @@ struct ThreadPool::Impl {
         while (!started()) job.wait(seen, std::memory_order_acquire);
       }
       if (work == nullptr) return;
-      Team team(index, size, &barrier, &claimed);
+      Team team(index, size, &barrier, claimed.data());
       (*work)(team);
       team.wait();
     }
@@ -173,9 +186,9 @@ void ThreadPool::run(const std::function<void(Team&)>& work) {
     work(alone);
     return;
   }
-  impl_->claimed.store(0, std::memory_order_relaxed);
+  for (ClaimedShare& share : impl_->claimed) share.taken.store(0, std::memory_order_relaxed);
   impl_->start(&work);
-  Team team(0, size(), &impl_->barrier, &impl_->claimed);
+  Team team(0, size(), &impl_->barrier, impl_->claimed.data());
   work(team);
   team.wait();
 }

@@ -107,11 +107,14 @@ int64_t answer_parts(int64_t rows, int64_t cols, int64_t panels, int members) {
 }
 
 // Likewise those of prompts, in whole tiles; `groups` of a part's inputs are to stay in the cache.
+constexpr int64_t kFewestPartTiles = 4;  // of so many rows on a part's weights are worth expanding
 int64_t prompt_parts(int64_t rows, int64_t groups, int64_t panels, int members) {
   if (rows == 0) return 0;
   const int64_t tiles = tile_count(rows);
   const int64_t most = std::clamp<int64_t>(kPromptPartBytes / (groups * kTileGroup * 2), 8, 64);
+  // As many parts as members, so that each has rows of its own, or as many times as that.
   int64_t parts = (tiles + most - 1) / most;
+  if (tiles >= kFewestPartTiles * members) parts = (parts + members - 1) / members * members;
   if (panels * parts < 2 * members) parts = (2 * members + panels - 1) / panels;
   return std::min(parts, tiles);
 }
