@@ -185,41 +185,6 @@ TEST_P(Products, OfARowAreTheSameBitsInAnyCompany) {
   }
 }
 
-// Tiles are a quicker way to the same sums.
-TEST(TiledProducts, AreTheBitsOfTheVectors) {
-  const auto names = backend_names();
-  if (std::find(names.begin(), names.end(), "amx") == names.end()) {
-    GTEST_SKIP() << "this machine has no tiles";
-  }
-  const auto tiles = std::move(*make_backend("amx"));
-  const auto vectors = std::move(*make_backend("avx512"));
-  Random random(7);
-  ThreadPool pool(2);
-  for (const DType dtype : kAllDTypes) {
-    if (is_float(dtype)) continue;
-    for (const int64_t rows : {16, 32, 38, 39, 64, 200}) {
-      SCOPED_TRACE(testing::Message() << name(dtype) << " rows " << rows);
-      const int64_t cols = block_elements(dtype) * integer(random, 1, 9);
-      const int64_t outputs = integer(random, 1, 100);
-      const RandomWeight weight(random, dtype, outputs, cols);
-      const Packed packed(*vectors, pool, weight.weight);
-      OwnActivations x(rows, cols, kValues | kCodes);
-      const std::vector<float> values = uniform_values(random, rows * cols);
-      const std::vector<float> ones(static_cast<size_t>(cols), 1.0F);
-      std::vector<float> ours(static_cast<size_t>(rows * outputs)), theirs(ours.size());
-      const Product a{.weight = &packed.matrix, .out = matrix_of(ours, rows, outputs)};
-      const Product b{.weight = &packed.matrix, .out = matrix_of(theirs, rows, outputs)};
-      pool.run([&](Team& team) {
-        vectors->rms_norm(team, matrix_of(values, rows, cols), ones.data(), 1e-5F, x.all);
-        team.wait();
-        tiles->products(team, x.all, {&a, 1});
-        vectors->products(team, x.all, {&b, 1});
-      });
-      ASSERT_EQ(std::memcmp(ours.data(), theirs.data(), ours.size() * 4), 0);
-    }
-  }
-}
-
 TEST_P(Products, OfASetAddBiasAndWhatIsThere) {
   Random random(4);
   ThreadPool pool(2);

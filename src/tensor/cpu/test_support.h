@@ -132,24 +132,28 @@ struct Packed {
   PackedMatrix matrix;
 };
 
-// Activations with room of their own.
+// Activations with room of their own; the last `prompts` rows are of prompts and apart.
 struct OwnActivations {
-  OwnActivations(int64_t rows, int64_t cols, uint32_t forms)
+  OwnActivations(int64_t rows, int64_t cols, uint32_t forms, int64_t prompts = 0)
       : values(forms & kValues ? static_cast<size_t>(rows * cols) : 0),
         codes(forms & kCodes ? static_cast<size_t>(rows * cols) : 0),
         scales(forms & kCodes ? static_cast<size_t>(rows * cols / kGroup) : 0),
-        sums(scales.size()) {
-    all = {.rows = rows, .cols = cols};
+        sums(scales.size()),
+        bfloats(static_cast<size_t>(bfloat_count(prompts, cols)) * 2) {
+    all = {.rows = rows, .cols = cols, .prompt_rows = prompts};
+    if (prompts > 0) all.bfloats = reinterpret_cast<uint16_t*>(bfloats.span().data());
     if (forms & kValues) all.values = values.data();
     if (forms & kCodes)
       all.codes = codes.data(), all.scales = scales.data(), all.sums = sums.data();
   }
   OwnActivations(const OwnActivations&) = delete;
   OwnActivations& operator=(const OwnActivations&) = delete;
-  // Rows [first, first + rows) of these.
+  // Rows [first, first + rows) of these, none of them apart.
   Activations rows(int64_t first, int64_t rows) const {
     Activations part = all;
     part.rows = rows;
+    part.prompt_rows = 0;
+    part.bfloats = nullptr;
     if (part.values) part.values += first * all.cols;
     if (part.codes) {
       part.codes += first * all.cols;
@@ -163,6 +167,7 @@ struct OwnActivations {
   std::vector<int8_t> codes;
   std::vector<float> scales;
   std::vector<int32_t> sums;
+  AlignedBytes bfloats;
   Activations all;
 };
 
