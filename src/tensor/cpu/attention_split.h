@@ -65,14 +65,22 @@ class AttentionSplit {
     constexpr int64_t kParts = 1024;
     Team::Claims claims = team.claims(kParts);
     std::pair<int64_t, int64_t> mine = claims.next();
-    int64_t before = 0;
-    each([&](const AttentionItem& item) {
-      const int64_t part = before * kParts / total;
-      before += cost(item);
-      while (mine.first != mine.second && part >= mine.second) mine = claims.next();
-      if (part >= mine.first && part < mine.second) visit(item);
-    });
-    while (mine.first != mine.second) mine = claims.next();
+    // Claims go up until the member helps another one, whose items may lie before its own.
+    while (mine.first != mine.second) {
+      int64_t before = 0;
+      bool again = false;
+      each([&](const AttentionItem& item) {
+        const int64_t part = before * kParts / total;
+        before += cost(item);
+        while (!again && mine.first != mine.second && part >= mine.second) {
+          const int64_t reached = mine.second;
+          mine = claims.next();
+          again = mine.first < reached;
+        }
+        if (!again && part >= mine.first && part < mine.second) visit(item);
+      });
+      if (!again && mine.first != mine.second) mine = claims.next();
+    }
   }
 
   template <class Visit>
