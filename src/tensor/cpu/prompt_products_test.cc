@@ -174,7 +174,7 @@ TEST_F(PromptProducts, OfASetAddBiasAndWhatIsThere) {
           for (size_t j = 0; j < out.size(); ++j) {
             const float more = (biased ? bias[j % static_cast<size_t>(outputs[i])] : 0) +
                                (there ? start[j] : 0);
-            ASSERT_NEAR(out[j], plain[j] + more, 1e-6 * std::abs(plain[j]) + 4e-6) << j;
+            ASSERT_NEAR(out[j], plain[j] + more, 2e-4) << j;  // sums of hundreds
           }
         }
       }
