@@ -201,6 +201,7 @@ void Decoder::Impl::embed(Team& team, std::span<const SequenceSlice> sequences) 
   const auto [first, last] = team.share(rows);
   const auto dim = static_cast<size_t>(config.dim);
   const auto row_size = static_cast<size_t>(tensor::row_bytes(weights.embedding.dtype, config.dim));
+  const bool has_layers[2] = {layout.layers > 0, layout.windowed_layers > 0};
   for (size_t s = 0; s < sequences.size(); ++s) {
     const SequenceSlice& sequence = sequences[s];
     for (size_t i = 0; i < sequence.tokens.size(); ++i) {
@@ -214,6 +215,7 @@ void Decoder::Impl::embed(Team& team, std::span<const SequenceSlice> sequences) 
         for (float& value : to) value *= config.embedding_scale;
       }
       for (int kind = 0; kind < 2; ++kind) {
+        if (!has_layers[kind]) continue;
         rope[kind].angles(sequence.position + static_cast<int64_t>(i), space.cos[kind].row(row),
                           space.sin[kind].row(row));
       }

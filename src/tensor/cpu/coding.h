@@ -146,6 +146,13 @@ typename S::F load_lanes(const float* p, int lanes) {
   return lanes == S::kLanes ? S::load(p) : S::load_part(p, lanes);
 }
 
+// To the first `lanes` of them.
+template <class S>
+void store_lanes(float* p, typename S::F x, int lanes) {
+  if (lanes == S::kLanes) return S::store(p, x);
+  S::store_part(p, x, lanes);
+}
+
 // The largest magnitude, or a NaN where there is one: magnitudes compare as integers.
 template <class S>
 float highest(const float* from, int64_t count) {

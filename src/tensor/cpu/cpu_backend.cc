@@ -66,8 +66,8 @@ ActivationRow row_of(const Activations& all, int64_t row, int64_t from_column = 
   return made;
 }
 
-// Calls visit(row, first column, last column) for this member's part of [rows, cols], whole groups
-// of 32 columns at a time.
+// Calls visit(row, first column, last column, last row) for this member's part of [rows, cols],
+// whole groups of 32 columns at a time.
 template <class Visit>
 void share_columns(const Team& team, int64_t rows, int64_t cols, const Visit& visit) {
   const int64_t groups = (cols + kGroup - 1) / kGroup;
@@ -75,7 +75,8 @@ void share_columns(const Team& team, int64_t rows, int64_t cols, const Visit& vi
   for (int64_t at = first; at < last;) {
     const int64_t row = at / groups;
     const int64_t end = std::min(last, (row + 1) * groups);
-    visit(row, (at - row * groups) * kGroup, std::min((end - row * groups) * kGroup, cols));
+    visit(row, (at - row * groups) * kGroup, std::min((end - row * groups) * kGroup, cols),
+          (last - 1) / groups);
     at = end;
   }
 }
@@ -226,33 +227,31 @@ class CpuBackend final : public Backend {
 
   void rms_norm(Team& team, ConstMatrix x, const float* weight, float eps,
                 const Activations& out) const override {
-    share_columns(team, x.rows, x.cols, [&](int64_t row, int64_t first, int64_t last) {
+    norm_rows(team, x, eps, [&](int64_t row, int64_t first, int64_t last, float inverse) {
       kernels_.norm({.x = x.row(row),
-                     .cols = x.cols,
                      .first = first,
                      .last = last,
                      .weight = weight,
-                     .eps = eps,
+                     .inverse = inverse,
                      .out = row_of(out, row)});
     });
   }
 
   void add_rms_norm(Team& team, ConstMatrix x, const float* weight, float eps,
                     Matrix sum) const override {
-    share_columns(team, x.rows, x.cols, [&](int64_t row, int64_t first, int64_t last) {
+    norm_rows(team, x, eps, [&](int64_t row, int64_t first, int64_t last, float inverse) {
       kernels_.norm({.x = x.row(row),
-                     .cols = x.cols,
                      .first = first,
                      .last = last,
                      .weight = weight,
-                     .eps = eps,
+                     .inverse = inverse,
                      .sum = sum.row(row)});
     });
   }
 
   void gated(Team& team, Gate gate, ConstMatrix g, ConstMatrix u,
              const Activations& out) const override {
-    share_columns(team, g.rows, g.cols, [&](int64_t row, int64_t first, int64_t last) {
+    share_columns(team, g.rows, g.cols, [&](int64_t row, int64_t first, int64_t last, int64_t) {
       kernels_.gated({.gate = gate,
                       .g = g.row(row),
                       .u = u.row(row),
@@ -310,21 +309,57 @@ class CpuBackend final : public Backend {
   }
 
   void store_kv(Team& team, const StoreCall& call) const override {
-    const int64_t heads = call.shape.heads + call.shape.kv_heads;
-    int64_t at = 0;
+    const HeadShape& shape = call.shape;
     int64_t rows = 0;
     for (const Slice& slice : call.slices) rows += slice.rows;
-    const auto [first, last] = team.share(rows * heads);
-    for (const Slice& slice : call.slices) {
-      for (int64_t i = 0; i < slice.rows; ++i, at += heads) {
-        for (int64_t h = std::max<int64_t>(first - at, 0); h < std::min(last - at, heads); ++h) {
-          if (h < call.shape.heads) {
-            const int64_t ratio = call.shape.heads / call.shape.kv_heads;
-            prepare(call, call.q, slice.first_row + i, h,
-                    {.norm = call.q_norm, .factors = of_head(call, call.q_factors, h / ratio)});
-          } else {
-            store(call, slice, i, h - call.shape.heads);
-          }
+    const CodeRoom room(thread_room().at_least(CodeRoom::bytes(shape.kv_heads, shape.head_dim)),
+                        shape.kv_heads, shape.head_dim);
+    HeadsCall q{.head_dim = shape.head_dim,
+                .norm = call.q_norm,
+                .eps = call.eps,
+                .ratio = shape.heads / shape.kv_heads,
+                .factors = call.q_factors};
+    HeadsCall k{.head_dim = shape.head_dim,
+                .norm = call.k_norm,
+                .eps = call.eps,
+                .factors = call.k_factors,
+                .center = call.k_center};
+    if (call.rotation) {
+      q.dims = k.dims = call.rotation->dims;
+      q.half_split = k.half_split = call.rotation->half_split;
+    }
+    // What a row takes, with the rotation of a head as the measure: first its queries.
+    const int64_t cost = shape.heads + kStoredCost * shape.kv_heads;
+    const auto [first, last] = team.share(rows * cost);
+    int64_t at = 0;
+    for (size_t n = 0; n < call.slices.size(); ++n) {
+      const Slice& slice = call.slices[n];
+      // Where the next sequence's first token goes was last touched a step ago.
+      const int64_t next = at + slice.rows * cost;
+      if (n + 1 < call.slices.size() && next < last && next + cost > first) {
+        fetch_places(call, call.slices[n + 1]);
+      }
+      for (int64_t i = 0; i < slice.rows; ++i, at += cost) {
+        const int64_t from = std::max<int64_t>(first - at, 0), to = std::min(last - at, cost);
+        if (from >= to) continue;
+        const int64_t row = slice.first_row + i;
+        if (i + 1 < slice.rows) fetch_rows(call, row + 1);
+        if (call.rotation) {
+          q.cos = k.cos = call.rotation->cos.row(row);
+          q.sin = k.sin = call.rotation->sin.row(row);
+        }
+        if (to > shape.heads) {
+          k.heads = call.k.row(row);
+          k.first = std::max<int64_t>(from - shape.heads, 0) / kStoredCost;
+          k.last = (to - shape.heads) / kStoredCost;
+          kernels_.prepare_heads(k);
+          store(call, slice, i, k.first, k.last, room);
+        }
+        if (from < shape.heads) {
+          q.heads = call.q.row(row);
+          q.first = from;
+          q.last = std::min<int64_t>(to, shape.heads);
+          kernels_.prepare_heads(q);
         }
       }
     }
@@ -434,42 +469,72 @@ class CpuBackend final : public Backend {
     product[weight.format](call);
   }
 
-  static const float* of_head(const StoreCall& call, const float* values, int64_t kv_head) {
-    return values ? values + kv_head * call.shape.head_dim : nullptr;
+  // Calls visit(row, first column, last column, inverse_rms of the row) for this member's part. The
+  // next row's is taken before a row is worked on, which hides its waiting.
+  template <class Visit>
+  void norm_rows(const Team& team, ConstMatrix x, float eps, const Visit& visit) const {
+    int64_t known = -1;
+    float inverse = 0;
+    share_columns(team, x.rows, x.cols,
+                  [&](int64_t row, int64_t first, int64_t last, int64_t last_row) {
+                    float of_row = inverse;
+                    if (known != row) of_row = kernels_.inverse_rms(x.row(row), x.cols, eps);
+                    if (row < last_row) {
+                      known = row + 1;
+                      inverse = kernels_.inverse_rms(x.row(known), x.cols, eps);
+                    }
+                    visit(row, first, last, of_row);
+                  });
   }
 
-  // `made`: the norm, factors and center that are wanted.
-  void prepare(const StoreCall& call, Matrix rows, int64_t row, int64_t head, HeadCall made) const {
-    made.head_dim = call.shape.head_dim;
-    made.head = rows.row(row) + head * made.head_dim;
-    made.eps = call.eps;
-    if (call.rotation) {
-      made.cos = call.rotation->cos.row(row);
-      made.sin = call.rotation->sin.row(row);
-      made.dims = call.rotation->dims;
-      made.half_split = call.rotation->half_split;
-    }
-    kernels_.prepare_head(made);
+  // What it takes to store a KV head, with the rotation of a head as the measure.
+  static constexpr int64_t kStoredCost = 4;
+
+  // Half of a row was written by other cores.
+  static void fetch_rows(const StoreCall& call, int64_t row) {
+    const auto fetch = [row](const ConstMatrix& of) {
+      constexpr int64_t kLine = 64 / sizeof(float);
+      for (int64_t i = 0; i < of.cols; i += kLine) __builtin_prefetch(of.row(row) + i, 1);
+    };
+    fetch(call.q);
+    fetch(call.k);
+    fetch(call.v);
   }
 
-  // Key and value of one head of row i of a slice, in the order of kv_order.h.
-  void store(const StoreCall& call, const Slice& slice, int64_t i, int64_t head) const {
-    const int64_t head_dim = call.shape.head_dim;
-    const int64_t row = slice.first_row + i;
-    prepare(call, call.k, row, head,
-            {.norm = call.k_norm,
-             .factors = of_head(call, call.k_factors, head),
-             .center = of_head(call, call.k_center, head)});
-    const int64_t position = slice.position + i;
+  // The places of the keys and values of the first row of a slice.
+  static void fetch_places(const StoreCall& call, const Slice& slice) {
+    const int64_t token = slice.position % kBlockTokens;
+    HeadPlaces of = places(call, slice, slice.position, 0, call.shape.kv_heads);
+    std::byte* const base = of.first;
+    of.first = base + call.kv.key_offset;
+    fetch_keys(of, token);
+    of.first = base + call.kv.value_offset;
+    fetch_values(of, token);
+  }
+
+  // Of KV heads [first, last), without key_offset or value_offset.
+  static HeadPlaces places(const StoreCall& call, const Slice& slice, int64_t position,
+                           int64_t first, int64_t last) {
     const auto block =
         static_cast<size_t>(slice.blocks[static_cast<size_t>(position / kBlockTokens)]);
-    std::byte* base = call.kv.base + block * call.kv.block_bytes;
-    const int64_t token = position % kBlockTokens;
-    const size_t at = static_cast<size_t>(head) * kv_head_bytes(call.kv.type, head_dim);
-    put_key(kernels_, call.kv.type, call.k.row(row) + head * head_dim, head_dim, token,
-            base + call.kv.key_offset + at);
-    put_value(kernels_, call.kv.type, call.v.row(row) + head * head_dim, head_dim, token,
-              base + call.kv.value_offset + at);
+    HeadPlaces made{.type = call.kv.type, .head_dim = call.shape.head_dim, .count = last - first};
+    made.first = call.kv.base + block * call.kv.block_bytes + first * made.bytes();
+    return made;
+  }
+
+  // Keys and values of KV heads [first, last) of row i of a slice, in the order of kv_order.h.
+  void store(const StoreCall& call, const Slice& slice, int64_t i, int64_t first, int64_t last,
+             const CodeRoom& room) const {
+    if (first >= last) return;
+    const int64_t row = slice.first_row + i;
+    const int64_t position = slice.position + i, token = position % kBlockTokens;
+    HeadPlaces to = places(call, slice, position, first, last);
+    std::byte* const base = to.first;
+    const int64_t number = first * to.head_dim;
+    to.first = base + call.kv.value_offset;
+    put_values(kernels_, call.v.row(row) + number, to, token, room);
+    to.first = base + call.kv.key_offset;
+    put_keys(kernels_, call.k.row(row) + number, to, token, room);
   }
 
   static constexpr int64_t kFewestTileQueries = 10;  // fewer are quicker by vectors

@@ -25,12 +25,13 @@ void attend(const AttendCall& call) {
 
 template <class S>
 void fill_kernels(Kernels& kernels) {
+  kernels.inverse_rms = inverse_rms<S>;
   kernels.norm = norm<S>;
   kernels.gated = gated<S>;
   kernels.encode = encode<S>;
-  kernels.prepare_head = prepare_head<S>;
+  kernels.prepare_heads = prepare_heads<S>;
   kernels.to_half = to_half<S>;
-  kernels.code_head = code_head<S>;
+  kernels.code_heads = code_heads<S>;
   kernels.spread = spread<S>;
   kernels.attend = attend<S>;
 }

@@ -57,10 +57,9 @@ struct PanelCall {
 // multiple of 32; so is last, or it is the end of the row, and is where codes are wanted.
 struct NormCall {
   const float* x = nullptr;  // the whole row
-  int64_t cols = 0;
   int64_t first = 0, last = 0;
   const float* weight = nullptr;
-  float eps = 0;
+  float inverse = 0;     // inverse_rms of the row
   ActivationRow out;     // the whole row
   float* sum = nullptr;  // instead of `out`: the normed row is added to it
 };
@@ -75,18 +74,20 @@ struct GateCall {
   int64_t out_stride = 0;  // from row to row of values and codes; of scales and sums 1/32 of it
 };
 
-// One head of one row on its way to the cache.
-struct HeadCall {
-  float* head = nullptr;  // [head_dim], in place
+// Heads [first, last) of one row on their way to attention or to the cache.
+struct HeadsCall {
+  float* heads = nullptr;  // [heads of the row, head_dim], in place
+  int64_t first = 0, last = 0;
   int64_t head_dim = 0;
   const float* norm = nullptr;  // [head_dim], or null
   float eps = 0;
-  const float* factors = nullptr;  // [head_dim] multiplied after the norm, or null
+  int64_t ratio = 1;               // heads of one KV head
+  const float* factors = nullptr;  // [KV heads, head_dim] multiplied after the norm, or null
   const float* cos = nullptr;      // [dims / 2]; null: no rotation
   const float* sin = nullptr;
   int64_t dims = 0;
   bool half_split = false;
-  const float* center = nullptr;  // [head_dim] subtracted after the rotation, or null
+  const float* center = nullptr;  // [KV heads, head_dim] subtracted after the rotation, or null
 };
 
 // Consecutive queries of one sequence on the heads of one KV head, whose keys and values lie in the
@@ -137,17 +138,21 @@ struct Kernels {
   void (*prompt_product[32])(const PanelCall&) = {};
   void (*enter_tiles)() = nullptr;
   void (*leave_tiles)() = nullptr;
+  // 1 / sqrt(the mean of the squares of `cols` numbers, and eps).
+  float (*inverse_rms)(const float* x, int64_t cols, float eps) = nullptr;
   void (*norm)(const NormCall&) = nullptr;
   void (*gated)(const GateCall&) = nullptr;
   // Codes (and scales, sums) of `cols` values.  Requires: cols is a multiple of 32.
   void (*encode)(const float* values, int64_t cols, const ActivationRow& to) = nullptr;
-  void (*prepare_head)(const HeadCall&) = nullptr;
+  void (*prepare_heads)(const HeadsCall&) = nullptr;
   // f32 to f16; a number beyond the range of f16 becomes the largest one.
   void (*to_half)(const float* from, uint16_t* to, int64_t count) = nullptr;
-  // Codes of the transform that an 8-bit cache keeps (kv_cache.h), with the largest magnitude as
-  // 127; returns that, or a NaN where there is one. `room` is for `count` numbers, `codes` for as
-  // many rounded up to 16; up to a multiple of 4 zeros follow them.
-  float (*code_head)(const float* from, int64_t count, float* room, int8_t* codes) = nullptr;
+  // Codes of the transforms that an 8-bit cache keeps (kv_cache.h) of `heads` heads side by side,
+  // each with its largest magnitude as 127; that, or a NaN where there is one, goes to `tops`.
+  // `room` is for heads * head_dim numbers; head h's codes go to codes + h * padded_head_dim, and
+  // up to a multiple of 4 zeros follow them.
+  void (*code_heads)(const float* from, int64_t heads, int64_t head_dim, float* room, int8_t* codes,
+                     float* tops) = nullptr;
   // to[4 i] = codes[i]. Writes nothing between.
   void (*spread)(const int8_t* codes, int64_t count, int8_t* to) = nullptr;
   void (*attend)(const AttendCall&) = nullptr;

@@ -13,11 +13,41 @@
 
 namespace mill::tensor {
 
-// Writes the key (value) of token `token` of a block: `from` [head_dim] f32, `head` the bytes of
-// the head. Touches no byte of another token.
-void put_key(const Kernels& kernels, KvType type, const float* from, int64_t head_dim,
-             int64_t token, std::byte* head);
-void put_value(const Kernels& kernels, KvType type, const float* from, int64_t head_dim,
-               int64_t token, std::byte* head);
+// The keys, or the values, of some KV heads side by side in a block.
+struct HeadPlaces {
+  KvType type = KvType::kI8;
+  int64_t head_dim = 0;
+  int64_t count = 0;
+  std::byte* first = nullptr;  // the bytes of the first head
+
+  int64_t bytes() const { return static_cast<int64_t>(kv_head_bytes(type, head_dim)); }
+};
+
+// What coding takes on the way: of `heads` heads of padded_head_dim numbers, at the start of
+// `bytes` bytes, aligned to 64.
+struct CodeRoom {
+  float* numbers = nullptr;
+  float* tops = nullptr;
+  int8_t* codes = nullptr;
+
+  static int64_t bytes(int64_t heads, int64_t head_dim) {
+    return heads * (padded_head_dim(head_dim) * 5 + 64);
+  }
+  CodeRoom(std::byte* room, int64_t heads, int64_t head_dim)
+      : numbers(reinterpret_cast<float*>(room)),
+        tops(numbers + heads * padded_head_dim(head_dim)),
+        codes(reinterpret_cast<int8_t*>(tops + heads * 16)) {}
+};
+
+// Writes the keys (values) of token `token` of a block: `from` [to.count, head_dim] f32. Touches no
+// byte of another token.
+void put_keys(const Kernels& kernels, const float* from, const HeadPlaces& to, int64_t token,
+              const CodeRoom& room);
+void put_values(const Kernels& kernels, const float* from, const HeadPlaces& to, int64_t token,
+                const CodeRoom& room);
+
+// Brings these places of the token near.
+void fetch_keys(const HeadPlaces& of, int64_t token);
+void fetch_values(const HeadPlaces& of, int64_t token);
 
 }  // namespace mill::tensor

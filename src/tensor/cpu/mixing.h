@@ -97,10 +97,9 @@ float mixed_share(int64_t size) {
   return power % 2 == 0 ? half : half * 0x1.6a09e6p-1F;
 }
 
-// From `count` numbers to their transform, in blocks of mixed_size(count). `to` may be `from`.
+// From `count` numbers to their transforms, in blocks of `size`. `to` may be `from`.
 template <class S>
-void mix_head(const float* from, int64_t count, float* to) {
-  const int64_t size = mixed_size(count);
+void mix_blocks(const float* from, int64_t count, int64_t size, float* to) {
   const typename S::F share = S::set(mixed_share<S>(size));
   if (size < S::kLanes) {
     const int lanes = static_cast<int>(size);
@@ -131,13 +130,56 @@ void mix_head(const float* from, int64_t count, float* to) {
   }
 }
 
-// The codes of a head's transform, and its largest magnitude, which is 127.
+// The same of one head.
 template <class S>
-float code_head(const float* from, int64_t count, float* room, int8_t* codes) {
-  mix_head<S>(from, count, room);
-  const float top = highest<S>(room, count);
-  to_codes<S>(room, top > 1e-36F ? 127.0F / top : 0.0F, codes, count);
-  return top;
+void mix_head(const float* from, int64_t count, float* to) {
+  mix_blocks<S>(from, count, mixed_size(count), to);
+}
+
+// What numbers are times as codes, where the largest magnitude is 127.
+template <class S>
+float code_inverse(float top) {
+  return top > 1e-36F ? 127.0F / top : 0.0F;
+}
+
+// Of heads of kWays vectors that are transformed as a whole: they stay in registers.
+template <class S, int kWays>
+void code_whole_heads(const float* from, int64_t heads, int8_t* codes, float* tops) {
+  constexpr int64_t kSize = kWays * S::kLanes;
+  const typename S::F share = S::set(mixed_share<S>(kSize));
+  for (int64_t h = 0; h < heads; ++h, from += kSize, codes += padded_head_dim(kSize)) {
+    typename S::F part[kWays];
+#pragma GCC unroll 8
+    for (int i = 0; i < kWays; ++i) {
+      part[i] = mix_lanes<S>(S::mul(S::load(from + i * S::kLanes), share), S::kLanes);
+    }
+    mix_ways<S, kWays>(part);
+    typename S::I top = S::magnitude(part[0]);
+#pragma GCC unroll 8
+    for (int i = 1; i < kWays; ++i) top = S::max_int(top, S::magnitude(part[i]));
+    tops[h] = std::bit_cast<float>(S::highest_int(top));
+    const typename S::F inverse = S::set(code_inverse<S>(tops[h]));
+#pragma GCC unroll 8
+    for (int i = 0; i < kWays; ++i) {
+      S::store_codes(codes + i * S::kLanes, S::to_int(S::mul(part[i], inverse)));
+    }
+  }
+}
+
+// The codes of heads' transforms, and the largest magnitude of each.
+template <class S>
+void code_heads(const float* from, int64_t heads, int64_t head_dim, float* room, int8_t* codes,
+                float* tops) {
+  const int64_t size = mixed_size(head_dim);
+  if (size == head_dim) {
+    if (size == 8 * S::kLanes) return code_whole_heads<S, 8>(from, heads, codes, tops);
+    if (size == 4 * S::kLanes) return code_whole_heads<S, 4>(from, heads, codes, tops);
+  }
+  mix_blocks<S>(from, heads * head_dim, size, room);
+  for (int64_t h = 0; h < heads; ++h, room += head_dim, codes += padded_head_dim(head_dim)) {
+    tops[h] = highest<S>(room, head_dim);
+    to_codes<S>(room, code_inverse<S>(tops[h]), codes, head_dim);
+  }
 }
 
 template <class S>

@@ -226,7 +226,7 @@ auto one_by_one(const Value& value) {
 
 template <class S>
 void norm(const NormCall& call) {
-  const typename S::F inverse = S::set(inverse_rms<S>(call.x, call.cols, call.eps));
+  const typename S::F inverse = S::set(call.inverse);
   const auto normed = [x = call.x, weight = call.weight, inverse](int64_t i, int lanes) {
     return S::mul(S::mul(load_lanes<S>(x + i, lanes), inverse), load_lanes<S>(weight + i, lanes));
   };
@@ -321,64 +321,115 @@ void to_half(const float* from, uint16_t* to, int64_t count) {
   }
 }
 
-// Pairs (2i, 2i + 1) of a head.
-template <class S>
-void rotate_neighbours(const HeadCall& call) {
-  for (int64_t i = 0; i < call.dims; i += S::kLanes) {
-    const int lanes = static_cast<int>(call.dims - i < S::kLanes ? call.dims - i : S::kLanes);
-    const typename S::F x = load_lanes<S>(call.head + i, lanes);
-    const typename S::F cos = S::load_doubled(call.cos + i / 2, lanes / 2);
-    const typename S::F sin = S::load_doubled(call.sin + i / 2, lanes / 2);
-    const typename S::F crossed = S::mul(S::swap_neighbours(x), sin);
-    S::store_part(call.head + i, S::subtract_add(S::mul(x, cos), crossed), lanes);
-  }
+// Calls step(i, lanes) for the vectors of [first, last), whole ones and then the rest.
+template <class S, class Step>
+[[gnu::always_inline]] inline void each_vector(int64_t first, int64_t last, const Step& step) {
+  int64_t i = first;
+  for (; i + S::kLanes <= last; i += S::kLanes) step(i, S::kLanes);
+  if (i < last) step(i, static_cast<int>(last - i));
 }
 
-// Pairs (i, i + dims / 2) of a head.
-template <class S>
-void rotate_halves(const HeadCall& call) {
-  const int64_t half = call.dims / 2;
-  for (int64_t i = 0; i < half; i += S::kLanes) {
-    const int lanes = static_cast<int>(half - i < S::kLanes ? half - i : S::kLanes);
-    const typename S::F a = load_lanes<S>(call.head + i, lanes);
-    const typename S::F b = load_lanes<S>(call.head + half + i, lanes);
-    const typename S::F cos = load_lanes<S>(call.cos + i, lanes);
-    const typename S::F sin = load_lanes<S>(call.sin + i, lanes);
-    S::store_part(call.head + i, S::subtract_product(S::mul(a, cos), b, sin), lanes);
-    S::store_part(call.head + half + i, S::add_product(S::mul(b, cos), a, sin), lanes);
-  }
-}
+// Some heads of a row, which a step is taken for side by side: what the row has is read once.
+// kPlain: there is no norm, and no factors and center.
+template <class S, bool kPlain>
+class HeadRun {
+ public:
+  using F = typename S::F;
+  static constexpr int64_t kMost = 8;
 
-// Each number of the head becomes change(number, with[i]).
-template <class S, class Change>
-[[gnu::always_inline]] inline void change_head(const HeadCall& call, const float* with,
-                                               Change change) {
-  for (int64_t i = 0; i < call.head_dim; i += S::kLanes) {
-    const int64_t left = call.head_dim - i;
-    const int lanes = static_cast<int>(left < S::kLanes ? left : S::kLanes);
-    const typename S::F other = load_lanes<S>(with + i, lanes);
-    S::store_part(call.head + i, change(load_lanes<S>(call.head + i, lanes), other), lanes);
+  // Heads [first, last) of the call; at most kMost where they are not plain.
+  HeadRun(const HeadsCall& call, int64_t first, int64_t last)
+      : call_(call),
+        count_(last - first),
+        head_dim_(call.head_dim),
+        heads_(call.heads + first * call.head_dim) {
+    if constexpr (kPlain) return;
+    int64_t kv_head = first / call.ratio;
+    for (int64_t h = 0; h < count_; ++h) {
+      if (first + h == (kv_head + 1) * call.ratio) ++kv_head;
+      of_kv_head_[h] = kv_head * head_dim_;
+      if (call.norm) inverse_[h] = inverse_rms<S>(heads_ + h * head_dim_, head_dim_, call.eps);
+    }
   }
-}
+
+  void prepare() const {
+    const int64_t dims = call_.cos ? call_.dims : 0;
+    if (call_.half_split) {
+      rotate_halves(dims / 2);
+    } else {
+      rotate_neighbours(dims);
+    }
+    if constexpr (kPlain) return;
+    each_vector<S>(dims, head_dim_, [&](int64_t i, int lanes) {
+      for (int64_t h = 0; h < count_; ++h) put(h, i, lanes, take(h, i, lanes));
+    });
+  }
+
+ private:
+  // Pairs (2i, 2i + 1) of a head.
+  void rotate_neighbours(int64_t dims) const {
+    each_vector<S>(
+        0, dims, [&](int64_t i, int lanes) __attribute__((always_inline)) {
+          const F cos = S::load_doubled(call_.cos + i / 2, lanes / 2);
+          const F sin = S::load_doubled(call_.sin + i / 2, lanes / 2);
+          for (int64_t h = 0; h < count_; ++h) {
+            const F x = take(h, i, lanes);
+            const F crossed = S::mul(S::swap_neighbours(x), sin);
+            put(h, i, lanes, S::subtract_add(S::mul(x, cos), crossed));
+          }
+        });
+  }
+
+  // Pairs (i, i + half).
+  void rotate_halves(int64_t half) const {
+    each_vector<S>(
+        0, half, [&](int64_t i, int lanes) __attribute__((always_inline)) {
+          const F cos = load_lanes<S>(call_.cos + i, lanes);
+          const F sin = load_lanes<S>(call_.sin + i, lanes);
+          for (int64_t h = 0; h < count_; ++h) {
+            const F a = take(h, i, lanes), b = take(h, half + i, lanes);
+            put(h, i, lanes, S::subtract_product(S::mul(a, cos), b, sin));
+            put(h, half + i, lanes, S::add_product(S::mul(b, cos), a, sin));
+          }
+        });
+  }
+
+  // Numbers i and up of a head as they are rotated, and what became of them.
+  [[gnu::always_inline]] F take(int64_t h, int64_t i, int lanes) const {
+    F x = load_lanes<S>(heads_ + h * head_dim_ + i, lanes);
+    if constexpr (kPlain) return x;
+    if (call_.norm) {
+      x = S::mul(S::mul(x, S::set(inverse_[h])), load_lanes<S>(call_.norm + i, lanes));
+    }
+    if (call_.factors) {
+      x = S::mul(x, load_lanes<S>(call_.factors + of_kv_head_[h] + i, lanes));
+    }
+    return x;
+  }
+  [[gnu::always_inline]] void put(int64_t h, int64_t i, int lanes, F x) const {
+    if (!kPlain && call_.center) {
+      x = S::sub(x, load_lanes<S>(call_.center + of_kv_head_[h] + i, lanes));
+    }
+    store_lanes<S>(heads_ + h * head_dim_ + i, x, lanes);
+  }
+
+  const HeadsCall& call_;
+  const int64_t count_, head_dim_;
+  float* const heads_;
+  int64_t of_kv_head_[kMost];
+  float inverse_[kMost];
+};
 
 template <class S>
-void prepare_head(const HeadCall& call) {
-  if (call.norm) {
-    const NormCall head{.x = call.head,
-                        .cols = call.head_dim,
-                        .last = call.head_dim,
-                        .weight = call.norm,
-                        .eps = call.eps,
-                        .out = {.values = call.head}};
-    norm<S>(head);
+void prepare_heads(const HeadsCall& call) {
+  if (!call.norm && !call.factors && !call.center) {
+    if (call.cos) HeadRun<S, true>(call, call.first, call.last).prepare();
+    return;
   }
-  if (call.factors) {
-    change_head<S>(call, call.factors, [](auto a, auto b) { return S::mul(a, b); });
-  }
-  if (call.cos && call.half_split) rotate_halves<S>(call);
-  if (call.cos && !call.half_split) rotate_neighbours<S>(call);
-  if (call.center) {
-    change_head<S>(call, call.center, [](auto a, auto b) { return S::sub(a, b); });
+  using Run = HeadRun<S, false>;
+  for (int64_t first = call.first; first < call.last; first += Run::kMost) {
+    const int64_t left = call.last - first;
+    Run(call, first, first + (left < Run::kMost ? left : Run::kMost)).prepare();
   }
 }
 

@@ -174,11 +174,17 @@ void iq4_xs(const uint8_t* in, float* out) {
   }
 }
 
-template <void (*block)(const uint8_t*, float*)>
+// A block goes by a place of its own, which the compiler knows to lie apart from the bytes: so it
+// takes many numbers at a time.
+template <int kElements, void (*block)(const uint8_t*, float*)>
 void each_block(DType dtype, const uint8_t* in, std::span<float> row) {
-  const auto elements = static_cast<size_t>(block_elements(dtype));
+  MILL_CHECK(block_elements(dtype) == kElements);
   const int64_t bytes = block_bytes(dtype);
-  for (size_t i = 0; i < row.size(); i += elements, in += bytes) block(in, row.data() + i);
+  for (size_t i = 0; i < row.size(); i += kElements, in += bytes) {
+    float made[kElements];
+    block(in, made);
+    std::memcpy(row.data() + i, made, sizeof made);
+  }
 }
 
 }  // namespace
@@ -197,29 +203,29 @@ void dequantize_row(DType dtype, const std::byte* data, std::span<float> row) {
       for (size_t i = 0; i < row.size(); ++i) row[i] = bf16_to_f32(u16_at(in + 2 * i));
       return;
     case DType::kQ4_0:
-      return each_block<q4_0>(dtype, in, row);
+      return each_block<kSmall, q4_0>(dtype, in, row);
     case DType::kQ4_1:
-      return each_block<q4_1>(dtype, in, row);
+      return each_block<kSmall, q4_1>(dtype, in, row);
     case DType::kQ5_0:
-      return each_block<q5_0>(dtype, in, row);
+      return each_block<kSmall, q5_0>(dtype, in, row);
     case DType::kQ5_1:
-      return each_block<q5_1>(dtype, in, row);
+      return each_block<kSmall, q5_1>(dtype, in, row);
     case DType::kQ8_0:
-      return each_block<q8_0>(dtype, in, row);
+      return each_block<kSmall, q8_0>(dtype, in, row);
     case DType::kQ2_K:
-      return each_block<q2_k>(dtype, in, row);
+      return each_block<kSuper, q2_k>(dtype, in, row);
     case DType::kQ3_K:
-      return each_block<q3_k>(dtype, in, row);
+      return each_block<kSuper, q3_k>(dtype, in, row);
     case DType::kQ4_K:
-      return each_block<q4_k>(dtype, in, row);
+      return each_block<kSuper, q4_k>(dtype, in, row);
     case DType::kQ5_K:
-      return each_block<q5_k>(dtype, in, row);
+      return each_block<kSuper, q5_k>(dtype, in, row);
     case DType::kQ6_K:
-      return each_block<q6_k>(dtype, in, row);
+      return each_block<kSuper, q6_k>(dtype, in, row);
     case DType::kIQ4_NL:
-      return each_block<iq4_nl>(dtype, in, row);
+      return each_block<kSmall, iq4_nl>(dtype, in, row);
     case DType::kIQ4_XS:
-      return each_block<iq4_xs>(dtype, in, row);
+      return each_block<kSuper, iq4_xs>(dtype, in, row);
   }
 }
 
