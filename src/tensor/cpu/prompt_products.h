@@ -52,7 +52,10 @@ class PromptProduct {
   // One group to its two tiles [vector of outputs][pair of inputs][output][2].
   [[gnu::always_inline]] void expand(int64_t index, std::byte* to) const {
     const Group group(call_.panel, index);
-    S::fetch(call_.panel + call_.panel_bytes + Group::offset(index));
+    const std::byte* next = call_.panel + call_.panel_bytes;
+    for (int64_t at = Group::offset(index); at < Group::offset(index + 1); at += 64) {
+      S::fetch(next + at);
+    }
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) expand_half<0>(group, v, to + v * kTileBytes);
   }
