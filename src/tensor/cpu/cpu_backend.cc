@@ -299,8 +299,13 @@ class CpuBackend final : public Backend {
     std::byte* room =
         thread_room().at_least(floats * static_cast<int64_t>(sizeof(float)) + rows_bytes);
     auto* scratch = reinterpret_cast<float*>(room);
-    split.visit(team,
-                [&](const AttentionItem& item) { attend(call, item, scratch, scratch + floats); });
+    // One behind, so that an item knows the next.
+    AttentionItem item;
+    split.visit(team, [&](const AttentionItem& next) {
+      if (item.slice) attend(call, item, &next, scratch, scratch + floats);
+      item = next;
+    });
+    if (item.slice) attend(call, item, nullptr, scratch, scratch + floats);
   }
 
  private:
@@ -421,11 +426,22 @@ class CpuBackend final : public Backend {
               base + call.kv.value_offset + at);
   }
 
+  static std::span<const int32_t> seen_blocks(const AttentionCall& call,
+                                              const AttentionItem& item) {
+    const int64_t begin = item.slice->position + item.first;
+    const int64_t first = call.window > 0 ? std::max<int64_t>(begin - call.window + 1, 0) : 0;
+    const int64_t last = (begin + item.rows - 1) / kBlockTokens;
+    const int64_t first_block = first / kBlockTokens;
+    return item.slice->blocks.subspan(static_cast<size_t>(first_block),
+                                      static_cast<size_t>(last + 1 - first_block));
+  }
+
   static constexpr int64_t kFewestTileQueries = 10;  // fewer are quicker by vectors
 
-  // `rows`: room for the item's rows of all heads, where values are not wanted.
-  void attend(const AttentionCall& call, const AttentionItem& item, float* scratch,
-              float* rows) const {
+  // `next`: what the member attends then, or null. `rows`: room for the item's rows of all heads,
+  // where values are not wanted.
+  void attend(const AttentionCall& call, const AttentionItem& item, const AttentionItem* next,
+              float* scratch, float* rows) const {
     const HeadShape& shape = call.shape;
     const Slice& slice = *item.slice;
     const int64_t first_row = slice.first_row + item.first;
@@ -440,6 +456,15 @@ class CpuBackend final : public Backend {
       const int64_t heads = end - head;
       const bool tiles = has_tiles && item.rows * heads >= kFewestTileQueries;
       const auto attend = tiles ? kernels_.attend_by_tiles : kernels_.attend;
+      std::span<const int32_t> next_blocks;
+      int64_t next_offset = 0;
+      if (end < item.last_head) {
+        next_blocks = seen_blocks(call, item);
+        next_offset = end / ratio * kv_head_size;
+      } else if (next) {
+        next_blocks = seen_blocks(call, *next);
+        next_offset = next->first_head / ratio * kv_head_size;
+      }
       attend({.kv = &call.kv,
               .blocks = slice.blocks.data(),
               .kv_offset = kv_head * kv_head_size,
@@ -454,7 +479,10 @@ class CpuBackend final : public Backend {
               .window = call.window,
               .out = out + head * shape.head_dim,
               .out_stride = call.out.cols,
-              .scratch = scratch});
+              .scratch = scratch,
+              .next_blocks = next_blocks.data(),
+              .next_count = static_cast<int64_t>(next_blocks.size()),
+              .next_offset = next_offset});
       head = end;
     }
     if (!call.out.codes) return;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tensor/cpu/code_attention.h"
+#include "tensor/cpu/few_attention.h"
 #include "tensor/cpu/mixing.h"
 #include "tensor/cpu/rows.h"
 #include "tensor/cpu/value_attention.h"
@@ -19,6 +20,9 @@ void attend(const AttendCall& call) {
     case KvType::kBF16:
       return ValueAttention<S, BfloatNumber>(call).run();
     case KvType::kI8:
+      if constexpr (S::kQueriesInLanes) {
+        if (FewAttention<S>::takes(call)) return FewAttention<S>(call).run();
+      }
       return CodeAttention<S>(call).run();
   }
 }

@@ -105,6 +105,10 @@ struct AttendCall {
   float* out = nullptr;  // [rows, heads, head_dim], row r at out + r * out_stride
   int64_t out_stride = 0;
   float* scratch = nullptr;  // attend_scratch(head_dim) floats, aligned to 64
+  // What the thread reads after this call, fetched meanwhile: blocks, and likewise bytes to a head.
+  const int32_t* next_blocks = nullptr;
+  int64_t next_count = 0;
+  int64_t next_offset = 0;
 };
 inline constexpr int64_t kMostQueries = 64;
 constexpr int64_t attend_scratch(int64_t head_dim) {
