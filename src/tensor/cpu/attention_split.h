@@ -38,8 +38,9 @@ class AttentionSplit {
 
   int64_t rows() const { return rows_; }  // of an item, at most
 
-  // Calls visit(item) for the items of this member. Of many, each member takes the next as it comes
-  // for them; of few, the parts cost about the same.
+  // Calls visit(item, next) for the items of this member; `next` is the begin of what it visits
+  // then, or null. Of many, each member takes the next as it comes for them; of few, the parts cost
+  // about the same. What a member has of the same rows on neighbouring heads is one item.
   template <class Visit>
   void visit(Team& team, const Visit& visit) const {
     constexpr int64_t kMany = 8;  // for each member
@@ -48,16 +49,41 @@ class AttentionSplit {
     each([&](const AttentionItem& item) { ++count, total += cost(item); });
     if (count >= kMany * team.size()) return visit_claimed(team, total, visit);
     int64_t before = 0;
+    Joined joined(visit);
     each([&](const AttentionItem& item) {
       const int64_t middle = before + cost(item) / 2;
       before += cost(item);
       if (std::min<int64_t>(middle * team.size() / total, team.size() - 1) == team.index()) {
-        visit(item);
+        joined.add(item);
       }
     });
+    joined.flush();
   }
 
  private:
+  template <class Visit>
+  class Joined {
+   public:
+    explicit Joined(const Visit& visit) : visit_(visit) {}
+    void add(const AttentionItem& item) {
+      if (item.slice == item_.slice && item.first == item_.first &&
+          item.first_head == item_.last_head) {
+        item_.last_head = item.last_head;
+        return;
+      }
+      if (item_.slice) visit_(item_, &item);
+      item_ = item;
+    }
+    void flush() {
+      if (item_.slice) visit_(item_, static_cast<const AttentionItem*>(nullptr));
+      item_ = {};
+    }
+
+   private:
+    const Visit& visit_;
+    AttentionItem item_;
+  };
+
   // What is claimed is parts of the costs: an item goes to whom its begin belongs to. By their
   // number, a member would take all heads of a long prompt at once, and the others the short ones.
   template <class Visit>
@@ -66,12 +92,17 @@ class AttentionSplit {
     Team::Claims claims = team.claims(kParts);
     std::pair<int64_t, int64_t> mine = claims.next();
     int64_t before = 0;
+    Joined joined(visit);
     each([&](const AttentionItem& item) {
       const int64_t part = before * kParts / total;
       before += cost(item);
-      while (mine.first != mine.second && part >= mine.second) mine = claims.next();
-      if (part >= mine.first && part < mine.second) visit(item);
+      while (mine.first != mine.second && part >= mine.second) {
+        joined.flush();  // before more is taken
+        mine = claims.next();
+      }
+      if (part >= mine.first && part < mine.second) joined.add(item);
     });
+    joined.flush();
     while (mine.first != mine.second) mine = claims.next();
   }
 

@@ -113,8 +113,8 @@ class CodeAttention : protected Attention<S> {
 
   // Where the numbers of a block are read: in the cache, there with the same place of the next
   // block fetched at each step (all at once, they would keep the loads that follow waiting), or
-  // widened.
-  enum class From { kCache, kCacheAhead, kWide };
+  // widened. In order: what is fetched lies side by side.
+  enum class From { kCache, kCacheAhead, kCacheInOrder, kWide };
 
   // Of a number, and of a vector of four in each lane: as they lie in the cache, or widened.
   template <From kFrom>
@@ -228,6 +228,9 @@ class CodeAttention : protected Attention<S> {
             if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
               S::fetch(from + values_ahead_);
             }
+            if (kFrom == From::kCacheInOrder && w * kVectorBytes<kFrom> % 64 == 0) {
+              S::fetch(fetched_ + (t / 4 * kWidth + w) * kVectorBytes<kFrom>);
+            }
           }
         }
 #pragma GCC unroll 8
@@ -255,6 +258,7 @@ class CodeAttention : protected Attention<S> {
 
   int64_t keys_ahead_ = 0;  // bytes to the next block's
   int64_t values_ahead_ = 0;
+  const std::byte* fetched_ = nullptr;  // next, kCacheInOrder
   float* query_scales_;   // [queries]
   float* weight_scales_;  // [queries]
   float* inverses_;       // [queries] of the weights' scales

@@ -299,13 +299,9 @@ class CpuBackend final : public Backend {
     std::byte* room =
         thread_room().at_least(floats * static_cast<int64_t>(sizeof(float)) + rows_bytes);
     auto* scratch = reinterpret_cast<float*>(room);
-    // One behind, so that an item knows the next.
-    AttentionItem item;
-    split.visit(team, [&](const AttentionItem& next) {
-      if (item.slice) attend(call, item, &next, scratch, scratch + floats);
-      item = next;
+    split.visit(team, [&](const AttentionItem& item, const AttentionItem* next) {
+      attend(call, item, next, scratch, scratch + floats);
     });
-    if (item.slice) attend(call, item, nullptr, scratch, scratch + floats);
   }
 
  private:
@@ -436,6 +432,9 @@ class CpuBackend final : public Backend {
                                       static_cast<size_t>(last + 1 - first_block));
   }
 
+  // Keys (and values) of KV heads that are taken together: runs of so many bytes come from memory
+  // almost as fast as longer ones.
+  static constexpr int64_t kJoinedBytes = 16 * 1024;
   static constexpr int64_t kFewestTileQueries = 10;  // fewer are quicker by vectors
 
   // `next`: what the member attends then, or null. `rows`: room for the item's rows of all heads,
@@ -452,10 +451,21 @@ class CpuBackend final : public Backend {
         kernels_.attend_by_tiles && call.kv.type == KvType::kI8 && has_whole_tiles(shape.head_dim);
     for (int64_t head = item.first_head; head < item.last_head;) {
       const int64_t kv_head = head / ratio;
-      const int64_t end = std::min({item.last_head, (kv_head + 1) * ratio, head + kMostQueries});
+      int64_t end = std::min({item.last_head, (kv_head + 1) * ratio, head + kMostQueries});
+      const int64_t queries = item.rows * (end - head);
+      const bool tiles = has_tiles && queries >= kFewestTileQueries;
+      const bool few = kernels_.attend_heads && call.kv.type == KvType::kI8 && !tiles &&
+                       queries <= kMostFewQueries;
+      if (few && item.rows == 1 && end - head == ratio) {
+        // As many whole KV heads as lie together in the cache, but not too many for one call.
+        const int64_t most = std::min(kMostJoinedQueries / ratio, kJoinedBytes / kv_head_size);
+        const int64_t whole = std::min(item.last_head / ratio - kv_head, std::max<int64_t>(most, 1));
+        end = head + whole * ratio;
+      }
       const int64_t heads = end - head;
-      const bool tiles = has_tiles && item.rows * heads >= kFewestTileQueries;
-      const auto attend = tiles ? kernels_.attend_by_tiles : kernels_.attend;
+      const auto attend = few     ? kernels_.attend_heads
+                          : tiles ? kernels_.attend_by_tiles
+                                  : kernels_.attend;
       std::span<const int32_t> next_blocks;
       int64_t next_offset = 0;
       if (end < item.last_head) {
@@ -480,6 +490,7 @@ class CpuBackend final : public Backend {
               .out = out + head * shape.head_dim,
               .out_stride = call.out.cols,
               .scratch = scratch,
+              .kv_heads = std::max<int64_t>(heads / ratio, 1),
               .next_blocks = next_blocks.data(),
               .next_count = static_cast<int64_t>(next_blocks.size()),
               .next_offset = next_offset});

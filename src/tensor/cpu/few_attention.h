@@ -20,47 +20,55 @@ class FewAttention : private CodeAttention<S> {
   using F = typename S::F;
   using I = typename S::I;
 
-  static bool takes(const AttendCall& call) { return call.rows * call.heads <= kMost; }
-
   explicit FewAttention(const AttendCall& call)
-      : CodeAttention<S>(call), count_(static_cast<int>(queries_)) {}
+      : CodeAttention<S>(call),
+        groups_(static_cast<int>(call.kv_heads)),
+        count_(static_cast<int>(queries_ / call.kv_heads)),
+        head_bytes_((width_ + static_cast<int64_t>(sizeof(float))) * kBlockTokens) {}
 
   void run() {
     this->code_queries();
     for (int64_t i = 0; i < queries_ * width_; i += S::kLanes) S::store(sums_ + i, S::zero());
-    highest_ = S::set(Base::kNone);
-    total_ = S::zero();
+    for (int g = 0; g < groups_; ++g) {
+      highest_[g] = S::set(Base::kNone);
+      total_[g] = S::zero();
+    }
     const int64_t last = this->last_block();
-    const int64_t most = S::kLanes / queries_;  // blocks of a run
+    const int64_t most = most_blocks();  // of a run
     int64_t block = this->first_block();
     for (int64_t runs = (last - block + most) / most; runs > 0; --runs) {
       const int64_t blocks = (last - block + runs) / runs;
       lay_out(block, static_cast<int>(blocks), last);
-      attend_run();
+      for (int g = 0; g < groups_; ++g) attend_run(g);
       block += blocks;
     }
-    S::store(this->totals_, total_);
+    for (int g = 0; g < groups_; ++g) S::store(this->totals_ + g * count_, total_[g]);
     this->finish();
   }
 
  private:
   using Base = CodeAttention<S>;
   using Base::call_, Base::queries_, Base::width_, Base::sums_, Base::corrections_,
-      Base::weight_scales_, Base::inverses_, Base::keys_ahead_, Base::values_ahead_;
+      Base::weight_scales_, Base::inverses_, Base::keys_ahead_, Base::fetched_;
   using typename Base::From, typename Base::Seen, typename Base::Long;
   static constexpr int kVectors = Base::kVectors;
-  static constexpr int64_t kMost = S::kLanes / 2;  // queries
+  static_assert(kMostFewQueries <= S::kLanes && kMostJoinedQueries + S::kLanes <= kMostQueries);
 
   struct Block {
     int64_t number, tokens;
-    const std::byte *keys, *values;
-    int64_t keys_ahead, values_ahead;  // bytes to what is to be fetched meanwhile
-    bool all_seen;                     // by all queries
-    const float* value_scales;
+    const std::byte *keys, *values;  // of the first KV head
+    const std::byte* ahead;          // the keys of a later block; behind them its values
+    bool all_seen;                   // by all queries
   };
 
-  // The run of `blocks` blocks from `first` on. As many later ones are fetched: of this sequence,
-  // then of the next call.
+  int64_t most_blocks() const {
+    const int64_t by_lanes = S::kLanes / count_;
+    const int64_t by_bytes = kRunBytes / (2 * groups_ * head_bytes_);
+    return by_bytes >= by_lanes ? by_lanes : by_bytes > 0 ? by_bytes : 1;
+  }
+
+  // The run of `blocks` blocks from `first` on. As many later ones are fetched meanwhile: of this
+  // sequence, then of the next call.
   void lay_out(int64_t first, int blocks, int64_t last) {
     blocks_ = blocks;
     pairs_ = blocks * count_;
@@ -71,27 +79,38 @@ class FewAttention : private CodeAttention<S> {
       block.tokens = this->tokens_of(number);
       block.keys = this->keys(number);
       block.values = this->values(number);
-      block.value_scales = reinterpret_cast<const float*>(block.values + kBlockTokens * width_);
       block.all_seen = this->seen_of(0, number).to == kBlockTokens &&
-                       this->seen_of(queries_ - 1, number).from == 0;
-      const std::byte* ahead = block.keys - call_.kv->key_offset;
+                       this->seen_of(count_ - 1, number).from == 0;
       const int64_t later = number + blocks;
+      block.ahead = block.keys;
       if (later <= last) {
-        ahead = this->head(later);
+        block.ahead = this->keys(later);
       } else if (later - last - 1 < call_.next_count) {
-        ahead = call_.kv->base +
-                static_cast<size_t>(call_.next_blocks[later - last - 1]) * call_.kv->block_bytes +
-                call_.next_offset;
+        block.ahead = call_.kv->base + call_.kv->key_offset + call_.next_offset +
+                      static_cast<size_t>(call_.next_blocks[later - last - 1]) *
+                          call_.kv->block_bytes;
       }
-      block.keys_ahead = ahead + call_.kv->key_offset - block.keys;
-      block.values_ahead = ahead + call_.kv->value_offset - block.values;
     }
   }
 
-  void attend_run() {
-    for (int b = 0; b < blocks_; ++b) score_block(run_[b], b * count_);
-    find_run_tops();
-    weigh_run();
+  // Blocks come soonest from memory in the order of their bytes, whichever KV head reads them. In
+  // the time of one KV head, there are two steps for each block of the run, one with its keys and
+  // one with its values: so a later block comes in two steps for each KV head.
+  const std::byte* ahead_at(int64_t step) const {
+    const int64_t part = step % (2 * groups_);
+    const int64_t values = static_cast<int64_t>(call_.kv->value_offset - call_.kv->key_offset);
+    return run_[step / (2 * groups_)].ahead +
+           (part < groups_ ? part * head_bytes_ : values + (part - groups_) * head_bytes_);
+  }
+  void fetch_scales(const std::byte* head) const {
+    S::fetch(head + kBlockTokens * width_);
+    S::fetch(head + kBlockTokens * width_ + 64);
+  }
+
+  void attend_run(int group) {
+    for (int b = 0; b < blocks_; ++b) score_block(group, b);
+    find_run_tops(group);
+    weigh_run(group);
     const float* products = this->weights_of(0);
     for (int p = 0; p < pairs_; ++p, products += kBlockTokens) {
       F each[kVectors];
@@ -99,46 +118,49 @@ class FewAttention : private CodeAttention<S> {
       for (int v = 0; v < kVectors; ++v) each[v] = S::load(products + v * S::kLanes);
       Long::code_block(each, S::set(inverses_[p]), this->weight_code(p));
     }
-    mix_run();
+    mix_run(group);
   }
 
   // Tiles of queries, of about the same size.
   template <int64_t kMostRows, class Visit>
   void each_tile(const Visit& visit) const {
-    const int64_t tiles = (queries_ + kMostRows - 1) / kMostRows;
+    const int64_t tiles = (count_ + kMostRows - 1) / kMostRows;
     for (int64_t i = 0, first = 0; i < tiles; ++i) {
-      const int64_t rows = (queries_ - first + tiles - i - 1) / (tiles - i);
+      const int64_t rows = (count_ - first + tiles - i - 1) / (tiles - i);
       visit(first, rows);
       first += rows;
     }
   }
 
-  void score_block(const Block& block, int64_t pair) {
-    const auto* scales = reinterpret_cast<const float*>(block.keys + kBlockTokens * width_);
-    keys_ahead_ = block.keys_ahead;
-    S::fetch(block.keys + keys_ahead_ + kBlockTokens * width_);
-    S::fetch(block.keys + keys_ahead_ + kBlockTokens * width_ + 64);
+  void score_block(int group, int b) {
+    const Block& block = run_[b];
+    const std::byte* keys = block.keys + group * head_bytes_;
+    const std::byte* ahead = ahead_at(int64_t{2} * blocks_ * group + b);
+    keys_ahead_ = ahead - keys;
     each_tile<S::kCodeScoreRows>([&](int64_t first, int64_t rows) {
-      float* to = this->weights_of(pair + first);
+      float* to = this->weights_of(b * count_ + first);
+      const int64_t query = group * count_ + first;
       if (first == 0) {
-        score_rows<S::kCodeScoreRows, From::kCacheAhead>(block, scales, first, rows, to);
+        score_rows<S::kCodeScoreRows, From::kCacheAhead>(keys, block.tokens, query, rows, to);
       } else {
-        score_rows<S::kCodeScoreRows, From::kCache>(block, scales, first, rows, to);
+        score_rows<S::kCodeScoreRows, From::kCache>(keys, block.tokens, query, rows, to);
       }
     });
+    fetch_scales(ahead);
   }
   template <int kRows, From kFrom>
-  void score_rows(const Block& block, const float* scales, int64_t first, int64_t rows, float* to) {
+  void score_rows(const std::byte* keys, int64_t tokens, int64_t query, int64_t rows, float* to) {
     if (rows == kRows) {
-      for (int v = 0; v * S::kLanes < block.tokens; v += S::kCodeScoreVectors) {
-        this->template score<kRows, kFrom>(block.keys, scales, first, v, to);
+      const auto* scales = reinterpret_cast<const float*>(keys + kBlockTokens * width_);
+      for (int v = 0; v * S::kLanes < tokens; v += S::kCodeScoreVectors) {
+        this->template score<kRows, kFrom>(keys, scales, query, v, to);
       }
     } else if constexpr (kRows > 1) {
-      score_rows<kRows - 1, kFrom>(block, scales, first, rows, to);
+      score_rows<kRows - 1, kFrom>(keys, tokens, query, rows, to);
     }
   }
 
-  void find_run_tops() {
+  void find_run_tops(int group) {
     F parts[S::kLanes];
     for (int p = pairs_; p < S::kLanes; ++p) parts[p] = S::set(Base::kNone);
     float* scores = this->weights_of(0);
@@ -165,19 +187,19 @@ class FewAttention : private CodeAttention<S> {
       }
     }
     // Of the blocks so far: over one more, two more, four more.
-    F tops = S::max(highest_, S::highest_of(parts));
+    F tops = S::max(highest_[group], S::highest_of(parts));
     for (int lanes = count_; lanes < pairs_; lanes *= 2) {
       tops = S::max(S::lanes_up(tops, lanes, S::set(Base::kNone)), tops);
     }
-    corrections_of_run_ = exp2<S>(S::sub(S::lanes_up(tops, count_, highest_), tops));
+    corrections_of_run_ = exp2<S>(S::sub(S::lanes_up(tops, count_, highest_[group]), tops));
     S::store(corrections_, corrections_of_run_);
     S::store(this->tops_, tops);
-    highest_ = S::choose_lanes(S::lanes_from(tops, pairs_ - count_, count_), S::set(Base::kNone), 0,
-                               count_);
+    highest_[group] = S::choose_lanes(S::lanes_from(tops, pairs_ - count_, count_),
+                                      S::set(Base::kNone), 0, count_);
   }
 
   // To the weights times the scales of the values.
-  void weigh_run() {
+  void weigh_run(int group) {
     F parts[S::kLanes];
     I most[S::kLanes];
     for (int p = pairs_; p < S::kLanes; ++p) parts[p] = S::zero(), most[p] = S::zero_int();
@@ -185,9 +207,11 @@ class FewAttention : private CodeAttention<S> {
     const float* tops = this->tops_;
     for (int b = 0, p = 0; b < blocks_; ++b) {
       const Block& block = run_[b];
+      const auto* value_scales = reinterpret_cast<const float*>(
+          block.values + group * head_bytes_ + kBlockTokens * width_);
       F scales[kVectors];
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) scales[v] = S::load(block.value_scales + v * S::kLanes);
+      for (int v = 0; v < kVectors; ++v) scales[v] = S::load(value_scales + v * S::kLanes);
       const bool all_seen = block.all_seen;
       for (int i = 0; i < count_; ++i, ++p, scores += kBlockTokens) {
         const Seen seen = all_seen ? Seen{} : this->seen_of(i, block.number);
@@ -224,57 +248,67 @@ class FewAttention : private CodeAttention<S> {
     S::store(weight_scales_, S::div(highest, S::set(kMostLongCode)));
     const F sums = S::sums_of(parts);
     for (int lane = 0; lane < pairs_; lane += count_) {
-      total_ = S::add(S::mul(total_, S::lanes_from(corrections_of_run_, lane, count_)),
-                      S::lanes_from(sums, lane, count_));
+      total_[group] = S::add(
+          S::mul(total_[group], S::lanes_from(corrections_of_run_, lane, count_)),
+          S::lanes_from(sums, lane, count_));
     }
   }
 
-  void mix_run() {
+  void mix_run(int group) {
     each_tile<S::kCodeMixRows>([&](int64_t first, int64_t rows) {
       if (first == 0) {
-        for (int b = 0; b < blocks_; ++b) {
-          const std::byte* scales = run_[b].values + run_[b].values_ahead + kBlockTokens * width_;
-          S::fetch(scales);
-          S::fetch(scales + 64);
-        }
-        mix_rows<S::kCodeMixRows, From::kCacheAhead>(first, rows);
+        mix_rows<S::kCodeMixRows, From::kCacheInOrder>(group, first, rows);
       } else {
-        mix_rows<S::kCodeMixRows, From::kCache>(first, rows);
+        mix_rows<S::kCodeMixRows, From::kCache>(group, first, rows);
       }
     });
+    const int64_t step = int64_t{2} * blocks_ * group + blocks_;
+    for (int b = 0; b < blocks_; ++b) fetch_scales(ahead_at(step + b));
   }
   template <int kRows, From kFrom>
-  void mix_rows(int64_t first, int64_t rows) {
+  void mix_rows(int group, int64_t first, int64_t rows) {
     if (rows == kRows) {
       int64_t d = 0;
       constexpr int kMostVectors = S::kCodeMixVectors;
       for (; d + kMostVectors * S::kLanes <= width_; d += kMostVectors * S::kLanes) {
-        mix_blocks<kRows, kMostVectors, kFrom>(first, d);
+        mix_blocks<kRows, kMostVectors, kFrom>(group, first, d);
       }
-      for (; d < width_; d += S::kLanes) mix_blocks<kRows, 1, kFrom>(first, d);
+      for (; d < width_; d += S::kLanes) mix_blocks<kRows, 1, kFrom>(group, first, d);
     } else if constexpr (kRows > 1) {
-      mix_rows<kRows - 1, kFrom>(first, rows);
+      mix_rows<kRows - 1, kFrom>(group, first, rows);
     }
   }
   template <int kRows, int kWidth, From kFrom>
-  void mix_blocks(int64_t first, int64_t d) {
+  void mix_blocks(int group, int64_t first, int64_t d) {
+    constexpr int64_t kDims = S::kCodeMixVectors * S::kLanes;
+    const int64_t parts = (width_ + kDims - 1) / kDims;  // of a block's dimensions
     F sums[kRows][kWidth];
-    this->template load_sums<kRows, kWidth>(first, d, sums);
+    this->template load_sums<kRows, kWidth>(group * count_ + first, d, sums);
     for (int b = 0; b < blocks_; ++b) {
       const Block& block = run_[b];
-      values_ahead_ = block.values_ahead;
-      this->template add_values<kRows, kWidth, kFrom>(block.values, block.tokens,
-                                                      b * count_ + first, d, sums);
+      if constexpr (kFrom == From::kCacheInOrder) {
+        const int64_t part = d / kDims * blocks_ + b;
+        fetched_ = ahead_at(int64_t{2} * blocks_ * group + blocks_ + part / parts) +
+                   part % parts * kDims * kBlockTokens;
+      }
+      this->template add_values<kRows, kWidth, kFrom>(
+          block.values + group * head_bytes_, block.tokens, b * count_ + first, d, sums);
     }
-    this->template store_sums<kRows, kWidth>(first, d, sums);
+    this->template store_sums<kRows, kWidth>(group * count_ + first, d, sums);
   }
 
-  const int count_;  // queries
+  static constexpr int64_t kRunBytes = 192 * 1024;  // with as many fetched ahead, in a second level
+
+  const int groups_;          // KV heads
+  const int count_;           // queries of each
+  const int64_t head_bytes_;  // of a block's keys (values) of one
   int blocks_ = 0;   // of the run
   int pairs_ = 0;    // p = block of the run * count_ + query
   Block run_[S::kLanes];
-  F highest_;  // score of each query so far, kNone in lanes that are no query's
-  F total_;    // weights of each query so far
+  // Of each KV head: the highest score of each query so far, kNone in lanes that are no query's, and
+  // the sum of its weights.
+  F highest_[kMostJoinedQueries];
+  F total_[kMostJoinedQueries];
   F corrections_of_run_;
 };
 

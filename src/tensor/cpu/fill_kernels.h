@@ -20,11 +20,13 @@ void attend(const AttendCall& call) {
     case KvType::kBF16:
       return ValueAttention<S, BfloatNumber>(call).run();
     case KvType::kI8:
-      if constexpr (S::kQueriesInLanes) {
-        if (FewAttention<S>::takes(call)) return FewAttention<S>(call).run();
-      }
       return CodeAttention<S>(call).run();
   }
+}
+
+template <class S>
+void attend_heads(const AttendCall& call) {
+  FewAttention<S>(call).run();
 }
 
 template <class S>
@@ -37,6 +39,7 @@ void fill_kernels(Kernels& kernels) {
   kernels.code_head = code_head<S>;
   kernels.spread = spread<S>;
   kernels.attend = attend<S>;
+  if constexpr (S::kQueriesInLanes) kernels.attend_heads = attend_heads<S>;
 }
 
 }  // namespace mill::tensor
