@@ -34,6 +34,10 @@ class AttentionSplit {
     }
     if (call.out.codes && heads_ * shape.head_dim % kGroup != 0) heads_ = ratio;
     if (call.out.codes && heads_ * shape.head_dim % kGroup != 0) heads_ = shape.heads;
+    // All heads of a row come quickest from memory; with enough rows for all members, each is an
+    // item.
+    constexpr int64_t kEnough = 4;  // for each member
+    row_heads_ = tiles >= kEnough * members ? shape.heads : heads_;
   }
 
   int64_t rows() const { return rows_; }  // of an item, at most
@@ -96,10 +100,7 @@ class AttentionSplit {
     each([&](const AttentionItem& item) {
       const int64_t part = before * kParts / total;
       before += cost(item);
-      while (mine.first != mine.second && part >= mine.second) {
-        joined.flush();  // before more is taken
-        mine = claims.next();
-      }
+      while (mine.first != mine.second && part >= mine.second) mine = claims.next();
       if (part >= mine.first && part < mine.second) joined.add(item);
     });
     joined.flush();
@@ -111,23 +112,28 @@ class AttentionSplit {
     for (const Slice& slice : call_.slices) {
       for (int64_t first = 0; first < slice.rows; first += rows_) {
         const int64_t rows = std::min(rows_, slice.rows - first);
-        for (int64_t head = 0; head < call_.shape.heads; head += heads_) {
-          visit({&slice, first, rows, head, std::min<int64_t>(head + heads_, call_.shape.heads)});
+        const int64_t heads = slice.rows == 1 ? row_heads_ : heads_;
+        for (int64_t head = 0; head < call_.shape.heads; head += heads) {
+          visit({&slice, first, rows, head, std::min<int64_t>(head + heads, call_.shape.heads)});
         }
       }
     }
   }
 
-  // Reading a block costs about as much as two queries on it.
+  // Reading a block of one KV head costs about as much as two queries on it.
   int64_t cost(const AttentionItem& item) const {
     const int64_t last = item.slice->position + item.first + item.rows;
     const int64_t reach = call_.window > 0 ? std::min(call_.window + item.rows, last) : last;
-    return (reach / kBlockTokens + 1) * (item.rows * (item.last_head - item.first_head) + 2);
+    const int64_t heads = item.last_head - item.first_head;
+    const int64_t ratio = call_.shape.heads / call_.shape.kv_heads;
+    const int64_t kv_heads = (heads + ratio - 1) / ratio;
+    return (reach / kBlockTokens + 1) * (item.rows * heads + 2 * kv_heads);
   }
 
   const AttentionCall& call_;
   int64_t rows_ = 0;
   int64_t heads_ = 0;
+  int64_t row_heads_ = 0;  // of slices of one row
 };
 
 }  // namespace mill::tensor

@@ -299,8 +299,10 @@ class CpuBackend final : public Backend {
     std::byte* room =
         thread_room().at_least(floats * static_cast<int64_t>(sizeof(float)) + rows_bytes);
     auto* scratch = reinterpret_cast<float*>(room);
+    bool fetched = false;
     split.visit(team, [&](const AttentionItem& item, const AttentionItem* next) {
-      attend(call, item, next, scratch, scratch + floats);
+      attend(call, item, next, fetched, scratch, scratch + floats);
+      fetched = true;
     });
   }
 
@@ -437,10 +439,10 @@ class CpuBackend final : public Backend {
   static constexpr int64_t kJoinedBytes = 16 * 1024;
   static constexpr int64_t kFewestTileQueries = 10;  // fewer are quicker by vectors
 
-  // `next`: what the member attends then, or null. `rows`: room for the item's rows of all heads,
+  // `next`: what the member attends then, or null; `fetched`: whether this was it. `rows`: room for the item's rows of all heads,
   // where values are not wanted.
   void attend(const AttentionCall& call, const AttentionItem& item, const AttentionItem* next,
-              float* scratch, float* rows) const {
+              bool fetched, float* scratch, float* rows) const {
     const HeadShape& shape = call.shape;
     const Slice& slice = *item.slice;
     const int64_t first_row = slice.first_row + item.first;
@@ -491,6 +493,7 @@ class CpuBackend final : public Backend {
               .out_stride = call.out.cols,
               .scratch = scratch,
               .kv_heads = std::max<int64_t>(heads / ratio, 1),
+              .fetched = fetched || head > item.first_head,
               .next_blocks = next_blocks.data(),
               .next_count = static_cast<int64_t>(next_blocks.size()),
               .next_offset = next_offset});

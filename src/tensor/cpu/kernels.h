@@ -107,6 +107,7 @@ struct AttendCall {
   float* scratch = nullptr;  // attend_scratch(head_dim) floats, aligned to 64
   // attend_heads: `heads` are those of so many KV heads, in the order of the cache.
   int64_t kv_heads = 1;
+  bool fetched = false;  // its begin, by the call before: see next_blocks
   // What the thread reads after this call, fetched meanwhile: blocks, and likewise bytes to a head.
   const int32_t* next_blocks = nullptr;
   int64_t next_count = 0;
