@@ -24,7 +24,8 @@ class FewAttention : private CodeAttention<S> {
       : CodeAttention<S>(call),
         groups_(static_cast<int>(call.kv_heads)),
         count_(static_cast<int>(queries_ / call.kv_heads)),
-        head_bytes_((width_ + static_cast<int64_t>(sizeof(float))) * kBlockTokens) {}
+        head_bytes_((width_ + static_cast<int64_t>(sizeof(float))) * kBlockTokens),
+        pair_lines_(lines_of_pair()) {}
 
   void run() {
     this->code_queries();
@@ -50,7 +51,7 @@ class FewAttention : private CodeAttention<S> {
  private:
   using Base = CodeAttention<S>;
   using Base::call_, Base::queries_, Base::width_, Base::sums_, Base::corrections_,
-      Base::weight_scales_, Base::inverses_, Base::keys_ahead_, Base::fetched_;
+      Base::weight_scales_, Base::inverses_, Base::fetched_;
   using typename Base::From, typename Base::Seen, typename Base::Long;
   static constexpr int kVectors = Base::kVectors;
   static_assert(kMostFewQueries <= S::kLanes && kMostJoinedQueries + S::kLanes <= kMostQueries);
@@ -73,6 +74,8 @@ class FewAttention : private CodeAttention<S> {
   void lay_out(int64_t first, int blocks, int64_t last) {
     blocks_ = blocks;
     pairs_ = blocks * count_;
+    part_ = 0;
+    ahead_ = ahead_end_ = nullptr;
     for (int b = 0; b < blocks; ++b) {
       Block& block = run_[b];
       const int64_t number = first + b;
@@ -94,14 +97,38 @@ class FewAttention : private CodeAttention<S> {
     }
   }
 
-  // Blocks come soonest from memory in the order of their bytes, whichever KV head reads them. In
-  // the time of one KV head, there are two steps for each block of the run, one with its keys and
-  // one with its values: so a later block comes in two steps for each KV head.
-  const std::byte* ahead_at(int64_t step) const {
-    const int64_t part = step % (2 * groups_);
-    const int64_t values = static_cast<int64_t>(call_.kv->value_offset - call_.kv->key_offset);
-    return run_[step / (2 * groups_)].ahead +
-           (part < groups_ ? part * head_bytes_ : values + (part - groups_) * head_bytes_);
+  // Blocks come soonest from memory in the order of their bytes, whichever KV head reads them, and
+  // when something is on its way at all times. take_lines gives the place of the next lines to
+  // fetch; some too many, where a part ends between.
+  const std::byte* take_lines(int64_t count) {
+    if (ahead_ >= ahead_end_) next_part();
+    const std::byte* at = ahead_;
+    ahead_ += 64 * count;
+    return at;
+  }
+  void fetch_lines(int64_t count) {
+    const std::byte* at = take_lines(count);
+    for (int64_t i = 0; i < count; ++i) S::fetch(at + 64 * i);
+  }
+  // The keys of a later block, then its values.
+  void next_part() {
+    const auto values = static_cast<int64_t>(call_.kv->value_offset - call_.kv->key_offset);
+    if (part_ == 2 * blocks_) {
+      ahead_ = run_[0].keys;  // of no use, and no harm
+      return;
+    }
+    ahead_ = run_[part_ / 2].ahead + (part_ % 2 == 0 ? 0 : values);
+    ahead_end_ = ahead_ + groups_ * head_bytes_;
+    ++part_;
+  }
+  // What the products leave, in three loops over the pairs.
+  int64_t lines_of_pair() const {
+    constexpr int64_t kSteps = 4 * S::kCodeUnroll;
+    const int64_t by_products =
+        Base::template kFetchedAtOnce<2> * width_ / kSteps +
+        Base::template kFetchedAtOnce<2> * (kBlockTokens / kSteps) * width_ / (2 * S::kLanes);
+    const int64_t left = 2 * head_bytes_ / 64 - by_products;
+    return left > 0 ? (left + 3 * count_ - 1) / (3 * count_) : 0;
   }
   // This run, at once: so it comes sooner than if each load waited for its own.
   void fetch_run() const {
@@ -111,11 +138,6 @@ class FewAttention : private CodeAttention<S> {
       }
     }
   }
-  void fetch_scales(const std::byte* head) const {
-    S::fetch(head + kBlockTokens * width_);
-    S::fetch(head + kBlockTokens * width_ + 64);
-  }
-
   void attend_run(int group) {
     for (int b = 0; b < blocks_; ++b) score_block(group, b);
     find_run_tops(group);
@@ -123,6 +145,7 @@ class FewAttention : private CodeAttention<S> {
     const float* products = this->weights_of(0);
     for (int p = 0; p < pairs_; ++p, products += kBlockTokens) {
       F each[kVectors];
+      fetch_lines(pair_lines_);
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) each[v] = S::load(products + v * S::kLanes);
       Long::code_block(each, S::set(inverses_[p]), this->weight_code(p));
@@ -144,18 +167,17 @@ class FewAttention : private CodeAttention<S> {
   void score_block(int group, int b) {
     const Block& block = run_[b];
     const std::byte* keys = block.keys + group * head_bytes_;
-    const std::byte* ahead = ahead_at(int64_t{2} * blocks_ * group + b);
-    keys_ahead_ = ahead - keys;
+    fetched_ = take_lines(Base::template kFetchedAtOnce<S::kCodeScoreVectors> * width_ /
+                          (4 * S::kCodeUnroll));
     each_tile<S::kCodeScoreRows>([&](int64_t first, int64_t rows) {
       float* to = this->weights_of(b * count_ + first);
       const int64_t query = group * count_ + first;
       if (first == 0) {
-        score_rows<S::kCodeScoreRows, From::kCacheAhead>(keys, block.tokens, query, rows, to);
+        score_rows<S::kCodeScoreRows, From::kCacheInOrder>(keys, block.tokens, query, rows, to);
       } else {
         score_rows<S::kCodeScoreRows, From::kCache>(keys, block.tokens, query, rows, to);
       }
     });
-    fetch_scales(ahead);
   }
   template <int kRows, From kFrom>
   void score_rows(const std::byte* keys, int64_t tokens, int64_t query, int64_t rows, float* to) {
@@ -178,6 +200,7 @@ class FewAttention : private CodeAttention<S> {
       const Block& block = run_[b];
       for (int i = 0; i < count_; ++i, ++p, scores += kBlockTokens) {
         F x[kVectors];
+        fetch_lines(pair_lines_);
 #pragma GCC unroll 8
         for (int v = 0; v < kVectors; ++v) x[v] = S::load(scores + v * S::kLanes);
         if (cap > 0 || !block.all_seen) {
@@ -226,6 +249,7 @@ class FewAttention : private CodeAttention<S> {
         const Seen seen = all_seen ? Seen{} : this->seen_of(i, block.number);
         const F top = S::set(tops[p]);
         F weight[kVectors], product[kVectors];
+        fetch_lines(pair_lines_);
 #pragma GCC unroll 8
         for (int v = 0; v < kVectors; ++v) {
           weight[v] = exp2<S>(S::sub(S::load(scores + v * S::kLanes), top));
@@ -271,8 +295,6 @@ class FewAttention : private CodeAttention<S> {
         mix_rows<S::kCodeMixRows, From::kCache>(group, first, rows);
       }
     });
-    const int64_t step = int64_t{2} * blocks_ * group + blocks_;
-    for (int b = 0; b < blocks_; ++b) fetch_scales(ahead_at(step + b));
   }
   template <int kRows, From kFrom>
   void mix_rows(int group, int64_t first, int64_t rows) {
@@ -289,16 +311,14 @@ class FewAttention : private CodeAttention<S> {
   }
   template <int kRows, int kWidth, From kFrom>
   void mix_blocks(int group, int64_t first, int64_t d) {
-    constexpr int64_t kDims = S::kCodeMixVectors * S::kLanes;
-    const int64_t parts = (width_ + kDims - 1) / kDims;  // of a block's dimensions
+    constexpr int64_t kTokens = 4 * S::kCodeUnroll;
     F sums[kRows][kWidth];
     this->template load_sums<kRows, kWidth>(group * count_ + first, d, sums);
     for (int b = 0; b < blocks_; ++b) {
       const Block& block = run_[b];
       if constexpr (kFrom == From::kCacheInOrder) {
-        const int64_t part = d / kDims * blocks_ + b;
-        fetched_ = ahead_at(int64_t{2} * blocks_ * group + blocks_ + part / parts) +
-                   part % parts * kDims * kBlockTokens;
+        fetched_ = take_lines(Base::template kFetchedAtOnce<kWidth> *
+                              ((block.tokens + kTokens - 1) / kTokens));
       }
       this->template add_values<kRows, kWidth, kFrom>(
           block.values + group * head_bytes_, block.tokens, b * count_ + first, d, sums);
@@ -311,6 +331,10 @@ class FewAttention : private CodeAttention<S> {
   const int groups_;          // KV heads
   const int count_;           // queries of each
   const int64_t head_bytes_;  // of a block's keys (values) of one
+  const int64_t pair_lines_;  // fetched in each loop over the pairs, for each of them
+  int part_ = 0;              // of what is fetched in the run
+  const std::byte* ahead_ = nullptr;
+  const std::byte* ahead_end_ = nullptr;
   int blocks_ = 0;   // of the run
   int pairs_ = 0;    // p = block of the run * count_ + query
   Block run_[S::kLanes];
