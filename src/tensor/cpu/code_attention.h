@@ -190,32 +190,10 @@ class CodeAttention : protected Attention<S> {
     }
   }
 
-  template <int kRows, int kWidth>
-  [[gnu::always_inline]] void load_sums(int64_t first, int64_t d, F (&sums)[kRows][kWidth]) const {
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
-      for (int w = 0; w < kWidth; ++w) {
-        sums[r][w] = S::load(sums_ + (first + r) * width_ + d + w * S::kLanes);
-      }
-    }
-  }
-  template <int kRows, int kWidth>
-  [[gnu::always_inline]] void store_sums(int64_t first, int64_t d,
-                                         const F (&sums)[kRows][kWidth]) const {
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
-      for (int w = 0; w < kWidth; ++w) {
-        S::store(sums_ + (first + r) * width_ + d + w * S::kLanes, sums[r][w]);
-      }
-    }
-  }
-  // To the sums of kRows queries, in kWidth vectors of dimensions from d, what a block adds to
-  // them: its values by the weights coded `first` and later.
+  // Adds weight * value to the sums of kRows queries from `query` on, for kWidth vectors of
+  // dimensions from d; the weights are those coded from `first` on.
   template <int kRows, int kWidth, From kFrom>
-  [[gnu::always_inline]] void add_values(const std::byte* values, int64_t tokens, int64_t first,
-                                         int64_t d, F (&sums)[kRows][kWidth]) const {
+  void mix(const std::byte* values, int64_t tokens, int64_t first, int64_t query, int64_t d) {
     I one[kRows][kWidth], two[kRows][kWidth];
     const int8_t* codes = weight_code(first);
 #pragma GCC unroll 8
@@ -255,14 +233,16 @@ class CodeAttention : protected Attention<S> {
         }
       }
     }
+    float* sums = sums_ + query * width_ + d;
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const F correction = S::set(corrections_[first + r]);
       const F scale = S::set(weight_scales_[first + r]);
 #pragma GCC unroll 8
       for (int w = 0; w < kWidth; ++w) {
-        sums[r][w] = S::add_product(S::mul(sums[r][w], correction),
-                                    Long::total(one[r][w], two[r][w]), scale);
+        float* at = sums + r * width_ + w * S::kLanes;
+        const F before = S::mul(S::load(at), correction);
+        S::store(at, S::add_product(before, Long::total(one[r][w], two[r][w]), scale));
       }
     }
   }
@@ -433,21 +413,12 @@ class CodeAttention : protected Attention<S> {
       int64_t d = 0;
       constexpr int kMostVectors = S::kCodeMixVectors;
       for (; d + kMostVectors * S::kLanes <= width_; d += kMostVectors * S::kLanes) {
-        mix<kRows, kMostVectors, kFrom>(values, tokens, first, d);
+        mix<kRows, kMostVectors, kFrom>(values, tokens, first, first, d);
       }
-      for (; d < width_; d += S::kLanes) mix<kRows, 1, kFrom>(values, tokens, first, d);
+      for (; d < width_; d += S::kLanes) mix<kRows, 1, kFrom>(values, tokens, first, first, d);
     } else if constexpr (kRows > 1) {
       mix_rows<kRows - 1, kFrom>(values, tokens, first, rows);
     }
-  }
-
-  // Adds weight * value to the sums of kRows queries, for kWidth vectors of dimensions from d.
-  template <int kRows, int kWidth, From kFrom>
-  void mix(const std::byte* values, int64_t tokens, int64_t first, int64_t d) {
-    F sums[kRows][kWidth];
-    load_sums<kRows, kWidth>(first, d, sums);
-    add_values<kRows, kWidth, kFrom>(values, tokens, first, d, sums);
-    store_sums<kRows, kWidth>(first, d, sums);
   }
 
   std::byte* wide_keys_;  // a block's, 16 bits each

@@ -434,9 +434,21 @@ class CpuBackend final : public Backend {
                                       static_cast<size_t>(last + 1 - first_block));
   }
 
-  // Keys (and values) of KV heads that are taken together: runs of so many bytes come from memory
-  // almost as fast as longer ones.
-  static constexpr int64_t kJoinedBytes = 16 * 1024;
+  // How many whole KV heads of a row are taken together from `head` on, if its queries are few: as
+  // many as lie together in the cache, in calls of about the same size.
+  static int64_t joined_kv_heads(const AttentionCall& call, const AttentionItem& item,
+                                 int64_t head) {
+    // Runs of so many bytes of keys (values) come from memory almost as fast as longer ones.
+    constexpr auto kBytes = static_cast<int64_t>(20 * 1024);
+    const int64_t ratio = call.shape.heads / call.shape.kv_heads;
+    const int64_t left = item.last_head / ratio - head / ratio;
+    if (item.rows != 1 || head % ratio != 0 || left < 1) return 0;
+    const auto size = static_cast<int64_t>(kv_head_bytes(call.kv.type, call.shape.head_dim));
+    const int64_t most =
+        std::max<int64_t>(std::min(kMostJoinedQueries / ratio, kBytes / size), 1);
+    const int64_t calls = (left + most - 1) / most;
+    return (left + calls - 1) / calls;
+  }
   static constexpr int64_t kFewestTileQueries = 10;  // fewer are quicker by vectors
 
   // `next`: what the member attends then, or null; `fetched`: whether this was it. `rows`: room for the item's rows of all heads,
@@ -458,25 +470,15 @@ class CpuBackend final : public Backend {
       const bool tiles = has_tiles && queries >= kFewestTileQueries;
       const bool few = kernels_.attend_heads && call.kv.type == KvType::kI8 && !tiles &&
                        queries <= kMostFewQueries;
-      if (few && item.rows == 1 && end - head == ratio) {
-        // As many whole KV heads as lie together in the cache, but not too many for one call.
-        const int64_t most = std::min(kMostJoinedQueries / ratio, kJoinedBytes / kv_head_size);
-        const int64_t whole = std::min(item.last_head / ratio - kv_head, std::max<int64_t>(most, 1));
-        end = head + whole * ratio;
-      }
+      if (few) end = std::max(end, head + joined_kv_heads(call, item, head) * ratio);
       const int64_t heads = end - head;
       const auto attend = few     ? kernels_.attend_heads
                           : tiles ? kernels_.attend_by_tiles
                                   : kernels_.attend;
       std::span<const int32_t> next_blocks;
-      int64_t next_offset = 0;
-      if (end < item.last_head) {
-        next_blocks = seen_blocks(call, item);
-        next_offset = end / ratio * kv_head_size;
-      } else if (next) {
-        next_blocks = seen_blocks(call, *next);
-        next_offset = next->first_head / ratio * kv_head_size;
-      }
+      const AttentionItem* then = end < item.last_head ? &item : next;
+      const int64_t then_head = then == &item ? end : then ? then->first_head : 0;
+      if (then) next_blocks = seen_blocks(call, *then);
       attend({.kv = &call.kv,
               .blocks = slice.blocks.data(),
               .kv_offset = kv_head * kv_head_size,
@@ -496,7 +498,9 @@ class CpuBackend final : public Backend {
               .fetched = fetched || head > item.first_head,
               .next_blocks = next_blocks.data(),
               .next_count = static_cast<int64_t>(next_blocks.size()),
-              .next_offset = next_offset});
+              .next_offset = then_head / ratio * kv_head_size,
+              .next_kv_heads = then ? std::max<int64_t>(joined_kv_heads(call, *then, then_head), 1)
+                                    : 1});
       head = end;
     }
     if (!call.out.codes) return;

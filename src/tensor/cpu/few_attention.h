@@ -5,8 +5,12 @@
 // With few queries a block is short of work: between its products with keys and those with values
 // lies a chain of steps that each wait for the one before (the highest score, the weights, the
 // highest of them, codes). So a step is taken for all blocks of a run before the next: what there is
-// one of for each query and block, a pair, has a lane of one vector, and the sums of weighted values
-// stay in registers. The highest scores so far are found from those of the blocks alone.
+// one of for each query and block, a pair, has a lane of one vector. The highest scores so far are
+// found from those of the blocks alone.
+//
+// Most of the time goes by until keys and values have come from memory. So the KV heads of a row are
+// taken together, a run of blocks at a time, while the next run comes in the order of its bytes.
+//
 // Templates over the vector type of an instruction set that has queries in lanes; see kernels.h.
 #pragma once
 
@@ -59,7 +63,8 @@ class FewAttention : private CodeAttention<S> {
   struct Block {
     int64_t number, tokens;
     const std::byte *keys, *values;  // of the first KV head
-    const std::byte* ahead;          // the keys of a later block; behind them its values
+    const std::byte* ahead;          // the keys of a later block of so many KV heads
+    int64_t ahead_heads;
     bool all_seen;                   // by all queries
   };
 
@@ -87,12 +92,14 @@ class FewAttention : private CodeAttention<S> {
                        this->seen_of(count_ - 1, number).from == 0;
       const int64_t later = number + blocks;
       block.ahead = block.keys;
+      block.ahead_heads = groups_;
       if (later <= last) {
         block.ahead = this->keys(later);
       } else if (later - last - 1 < call_.next_count) {
         block.ahead = call_.kv->base + call_.kv->key_offset + call_.next_offset +
                       static_cast<size_t>(call_.next_blocks[later - last - 1]) *
                           call_.kv->block_bytes;
+        block.ahead_heads = call_.next_kv_heads;
       }
     }
   }
@@ -118,7 +125,7 @@ class FewAttention : private CodeAttention<S> {
       return;
     }
     ahead_ = run_[part_ / 2].ahead + (part_ % 2 == 0 ? 0 : values);
-    ahead_end_ = ahead_ + groups_ * head_bytes_;
+    ahead_end_ = ahead_ + run_[part_ / 2].ahead_heads * head_bytes_;
     ++part_;
   }
   // What the products leave, in three loops over the pairs.
@@ -288,42 +295,43 @@ class FewAttention : private CodeAttention<S> {
   }
 
   void mix_run(int group) {
-    each_tile<S::kCodeMixRows>([&](int64_t first, int64_t rows) {
-      if (first == 0) {
-        mix_rows<S::kCodeMixRows, From::kCacheInOrder>(group, first, rows);
-      } else {
-        mix_rows<S::kCodeMixRows, From::kCache>(group, first, rows);
-      }
-    });
+    for (int b = 0; b < blocks_; ++b) {
+      const std::byte* values = run_[b].values + group * head_bytes_;
+      each_tile<S::kCodeMixRows>([&](int64_t first, int64_t rows) {
+        const Weighed at = {b * count_ + first, group * count_ + first};
+        if (first == 0) {
+          mix_rows<S::kCodeMixRows, From::kCacheInOrder>(values, run_[b].tokens, at, rows);
+        } else {
+          mix_rows<S::kCodeMixRows, From::kCache>(values, run_[b].tokens, at, rows);
+        }
+      });
+    }
   }
+  // The weights of a tile, and whose sums they are for.
+  struct Weighed {
+    int64_t pair, query;
+  };
   template <int kRows, From kFrom>
-  void mix_rows(int group, int64_t first, int64_t rows) {
+  void mix_rows(const std::byte* values, int64_t tokens, Weighed at, int64_t rows) {
     if (rows == kRows) {
       int64_t d = 0;
       constexpr int kMostVectors = S::kCodeMixVectors;
       for (; d + kMostVectors * S::kLanes <= width_; d += kMostVectors * S::kLanes) {
-        mix_blocks<kRows, kMostVectors, kFrom>(group, first, d);
+        mix_some<kRows, kMostVectors, kFrom>(values, tokens, at, d);
       }
-      for (; d < width_; d += S::kLanes) mix_blocks<kRows, 1, kFrom>(group, first, d);
+      for (; d < width_; d += S::kLanes) mix_some<kRows, 1, kFrom>(values, tokens, at, d);
     } else if constexpr (kRows > 1) {
-      mix_rows<kRows - 1, kFrom>(group, first, rows);
+      mix_rows<kRows - 1, kFrom>(values, tokens, at, rows);
     }
   }
   template <int kRows, int kWidth, From kFrom>
-  void mix_blocks(int group, int64_t first, int64_t d) {
-    constexpr int64_t kTokens = 4 * S::kCodeUnroll;
-    F sums[kRows][kWidth];
-    this->template load_sums<kRows, kWidth>(group * count_ + first, d, sums);
-    for (int b = 0; b < blocks_; ++b) {
-      const Block& block = run_[b];
-      if constexpr (kFrom == From::kCacheInOrder) {
-        fetched_ = take_lines(Base::template kFetchedAtOnce<kWidth> *
-                              ((block.tokens + kTokens - 1) / kTokens));
-      }
-      this->template add_values<kRows, kWidth, kFrom>(
-          block.values + group * head_bytes_, block.tokens, b * count_ + first, d, sums);
+  void mix_some(const std::byte* values, int64_t tokens, Weighed at, int64_t d) {
+    if constexpr (kFrom == From::kCacheInOrder) {
+      constexpr int64_t kTokens = 4 * S::kCodeUnroll;
+      fetched_ = take_lines(Base::template kFetchedAtOnce<kWidth> *
+                            ((tokens + kTokens - 1) / kTokens));
     }
-    this->template store_sums<kRows, kWidth>(group * count_ + first, d, sums);
+    this->template mix<kRows, kWidth, kFrom>(values, tokens, at.pair, at.query, d);
   }
 
   static constexpr int64_t kRunBytes = 192 * 1024;  // with as many fetched ahead, in a second level

@@ -108,10 +108,12 @@ struct AttendCall {
   // attend_heads: `heads` are those of so many KV heads, in the order of the cache.
   int64_t kv_heads = 1;
   bool fetched = false;  // its begin, by the call before: see next_blocks
-  // What the thread reads after this call, fetched meanwhile: blocks, and likewise bytes to a head.
+  // What the thread reads after this call, fetched meanwhile: blocks, likewise bytes to a head, and
+  // how many heads lie there that are read together.
   const int32_t* next_blocks = nullptr;
   int64_t next_count = 0;
   int64_t next_offset = 0;
+  int64_t next_kv_heads = 1;
 };
 inline constexpr int64_t kMostQueries = 64;
 inline constexpr int64_t kMostJoinedQueries = 48;  // of attend_heads, of all KV heads
