@@ -449,6 +449,7 @@ class CpuBackend final : public Backend {
     const int64_t calls = (left + most - 1) / most;
     return (left + calls - 1) / calls;
   }
+  static constexpr int64_t kWidestFew = 128;  // a block of wider heads is enough work by itself
   static constexpr int64_t kFewestTileQueries = 10;  // fewer are quicker by vectors
 
   // `next`: what the member attends then, or null; `fetched`: whether this was it. `rows`: room for the item's rows of all heads,
@@ -469,7 +470,7 @@ class CpuBackend final : public Backend {
       const int64_t queries = item.rows * (end - head);
       const bool tiles = has_tiles && queries >= kFewestTileQueries;
       const bool few = kernels_.attend_heads && call.kv.type == KvType::kI8 && !tiles &&
-                       queries <= kMostFewQueries;
+                       queries <= kMostFewQueries && shape.head_dim <= kWidestFew;
       if (few) end = std::max(end, head + joined_kv_heads(call, item, head) * ratio);
       const int64_t heads = end - head;
       const auto attend = few     ? kernels_.attend_heads
