@@ -8,9 +8,9 @@
 // A shape is heads/KV heads x head_dim; a load is sequences x new tokens of each @ tokens in the
 // cache before them. Attention is given in GMAC/s of what its queries see (scores and weighed
 // values), the others in ns per row of heads * head_dim numbers (of a gate: of three times as
-// many). Each attention is of the next of the layers, whose blocks lie side by side as in an engine:
-// with many, keys and values come from as far as they do there. With --clock cpu and one thread, only the time on a core counts: on a busy machine that is
-// nearer to the truth.
+// many). Each attention is of the next of the layers, whose blocks lie side by side as in an
+// engine: with many, keys and values come from as far as they do there. With --clock cpu and one
+// thread, only the time on a core counts: on a busy machine that is nearer to the truth.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -76,7 +76,8 @@ TEST(AttentionSplit, VisitsEachHeadOfEachRowOnce) {
 }
 
 TEST(AttentionSplit, JoinsTheHeadsOfARow) {
-  const std::vector<Slice> slices = slices_of(std::vector<std::pair<int64_t, int64_t>>(4, {1, 160}));
+  const std::vector<Slice> slices =
+      slices_of(std::vector<std::pair<int64_t, int64_t>>(4, {1, 160}));
   ThreadPool pool(2);
   std::vector<int> items(2);
   pool.run([&](Team& team) {

@@ -174,8 +174,7 @@ class CodeAttention : protected Attention<S> {
       for (int w = 0; w < kWidth; ++w) {
         const int64_t lane = (v0 + w) * S::kLanes;
         const F scale = S::mul(S::load(scales + lane), query_scale);
-        S::store(to + r * kBlockTokens + lane,
-                 S::mul(Long::total(one[r][w], two[r][w]), scale));
+        S::store(to + r * kBlockTokens + lane, S::mul(Long::total(one[r][w], two[r][w]), scale));
       }
     }
   }
@@ -240,12 +239,12 @@ class CodeAttention : protected Attention<S> {
   int64_t keys_ahead_ = 0;  // bytes to the next block's
   int64_t values_ahead_ = 0;
   const std::byte* fetched_ = nullptr;  // next, kCacheInOrder
-  float* query_scales_;   // [queries]
-  float* weight_scales_;  // [queries]
-  float* inverses_;       // [queries] of the weights' scales
-  int32_t* query_sums_;   // [queries, 2], see Long::store_sum
-  int8_t* query_codes_;   // [queries, 2 * width_]
-  int8_t* weight_codes_;  // [queries, 2 * kBlockTokens]
+  float* query_scales_;                 // [queries]
+  float* weight_scales_;                // [queries]
+  float* inverses_;                     // [queries] of the weights' scales
+  int32_t* query_sums_;                 // [queries, 2], see Long::store_sum
+  int8_t* query_codes_;                 // [queries, 2 * width_]
+  int8_t* weight_codes_;                // [queries, 2 * kBlockTokens]
 
  private:
   static constexpr int64_t kFewestToWiden = 12;  // queries

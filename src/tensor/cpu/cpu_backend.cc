@@ -444,16 +444,15 @@ class CpuBackend final : public Backend {
     const int64_t left = item.last_head / ratio - head / ratio;
     if (item.rows != 1 || head % ratio != 0 || left < 1) return 0;
     const auto size = static_cast<int64_t>(kv_head_bytes(call.kv.type, call.shape.head_dim));
-    const int64_t most =
-        std::max<int64_t>(std::min(kMostJoinedQueries / ratio, kBytes / size), 1);
+    const int64_t most = std::max<int64_t>(std::min(kMostJoinedQueries / ratio, kBytes / size), 1);
     const int64_t calls = (left + most - 1) / most;
     return (left + calls - 1) / calls;
   }
   static constexpr int64_t kWidestFew = 128;  // a block of wider heads is enough work by itself
   static constexpr int64_t kFewestTileQueries = 10;  // fewer are quicker by vectors
 
-  // `next`: what the member attends then, or null; `fetched`: whether this was it. `rows`: room for the item's rows of all heads,
-  // where values are not wanted.
+  // `next`: what the member attends then, or null; `fetched`: whether this was it. `rows`: room for
+  // the item's rows of all heads, where values are not wanted.
   void attend(const AttentionCall& call, const AttentionItem& item, const AttentionItem* next,
               bool fetched, float* scratch, float* rows) const {
     const HeadShape& shape = call.shape;
@@ -500,8 +499,8 @@ class CpuBackend final : public Backend {
               .next_blocks = next_blocks.data(),
               .next_count = static_cast<int64_t>(next_blocks.size()),
               .next_offset = then_head / ratio * kv_head_size,
-              .next_kv_heads = then ? std::max<int64_t>(joined_kv_heads(call, *then, then_head), 1)
-                                    : 1});
+              .next_kv_heads =
+                  then ? std::max<int64_t>(joined_kv_heads(call, *then, then_head), 1) : 1});
       head = end;
     }
     if (!call.out.codes) return;

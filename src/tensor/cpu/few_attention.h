@@ -4,12 +4,13 @@
 //
 // With few queries a block is short of work: between its products with keys and those with values
 // lies a chain of steps that each wait for the one before (the highest score, the weights, the
-// highest of them, codes). So a step is taken for all blocks of a run before the next: what there is
-// one of for each query and block, a pair, has a lane of one vector. The highest scores so far are
-// found from those of the blocks alone.
+// highest of them, codes). So a step is taken for all blocks of a run before the next: what there
+// is one of for each query and block, a pair, has a lane of one vector. The highest scores so far
+// are found from those of the blocks alone.
 //
-// Most of the time goes by until keys and values have come from memory. So the KV heads of a row are
-// taken together, a run of blocks at a time, while the next run comes in the order of its bytes.
+// Most of the time goes by until keys and values have come from memory. So the KV heads of a row
+// are taken together, a run of blocks at a time, while the next run comes in the order of its
+// bytes.
 //
 // Templates over the vector type of an instruction set that has queries in lanes; see kernels.h.
 #pragma once
@@ -65,7 +66,7 @@ class FewAttention : private CodeAttention<S> {
     const std::byte *keys, *values;  // of the first KV head
     const std::byte* ahead;          // the keys of a later block of so many KV heads
     int64_t ahead_heads;
-    bool all_seen;                   // by all queries
+    bool all_seen;  // by all queries
   };
 
   int64_t most_blocks() const {
@@ -96,16 +97,17 @@ class FewAttention : private CodeAttention<S> {
       if (later <= last) {
         block.ahead = this->keys(later);
       } else if (later - last - 1 < call_.next_count) {
-        block.ahead = call_.kv->base + call_.kv->key_offset + call_.next_offset +
-                      static_cast<size_t>(call_.next_blocks[later - last - 1]) *
-                          call_.kv->block_bytes;
+        block.ahead =
+            call_.kv->base + call_.kv->key_offset + call_.next_offset +
+            static_cast<size_t>(call_.next_blocks[later - last - 1]) * call_.kv->block_bytes;
         block.ahead_heads = call_.next_kv_heads;
       }
     }
   }
 
   // Blocks come soonest from memory in the order of their bytes, whichever KV head reads them.
-  // take_lines gives the place of the next lines to fetch; some too many, where a part ends between.
+  // take_lines gives the place of the next lines to fetch; some too many, where a part ends
+  // between.
   const std::byte* take_lines(int64_t count) {
     if (ahead_ >= ahead_end_) next_part();
     const std::byte* at = ahead_;
@@ -233,8 +235,8 @@ class FewAttention : private CodeAttention<S> {
     const float* tops = this->tops_;
     for (int b = 0, p = 0; b < blocks_; ++b) {
       const Block& block = run_[b];
-      const auto* value_scales = reinterpret_cast<const float*>(
-          block.values + group * head_bytes_ + kBlockTokens * width_);
+      const auto* value_scales = reinterpret_cast<const float*>(block.values + group * head_bytes_ +
+                                                                kBlockTokens * width_);
       F scales[kVectors];
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) scales[v] = S::load(value_scales + v * S::kLanes);
@@ -270,14 +272,14 @@ class FewAttention : private CodeAttention<S> {
       }
     }
     const F highest = S::as_values(S::highest_ints_of(most));
-    S::store(inverses_, S::where_above(highest, Base::kLeast,
-                                       S::div(S::set(kMostLongCode), highest)));
+    S::store(inverses_,
+             S::where_above(highest, Base::kLeast, S::div(S::set(kMostLongCode), highest)));
     S::store(weight_scales_, S::div(highest, S::set(kMostLongCode)));
     const F sums = S::sums_of(parts);
     for (int lane = 0; lane < pairs_; lane += count_) {
-      total_[group] = S::add(
-          S::mul(total_[group], S::lanes_from(corrections_of_run_, lane, count_)),
-          S::lanes_from(sums, lane, count_));
+      total_[group] =
+          S::add(S::mul(total_[group], S::lanes_from(corrections_of_run_, lane, count_)),
+                 S::lanes_from(sums, lane, count_));
     }
   }
 
@@ -331,11 +333,11 @@ class FewAttention : private CodeAttention<S> {
   int part_ = 0;              // of what is fetched in the run
   const std::byte* ahead_ = nullptr;
   const std::byte* ahead_end_ = nullptr;
-  int blocks_ = 0;   // of the run
-  int pairs_ = 0;    // p = block of the run * count_ + query
+  int blocks_ = 0;  // of the run
+  int pairs_ = 0;   // p = block of the run * count_ + query
   Block run_[S::kLanes];
-  // Of each KV head: the highest score of each query so far, kNone in lanes that are no query's, and
-  // the sum of its weights.
+  // Of each KV head: the highest score of each query so far, kNone in lanes that are no query's,
+  // and the sum of its weights.
   F highest_[kMostJoinedQueries];
   F total_[kMostJoinedQueries];
   F corrections_of_run_;

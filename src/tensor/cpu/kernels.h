@@ -159,8 +159,8 @@ struct Kernels {
   // to[4 i] = codes[i]. Writes nothing between.
   void (*spread)(const int8_t* codes, int64_t count, int8_t* to) = nullptr;
   void (*attend)(const AttendCall&) = nullptr;
-  // The same of an 8-bit cache for the heads of several KV heads, where the set takes them together.
-  // Requires: rows is 1, or kv_heads is.
+  // The same of an 8-bit cache for the heads of several KV heads, where the set takes them
+  // together. Requires: rows is 1, or kv_heads is.
   void (*attend_heads)(const AttendCall&) = nullptr;
   // The same of an 8-bit cache by tiles, where the set has them.  Requires:
   // has_whole_tiles(head_dim); tile_attend_scratch.
