@@ -113,8 +113,18 @@ class CodeAttention : protected Attention<S> {
 
   // Where the numbers of a block are read: in the cache, there with the same place of the next
   // block fetched at each step (all at once, they would keep the loads that follow waiting), or
-  // widened. In order: what is fetched lies side by side.
+  // widened. In order: what is fetched lies side by side, kFetchedAtOnce lines in each
+  // S::kCodeUnroll steps.
   enum class From { kCache, kCacheAhead, kCacheInOrder, kWide };
+
+  template <int kWidth>
+  static constexpr int kFetchedAtOnce = S::kCodeUnroll + (kWidth > 1 ? 1 : 0);
+  template <int kWidth>
+  [[gnu::always_inline]] static void fetch_in_order(int step, int w, const std::byte*& ahead) {
+    if (w != 0 && (w != 1 || step != 0)) return;
+    S::fetch(ahead);
+    ahead += 64;
+  }
 
   // Of a number, and of a vector of four in each lane: as they lie in the cache, or widened.
   template <From kFrom>
@@ -153,7 +163,7 @@ class CodeAttention : protected Attention<S> {
             if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
               S::fetch(from + keys_ahead_);
             }
-            if (kFrom == From::kCacheInOrder) S::fetch(ahead), ahead += 64;
+            if (kFrom == From::kCacheInOrder) fetch_in_order<kWidth>(step, w, ahead);
           }
         }
 #pragma GCC unroll 8
@@ -208,7 +218,7 @@ class CodeAttention : protected Attention<S> {
             if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
               S::fetch(from + values_ahead_);
             }
-            if (kFrom == From::kCacheInOrder) S::fetch(ahead), ahead += 64;
+            if (kFrom == From::kCacheInOrder) fetch_in_order<kWidth>(step, w, ahead);
           }
         }
 #pragma GCC unroll 8

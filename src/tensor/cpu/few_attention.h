@@ -30,7 +30,7 @@ class FewAttention : private CodeAttention<S> {
         groups_(static_cast<int>(call.kv_heads)),
         count_(static_cast<int>(queries_ / call.kv_heads)),
         head_bytes_((width_ + static_cast<int64_t>(sizeof(float))) * kBlockTokens),
-        pair_lines_((kScaleLines + count_ - 1) / count_) {}
+        pair_lines_(lines_of_pair()) {}
 
   void run() {
     this->code_queries();
@@ -105,9 +105,9 @@ class FewAttention : private CodeAttention<S> {
     }
   }
 
-  // Blocks come soonest from memory in the order of their bytes, whichever KV head reads them.
-  // take_lines gives the place of the next lines to fetch; some too many, where a part ends
-  // between.
+  // Blocks come soonest from memory in the order of their bytes, whichever KV head reads them, and
+  // when something is on its way at all times. take_lines gives the place of the next lines to
+  // fetch; some too many, where a part ends between.
   const std::byte* take_lines(int64_t count) {
     if (ahead_ >= ahead_end_) next_part();
     const std::byte* at = ahead_;
@@ -129,6 +129,15 @@ class FewAttention : private CodeAttention<S> {
     ahead_end_ = ahead_ + run_[part_ / 2].ahead_heads * head_bytes_;
     ++part_;
   }
+  // What the products leave, in three loops over the pairs.
+  int64_t lines_of_pair() const {
+    constexpr int64_t kSteps = 4 * S::kCodeUnroll;
+    const int64_t by_products =
+        Base::template kFetchedAtOnce<2> * width_ / kSteps +
+        Base::template kFetchedAtOnce<2> * (kBlockTokens / kSteps) * width_ / (2 * S::kLanes);
+    const int64_t left = 2 * head_bytes_ / 64 - by_products;
+    return left > 0 ? (left + 3 * count_ - 1) / (3 * count_) : 0;
+  }
   // This run, at once: so it comes sooner than if each load waited for its own.
   void fetch_run() const {
     for (int b = 0; b < blocks_; ++b) {
@@ -144,6 +153,7 @@ class FewAttention : private CodeAttention<S> {
     const float* products = this->weights_of(0);
     for (int p = 0; p < pairs_; ++p, products += kBlockTokens) {
       F each[kVectors];
+      fetch_lines(pair_lines_);
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) each[v] = S::load(products + v * S::kLanes);
       Long::code_block(each, S::set(inverses_[p]), this->weight_code(p));
@@ -165,7 +175,8 @@ class FewAttention : private CodeAttention<S> {
   void score_block(int group, int b) {
     const Block& block = run_[b];
     const std::byte* keys = block.keys + group * head_bytes_;
-    fetched_ = take_lines(S::kCodeScoreVectors * width_ / 4);
+    fetched_ = take_lines(Base::template kFetchedAtOnce<S::kCodeScoreVectors> * width_ /
+                          (4 * S::kCodeUnroll));
     each_tile<S::kCodeScoreRows>([&](int64_t first, int64_t rows) {
       float* to = this->weights_of(b * count_ + first);
       const int64_t query = group * count_ + first;
@@ -197,6 +208,7 @@ class FewAttention : private CodeAttention<S> {
       const Block& block = run_[b];
       for (int i = 0; i < count_; ++i, ++p, scores += kBlockTokens) {
         F x[kVectors];
+        fetch_lines(pair_lines_);
 #pragma GCC unroll 8
         for (int v = 0; v < kVectors; ++v) x[v] = S::load(scores + v * S::kLanes);
         if (cap > 0 || !block.all_seen) {
@@ -317,19 +329,18 @@ class FewAttention : private CodeAttention<S> {
   void mix_some(const std::byte* values, int64_t tokens, Weighed at, int64_t d) {
     if constexpr (kFrom == From::kCacheInOrder) {
       constexpr int64_t kTokens = 4 * S::kCodeUnroll;
-      fetched_ = take_lines(kWidth * S::kCodeUnroll * ((tokens + kTokens - 1) / kTokens));
+      fetched_ =
+          take_lines(Base::template kFetchedAtOnce<kWidth> * ((tokens + kTokens - 1) / kTokens));
     }
     this->template mix<kRows, kWidth, kFrom>(values, tokens, at.pair, at.query, d);
   }
 
-  // The products fetch as many lines as they read; of a block that leaves those of its scales.
-  static constexpr int64_t kScaleLines = 2 * kBlockTokens * sizeof(float) / 64;
   static constexpr int64_t kRunBytes = 192 * 1024;  // with as many fetched ahead, in a second level
 
   const int groups_;          // KV heads
   const int count_;           // queries of each
   const int64_t head_bytes_;  // of a block's keys (values) of one
-  const int64_t pair_lines_;  // fetched for each pair
+  const int64_t pair_lines_;  // fetched in each loop over the pairs, for each of them
   int part_ = 0;              // of what is fetched in the run
   const std::byte* ahead_ = nullptr;
   const std::byte* ahead_end_ = nullptr;
