@@ -2,13 +2,15 @@
 // and gate.
 //
 //   mill_attention_bench [--path avx2] [--threads 1] [--kv int8] [--shape 9/3x64]
-//                        [--loads 1x512@0,8x1@512,16x1@4096] [--seconds 0.5] [--clock wall|cpu]
+//                        [--loads 1x512@0,8x1@512,16x1@4096] [--layers 1] [--seconds 0.5]
+//                        [--clock wall|cpu]
 //
 // A shape is heads/KV heads x head_dim; a load is sequences x new tokens of each @ tokens in the
 // cache before them. Attention is given in GMAC/s of what its queries see (scores and weighed
 // values), the others in ns per row of heads * head_dim numbers (of a gate: of three times as
-// many). With --clock cpu and one thread, only the time on a core counts: on a busy machine that is
-// nearer to the truth.
+// many). Each attention is of the next of the layers, whose blocks lie side by side as in an
+// engine: with many, keys and values come from as far as they do there. With --clock cpu and one
+// thread, only the time on a core counts: on a busy machine that is nearer to the truth.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -39,6 +41,7 @@ struct Options {
   std::string kv = "int8";
   HeadShape shape{9, 3, 64};
   std::vector<Load> loads = {{1, 512, 0}, {8, 1, 512}, {16, 1, 4096}};
+  int layers = 1;
   double seconds = 0.5;
   bool cpu_clock = false;
 };
@@ -67,6 +70,7 @@ Options options_of(int count, char** words) {
                   std::stoi(shape.substr(shape.find('x') + 1))};
   }
   if (given.contains("--loads")) made.loads = loads_of(given["--loads"]);
+  if (given.contains("--layers")) made.layers = std::stoi(given["--layers"]);
   if (given.contains("--seconds")) made.seconds = std::stod(given["--seconds"]);
   made.cpu_clock = given["--clock"] == "cpu";
   return made;
@@ -95,10 +99,14 @@ class Bench {
     const int64_t rows = load.sequences * load.tokens;
     const int64_t blocks = (load.before + load.tokens + kBlockTokens - 1) / kBlockTokens;
     const size_t plane = static_cast<size_t>(shape.kv_heads) * kv_head_bytes(kv_, shape.head_dim);
+    const size_t block_bytes = 2 * plane * static_cast<size_t>(options_.layers);
     const Result<Arena> room =
-        Arena::reserve(2 * plane * static_cast<size_t>(blocks * load.sequences));
+        Arena::reserve(block_bytes * static_cast<size_t>(blocks * load.sequences));
     if (!room) return fmt::print("{}\n", room.error().message);
-    const KvLayer kv{room->data(), 2 * plane, 0, plane, kv_};
+    std::vector<KvLayer> kv;
+    for (size_t at = 0; at < block_bytes; at += 2 * plane) {
+      kv.push_back({room->data(), block_bytes, at, at + plane, kv_});
+    }
     std::vector<int32_t> ids(static_cast<size_t>(blocks * load.sequences));
     for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i);
     std::shuffle(ids.begin(), ids.end(), std::mt19937_64(7));
@@ -108,13 +116,15 @@ class Bench {
       slices.push_back({i * load.tokens, load.tokens, load.before, of});
       whole.push_back({0, load.before + load.tokens, 0, of});
     }
-    for (const Slice& slice : whole) store({&slice, 1}, kv, slice.rows)();
+    for (const KvLayer& layer : kv) {
+      for (const Slice& slice : whole) store({&slice, 1}, layer, slice.rows)();
+    }
     const int64_t cols = int64_t{shape.heads} * shape.head_dim;
     fmt::print(
         "{}x{}@{}:  attention {:6.1f} GMAC/s  store {:5.0f}  norm {:5.0f}  gate {:5.0f}\n",
         load.sequences, load.tokens, load.before,
         seen(load) * static_cast<double>(2 * cols) * 1e-9 / measure(attend(slices, kv, rows)),
-        measure(store(slices, kv, rows)) / static_cast<double>(rows) * 1e9,
+        measure(store(slices, kv[0], rows)) / static_cast<double>(rows) * 1e9,
         measure(norm(rows)) / static_cast<double>(rows) * 1e9,
         measure(gate(rows)) / static_cast<double>(rows) * 1e9);
     std::fflush(stdout);
@@ -173,17 +183,17 @@ class Bench {
     };
   }
 
-  Work attend(std::span<const Slice> slices, const KvLayer& kv, int64_t rows) {
+  Work attend(std::span<const Slice> slices, std::span<const KvLayer> layers, int64_t rows) {
     const int64_t cols = int64_t{options_.shape.heads} * options_.shape.head_dim;
     auto q = std::make_shared<Numbers>(static_cast<size_t>(rows * cols));
     auto out = std::make_shared<Coded>(rows, cols);
-    return [=, this] {
+    return [=, this, next = size_t{0}]() mutable {
       AttentionCall call;
       call.shape = options_.shape;
       call.slices = slices;
       call.q = q->matrix(rows, cols);
       call.scale = 1 / std::sqrt(static_cast<float>(options_.shape.head_dim));
-      call.kv = kv;
+      call.kv = layers[next++ % layers.size()];
       call.out = out->all;
       pool_.run([&](Team& team) { backend_.attention(team, call); });
     };

@@ -43,15 +43,24 @@ class Attention {
       tops_[i] = kNone, totals_[i] = 0;
       for (int v = 0; v < kVectors; ++v) S::store(weights_of(i) + v * S::kLanes, S::zero());
     }
-    const int64_t end = call_.position + call_.rows;
-    const int64_t last = (end - 1) / kBlockTokens;
-    for (int64_t b = first_seen(0) / kBlockTokens; b <= last; ++b) {
-      const int64_t tokens = end - b * kBlockTokens;
-      visit(b, b < last ? b + 1 : b, keys(b), values(b),
-            tokens < kBlockTokens ? tokens : kBlockTokens);
+    const int64_t last = last_block();
+    for (int64_t b = first_block(); b <= last; ++b) {
+      visit(b, b < last ? b + 1 : b, keys(b), values(b), tokens_of(b));
     }
   }
 
+  // Of those that a query sees.
+  int64_t first_block() const { return first_seen(0) / kBlockTokens; }
+  int64_t last_block() const { return (call_.position + call_.rows - 1) / kBlockTokens; }
+  int64_t tokens_of(int64_t block) const {
+    const int64_t tokens = call_.position + call_.rows - block * kBlockTokens;
+    return tokens < kBlockTokens ? tokens : kBlockTokens;
+  }
+
+  const std::byte* head(int64_t block) const {
+    return call_.kv->base + static_cast<size_t>(call_.blocks[block]) * call_.kv->block_bytes +
+           call_.kv_offset;
+  }
   const std::byte* keys(int64_t block) const { return head(block) + call_.kv->key_offset; }
   const std::byte* values(int64_t block) const { return head(block) + call_.kv->value_offset; }
 
@@ -157,14 +166,9 @@ class Attention {
   // More queries take longer than their next block takes to come by itself.
   static constexpr int64_t kFetchQueries = 16;
 
- private:
   static constexpr float kNone = -1e30F;  // below any score
   static constexpr float kLog2E = 1.44269504F;
 
-  const std::byte* head(int64_t block) const {
-    return call_.kv->base + static_cast<size_t>(call_.blocks[block]) * call_.kv->block_bytes +
-           call_.kv_offset;
-  }
   // The first position that query row r sees.
   int64_t first_seen(int64_t r) const {
     const int64_t first = call_.position + r - call_.window + 1;
@@ -194,6 +198,11 @@ class Attention {
     return lanes < 0 ? 0 : lanes > S::kLanes ? S::kLanes : lanes;
   }
 
+  float* weights_;  // [queries, kBlockTokens] scores, then weights of one block
+  float* tops_;     // [queries] highest score so far
+  float* totals_;   // [queries] weights so far
+
+ private:
   // Whether kLanes queries from `first` on see all of a block: later ones see more at its end, and
   // less at its begin.
   bool all_seen(int64_t first, int64_t block) const {
@@ -263,10 +272,6 @@ class Attention {
     }
     totals_[i] = totals_[i] * corrections_[i] + S::sum(total);
   }
-
-  float* weights_;  // [queries, kBlockTokens] scores, then weights of one block
-  float* tops_;     // [queries] highest score so far
-  float* totals_;   // [queries] weights so far
 };
 
 }  // namespace mill::tensor

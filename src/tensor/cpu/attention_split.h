@@ -34,12 +34,17 @@ class AttentionSplit {
     }
     if (call.out.codes && heads_ * shape.head_dim % kGroup != 0) heads_ = ratio;
     if (call.out.codes && heads_ * shape.head_dim % kGroup != 0) heads_ = shape.heads;
+    // All heads of a row come quickest from memory; with enough rows for all members, each is an
+    // item.
+    constexpr int64_t kEnough = 4;  // for each member
+    row_heads_ = tiles >= kEnough * members ? shape.heads : heads_;
   }
 
   int64_t rows() const { return rows_; }  // of an item, at most
 
-  // Calls visit(item) for the items of this member. Of many, each member takes the next as it comes
-  // for them; of few, the parts cost about the same.
+  // Calls visit(item, next) for the items of this member; `next` is the begin of what it visits
+  // then, or null. Of many, each member takes the next as it comes for them; of few, the parts cost
+  // about the same. What a member has of the same rows on neighbouring heads is one item.
   template <class Visit>
   void visit(Team& team, const Visit& visit) const {
     constexpr int64_t kMany = 8;  // for each member
@@ -48,16 +53,41 @@ class AttentionSplit {
     each([&](const AttentionItem& item) { ++count, total += cost(item); });
     if (count >= kMany * team.size()) return visit_claimed(team, total, visit);
     int64_t before = 0;
+    Joined joined(visit);
     each([&](const AttentionItem& item) {
       const int64_t middle = before + cost(item) / 2;
       before += cost(item);
       if (std::min<int64_t>(middle * team.size() / total, team.size() - 1) == team.index()) {
-        visit(item);
+        joined.add(item);
       }
     });
+    joined.flush();
   }
 
  private:
+  template <class Visit>
+  class Joined {
+   public:
+    explicit Joined(const Visit& visit) : visit_(visit) {}
+    void add(const AttentionItem& item) {
+      if (item.slice == item_.slice && item.first == item_.first &&
+          item.first_head == item_.last_head) {
+        item_.last_head = item.last_head;
+        return;
+      }
+      if (item_.slice) visit_(item_, &item);
+      item_ = item;
+    }
+    void flush() {
+      if (item_.slice) visit_(item_, static_cast<const AttentionItem*>(nullptr));
+      item_ = {};
+    }
+
+   private:
+    const Visit& visit_;
+    AttentionItem item_;
+  };
+
   // What is claimed is parts of the costs: an item goes to whom its begin belongs to. By their
   // number, a member would take all heads of a long prompt at once, and the others the short ones.
   template <class Visit>
@@ -65,6 +95,7 @@ class AttentionSplit {
     constexpr int64_t kParts = 1024;
     Team::Claims claims = team.claims(kParts);
     std::pair<int64_t, int64_t> mine = claims.next();
+    Joined joined(visit);
     // Claims go up until the member helps another one, whose items may lie before its own.
     while (mine.first != mine.second) {
       int64_t before = 0;
@@ -77,10 +108,11 @@ class AttentionSplit {
           mine = claims.next();
           again = mine.first < reached;
         }
-        if (!again && part >= mine.first && part < mine.second) visit(item);
+        if (!again && part >= mine.first && part < mine.second) joined.add(item);
       });
       if (!again && mine.first != mine.second) mine = claims.next();
     }
+    joined.flush();
   }
 
   template <class Visit>
@@ -88,23 +120,28 @@ class AttentionSplit {
     for (const Slice& slice : call_.slices) {
       for (int64_t first = 0; first < slice.rows; first += rows_) {
         const int64_t rows = std::min(rows_, slice.rows - first);
-        for (int64_t head = 0; head < call_.shape.heads; head += heads_) {
-          visit({&slice, first, rows, head, std::min<int64_t>(head + heads_, call_.shape.heads)});
+        const int64_t heads = slice.rows == 1 ? row_heads_ : heads_;
+        for (int64_t head = 0; head < call_.shape.heads; head += heads) {
+          visit({&slice, first, rows, head, std::min<int64_t>(head + heads, call_.shape.heads)});
         }
       }
     }
   }
 
-  // Reading a block costs about as much as two queries on it.
+  // Reading a block of one KV head costs about as much as two queries on it.
   int64_t cost(const AttentionItem& item) const {
     const int64_t last = item.slice->position + item.first + item.rows;
     const int64_t reach = call_.window > 0 ? std::min(call_.window + item.rows, last) : last;
-    return (reach / kBlockTokens + 1) * (item.rows * (item.last_head - item.first_head) + 2);
+    const int64_t heads = item.last_head - item.first_head;
+    const int64_t ratio = call_.shape.heads / call_.shape.kv_heads;
+    const int64_t kv_heads = (heads + ratio - 1) / ratio;
+    return (reach / kBlockTokens + 1) * (item.rows * heads + 2 * kv_heads);
   }
 
   const AttentionCall& call_;
   int64_t rows_ = 0;
   int64_t heads_ = 0;
+  int64_t row_heads_ = 0;  // of slices of one row
 };
 
 }  // namespace mill::tensor

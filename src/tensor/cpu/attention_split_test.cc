@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "tensor/thread_pool.h"
@@ -33,14 +34,22 @@ std::vector<int> visits(const std::vector<Slice>& slices, HeadShape shape, int64
     const AttentionCall call{.shape = shape, .slices = slices, .window = window};
     const AttentionSplit split(call, team.size());
     for (int again = 0; again < 3; ++again) {  // a round of claims follows the one before
-      split.visit(team, [&](const AttentionItem& item) {
+      std::optional<AttentionItem> said;
+      split.visit(team, [&](const AttentionItem& item, const AttentionItem* next) {
         const std::lock_guard lock(one_at_a_time);
+        if (said) {
+          EXPECT_EQ(item.slice, said->slice);
+          EXPECT_EQ(item.first, said->first);
+          EXPECT_EQ(item.first_head, said->first_head);
+        }
+        said = next ? std::optional(*next) : std::nullopt;
         for (int64_t r = item.first; r < item.first + item.rows; ++r) {
           for (int64_t h = item.first_head; h < item.last_head; ++h) {
             ++seen[static_cast<size_t>((item.slice->first_row + r) * shape.heads + h)];
           }
         }
       });
+      EXPECT_FALSE(said);
     }
   });
   return seen;
@@ -64,6 +73,23 @@ TEST(AttentionSplit, VisitsEachHeadOfEachRowOnce) {
       }
     }
   }
+}
+
+TEST(AttentionSplit, JoinsTheHeadsOfARow) {
+  const std::vector<Slice> slices =
+      slices_of(std::vector<std::pair<int64_t, int64_t>>(4, {1, 160}));
+  ThreadPool pool(2);
+  std::vector<int> items(2);
+  pool.run([&](Team& team) {
+    const AttentionCall call{.shape = {9, 3, 64}, .slices = slices};
+    AttentionSplit(call, team.size())
+        .visit(team, [&](const AttentionItem& item, const AttentionItem* /*next*/) {
+          ++items[static_cast<size_t>(team.index())];
+          EXPECT_EQ(item.first_head, 0);
+          EXPECT_EQ(item.last_head, 9);
+        });
+  });
+  EXPECT_EQ(items, (std::vector<int>{2, 2}));
 }
 
 }  // namespace

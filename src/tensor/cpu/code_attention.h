@@ -55,7 +55,7 @@ class CodeAttention : protected Attention<S> {
     int64_t first = 0;
     if constexpr (S::kQueriesInLanes) {
       if (call_.head_dim % (2 * S::kLanes) == 0) {
-        for (; first + S::kLanes <= queries_; first += S::kLanes) code_queries_in_lanes(first);
+        for (; first < queries_; first += S::kLanes) code_queries_in_lanes(first);
       }
     }
     for (int64_t i = first; i < queries_; ++i) code_query(i);
@@ -109,17 +109,156 @@ class CodeAttention : protected Attention<S> {
     S::store(inverses_ + first, S::where_above(tops, kLeast, inverses));
   }
 
-  float* query_scales_;   // [queries]
-  float* weight_scales_;  // [queries]
-  float* inverses_;       // [queries] of the weights' scales
-  int32_t* query_sums_;   // [queries, 2], see Long::store_sum
-  int8_t* query_codes_;   // [queries, 2 * width_]
-  int8_t* weight_codes_;  // [queries, 2 * kBlockTokens]
+  static constexpr float kLeast = 1e-30F;  // smaller weights (and queries) count as 0
+
+  // Where the numbers of a block are read: in the cache, there with the same place of the next
+  // block fetched at each step (all at once, they would keep the loads that follow waiting), or
+  // widened. In order: what is fetched lies side by side, kFetchedAtOnce lines in each
+  // S::kCodeUnroll steps.
+  enum class From { kCache, kCacheAhead, kCacheInOrder, kWide };
+
+  template <int kWidth>
+  static constexpr int kFetchedAtOnce = S::kCodeUnroll + (kWidth > 1 ? 1 : 0);
+  template <int kWidth>
+  [[gnu::always_inline]] static void fetch_in_order(int step, int w, const std::byte*& ahead) {
+    if (w != 0 && (w != 1 || step != 0)) return;
+    S::fetch(ahead);
+    ahead += 64;
+  }
+
+  // Of a number, and of a vector of four in each lane: as they lie in the cache, or widened.
+  template <From kFrom>
+  static constexpr int64_t kBytes = kFrom == From::kWide ? 2 : 1;
+  template <From kFrom>
+  static constexpr int64_t kVectorBytes = S::kLanes * 4 * kBytes<kFrom>;
+
+  // Scores of kRows queries with the tokens of some vectors of a block, from vector v0 on; of the
+  // first query to to[kBlockTokens], behind it those of the next.
+  template <int kRows, From kFrom>
+  void score(const std::byte* keys, const float* scales, int64_t first, int v0, float* to) {
+    constexpr int kWidth = S::kCodeScoreVectors;
+    I one[kRows][kWidth], two[kRows][kWidth];
+    const int8_t* codes = query_code(first);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+      for (int w = 0; w < kWidth; ++w) {
+        Long::start_keys(query_sums_ + 2 * (first + r), one[r][w], two[r][w]);
+      }
+    }
+    const std::byte* ahead = fetched_;
+    for (int64_t d0 = 0; d0 < width_; d0 += 4 * S::kCodeUnroll) {
+#pragma GCC unroll 8
+      for (int step = 0; step < S::kCodeUnroll; ++step) {
+        const int64_t d = d0 + 4 * step;
+        I key[kWidth], other[kWidth];
+#pragma GCC unroll 8
+        for (int w = 0; w < kWidth; ++w) {
+          const std::byte* from =
+              keys + d * kBlockTokens * kBytes<kFrom> + (v0 + w) * kVectorBytes<kFrom>;
+          if constexpr (kFrom == From::kWide) {
+            Long::widened(from, key[w], other[w]);
+          } else {
+            Long::keys(from, key[w], other[w]);
+            if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
+              S::fetch(from + keys_ahead_);
+            }
+            if (kFrom == From::kCacheInOrder) fetch_in_order<kWidth>(step, w, ahead);
+          }
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          I x, y;
+          Long::codes(codes + 2 * r * width_, width_, d, x, y);
+#pragma GCC unroll 8
+          for (int w = 0; w < kWidth; ++w) {
+            Long::add_keys(one[r][w], two[r][w], key[w], other[w], x, y);
+          }
+        }
+      }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const F query_scale = S::set(query_scales_[first + r]);
+#pragma GCC unroll 8
+      for (int w = 0; w < kWidth; ++w) {
+        const int64_t lane = (v0 + w) * S::kLanes;
+        const F scale = S::mul(S::load(scales + lane), query_scale);
+        S::store(to + r * kBlockTokens + lane, S::mul(Long::total(one[r][w], two[r][w]), scale));
+      }
+    }
+  }
+
+  // Adds weight * value to the sums of kRows queries from `query` on, for kWidth vectors of
+  // dimensions from d; the weights are those coded from `first` on.
+  template <int kRows, int kWidth, From kFrom>
+  void mix(const std::byte* values, int64_t tokens, int64_t first, int64_t query, int64_t d) {
+    I one[kRows][kWidth], two[kRows][kWidth];
+    const int8_t* codes = weight_code(first);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+      for (int w = 0; w < kWidth; ++w) one[r][w] = two[r][w] = S::zero_int();
+    }
+    // The codes of tokens that nobody sees are 0.
+    const std::byte* ahead = fetched_;
+    for (int64_t t0 = 0; t0 < tokens; t0 += 4 * S::kCodeUnroll) {
+#pragma GCC unroll 8
+      for (int step = 0; step < S::kCodeUnroll; ++step) {
+        const int64_t t = t0 + 4 * step;
+        I value[kWidth], other[kWidth];
+#pragma GCC unroll 8
+        for (int w = 0; w < kWidth; ++w) {
+          const std::byte* from =
+              values + (t * width_ + d * 4) * kBytes<kFrom> + w * kVectorBytes<kFrom>;
+          if constexpr (kFrom == From::kWide) {
+            Long::widened(from, value[w], other[w]);
+          } else {
+            Long::values(from, value[w], other[w]);
+            if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
+              S::fetch(from + values_ahead_);
+            }
+            if (kFrom == From::kCacheInOrder) fetch_in_order<kWidth>(step, w, ahead);
+          }
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          I x, y;
+          Long::codes(codes + 2 * r * kBlockTokens, kBlockTokens, t, x, y);
+#pragma GCC unroll 8
+          for (int w = 0; w < kWidth; ++w) {
+            Long::add_values(one[r][w], two[r][w], value[w], other[w], x, y);
+          }
+        }
+      }
+    }
+    float* sums = sums_ + query * width_ + d;
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const F correction = S::set(corrections_[first + r]);
+      const F scale = S::set(weight_scales_[first + r]);
+#pragma GCC unroll 8
+      for (int w = 0; w < kWidth; ++w) {
+        float* at = sums + r * width_ + w * S::kLanes;
+        const F before = S::mul(S::load(at), correction);
+        S::store(at, S::add_product(before, Long::total(one[r][w], two[r][w]), scale));
+      }
+    }
+  }
+
+  int64_t keys_ahead_ = 0;  // bytes to the next block's
+  int64_t values_ahead_ = 0;
+  const std::byte* fetched_ = nullptr;  // next, kCacheInOrder
+  float* query_scales_;                 // [queries]
+  float* weight_scales_;                // [queries]
+  float* inverses_;                     // [queries] of the weights' scales
+  int32_t* query_sums_;                 // [queries, 2], see Long::store_sum
+  int8_t* query_codes_;                 // [queries, 2 * width_]
+  int8_t* weight_codes_;                // [queries, 2 * kBlockTokens]
 
  private:
   static constexpr int64_t kFewestToWiden = 12;  // queries
 
-  static constexpr float kLeast = 1e-30F;  // smaller ones count as 0
   static float inverse_of(float highest) {
     return highest > kLeast ? kMostLongCode / highest : 0.0F;
   }
@@ -140,11 +279,13 @@ class CodeAttention : protected Attention<S> {
     Long::store_sum(sum, query_sums_ + 2 * i);
   }
 
-  // kLanes of them. The halves of a code may be others, with the same sum.
+  // kLanes of them, or what is left. The halves of a code may be others, with the same sum.
   void code_queries_in_lanes(int64_t first) {
     I parts[S::kLanes];
     const int64_t width = width_;
-    for (int r = 0; r < S::kLanes; ++r) {
+    const int count = queries_ - first < S::kLanes ? static_cast<int>(queries_ - first) : S::kLanes;
+    for (int r = count; r < S::kLanes; ++r) parts[r] = S::zero_int();
+    for (int r = 0; r < count; ++r) {
       float* mixed = sums_ + (first + r) * width;
       mix_head<S>(this->query(first + r), width, mixed);
       I most = S::zero_int();
@@ -157,7 +298,7 @@ class CodeAttention : protected Attention<S> {
     const F steps = S::div(tops, S::set(kMostLongCode));
     S::store(query_scales_ + first, S::mul(steps, S::set(score_scale_)));
     S::store(inverses_ + first, S::where_above(tops, kLeast, S::div(S::set(kMostLongCode), tops)));
-    for (int64_t i = first; i < first + S::kLanes; ++i) {
+    for (int64_t i = first; i < first + count; ++i) {
       const F inverse = S::set(inverses_[i]);
       const float* mixed = sums_ + i * width;
       int8_t* high = query_code(i);
@@ -170,11 +311,6 @@ class CodeAttention : protected Attention<S> {
       S::store_half_sums(sums, query_sums_ + 2 * i);
     }
   }
-
-  // Where the numbers of a block are read: in the cache, there with the same place of the next
-  // block fetched at each step (all at once, they would keep the loads that follow waiting), or
-  // widened.
-  enum class From { kCache, kCacheAhead, kWide };
 
   void attend_block(int64_t block, const std::byte* keys, const std::byte* values, int64_t tokens) {
     const auto* key_scales = reinterpret_cast<const float*>(keys + kBlockTokens * width_);
@@ -245,76 +381,15 @@ class CodeAttention : protected Attention<S> {
     return first + rows;
   }
 
-  // Of a number, and of a vector of four in each lane: as they lie in the cache, or widened.
-  template <From kFrom>
-  static constexpr int64_t kBytes = kFrom == From::kWide ? 2 : 1;
-  template <From kFrom>
-  static constexpr int64_t kVectorBytes = S::kLanes * 4 * kBytes<kFrom>;
-
   template <int kRows, From kFrom>
   void score_rows(const std::byte* keys, const float* scales, int64_t tokens, int64_t first,
                   int64_t rows) {
     if (rows == kRows) {
       for (int v = 0; v * S::kLanes < tokens; v += S::kCodeScoreVectors) {
-        score<kRows, kFrom>(keys, scales, first, v);
+        score<kRows, kFrom>(keys, scales, first, v, this->weights_of(first));
       }
     } else if constexpr (kRows > 1) {
       score_rows<kRows - 1, kFrom>(keys, scales, tokens, first, rows);
-    }
-  }
-
-  // Scores of kRows queries with the tokens of some vectors of a block, from vector v0 on.
-  template <int kRows, From kFrom>
-  void score(const std::byte* keys, const float* scales, int64_t first, int v0) {
-    constexpr int kWidth = S::kCodeScoreVectors;
-    I one[kRows][kWidth], two[kRows][kWidth];
-    const int8_t* codes = query_code(first);
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
-      for (int w = 0; w < kWidth; ++w) {
-        Long::start_keys(query_sums_ + 2 * (first + r), one[r][w], two[r][w]);
-      }
-    }
-    for (int64_t d0 = 0; d0 < width_; d0 += 4 * S::kCodeUnroll) {
-#pragma GCC unroll 8
-      for (int step = 0; step < S::kCodeUnroll; ++step) {
-        const int64_t d = d0 + 4 * step;
-        I key[kWidth], other[kWidth];
-#pragma GCC unroll 8
-        for (int w = 0; w < kWidth; ++w) {
-          const std::byte* from =
-              keys + d * kBlockTokens * kBytes<kFrom> + (v0 + w) * kVectorBytes<kFrom>;
-          if constexpr (kFrom == From::kWide) {
-            Long::widened(from, key[w], other[w]);
-          } else {
-            Long::keys(from, key[w], other[w]);
-            if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
-              S::fetch(from + keys_ahead_);
-            }
-          }
-        }
-#pragma GCC unroll 8
-        for (int r = 0; r < kRows; ++r) {
-          I x, y;
-          Long::codes(codes + 2 * r * width_, width_, d, x, y);
-#pragma GCC unroll 8
-          for (int w = 0; w < kWidth; ++w) {
-            Long::add_keys(one[r][w], two[r][w], key[w], other[w], x, y);
-          }
-        }
-      }
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-      const F query_scale = S::set(query_scales_[first + r]);
-#pragma GCC unroll 8
-      for (int w = 0; w < kWidth; ++w) {
-        const int64_t lane = (v0 + w) * S::kLanes;
-        const F scale = S::mul(S::load(scales + lane), query_scale);
-        S::store(this->weights_of(first + r) + lane,
-                 S::mul(Long::total(one[r][w], two[r][w]), scale));
-      }
     }
   }
 
@@ -337,70 +412,14 @@ class CodeAttention : protected Attention<S> {
       int64_t d = 0;
       constexpr int kMostVectors = S::kCodeMixVectors;
       for (; d + kMostVectors * S::kLanes <= width_; d += kMostVectors * S::kLanes) {
-        mix<kRows, kMostVectors, kFrom>(values, tokens, first, d);
+        mix<kRows, kMostVectors, kFrom>(values, tokens, first, first, d);
       }
-      for (; d < width_; d += S::kLanes) mix<kRows, 1, kFrom>(values, tokens, first, d);
+      for (; d < width_; d += S::kLanes) mix<kRows, 1, kFrom>(values, tokens, first, first, d);
     } else if constexpr (kRows > 1) {
       mix_rows<kRows - 1, kFrom>(values, tokens, first, rows);
     }
   }
 
-  // Adds weight * value to the sums of kRows queries, for kWidth vectors of dimensions from d.
-  template <int kRows, int kWidth, From kFrom>
-  void mix(const std::byte* values, int64_t tokens, int64_t first, int64_t d) {
-    I one[kRows][kWidth], two[kRows][kWidth];
-    const int8_t* codes = weight_code(first);
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
-      for (int w = 0; w < kWidth; ++w) one[r][w] = two[r][w] = S::zero_int();
-    }
-    // The codes of tokens that nobody sees are 0.
-    for (int64_t t0 = 0; t0 < tokens; t0 += 4 * S::kCodeUnroll) {
-#pragma GCC unroll 8
-      for (int step = 0; step < S::kCodeUnroll; ++step) {
-        const int64_t t = t0 + 4 * step;
-        I value[kWidth], other[kWidth];
-#pragma GCC unroll 8
-        for (int w = 0; w < kWidth; ++w) {
-          const std::byte* from =
-              values + (t * width_ + d * 4) * kBytes<kFrom> + w * kVectorBytes<kFrom>;
-          if constexpr (kFrom == From::kWide) {
-            Long::widened(from, value[w], other[w]);
-          } else {
-            Long::values(from, value[w], other[w]);
-            if (kFrom == From::kCacheAhead && w * kVectorBytes<kFrom> % 64 == 0) {
-              S::fetch(from + values_ahead_);
-            }
-          }
-        }
-#pragma GCC unroll 8
-        for (int r = 0; r < kRows; ++r) {
-          I x, y;
-          Long::codes(codes + 2 * r * kBlockTokens, kBlockTokens, t, x, y);
-#pragma GCC unroll 8
-          for (int w = 0; w < kWidth; ++w) {
-            Long::add_values(one[r][w], two[r][w], value[w], other[w], x, y);
-          }
-        }
-      }
-    }
-    float* sums = sums_ + first * width_ + d;
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-      const F correction = S::set(corrections_[first + r]);
-      const F scale = S::set(weight_scales_[first + r]);
-#pragma GCC unroll 8
-      for (int w = 0; w < kWidth; ++w) {
-        float* at = sums + r * width_ + w * S::kLanes;
-        const F before = S::mul(S::load(at), correction);
-        S::store(at, S::add_product(before, Long::total(one[r][w], two[r][w]), scale));
-      }
-    }
-  }
-
-  int64_t keys_ahead_ = 0;  // bytes to the next block's
-  int64_t values_ahead_ = 0;
   std::byte* wide_keys_;  // a block's, 16 bits each
   std::byte* wide_values_;
 };

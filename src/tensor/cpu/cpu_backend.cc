@@ -372,8 +372,11 @@ class CpuBackend final : public Backend {
     std::byte* room =
         thread_room().at_least(floats * static_cast<int64_t>(sizeof(float)) + rows_bytes);
     auto* scratch = reinterpret_cast<float*>(room);
-    split.visit(team,
-                [&](const AttentionItem& item) { attend(call, item, scratch, scratch + floats); });
+    bool fetched = false;
+    split.visit(team, [&](const AttentionItem& item, const AttentionItem* next) {
+      attend(call, item, next, fetched, scratch, scratch + floats);
+      fetched = true;
+    });
   }
 
  private:
@@ -537,11 +540,37 @@ class CpuBackend final : public Backend {
     put_keys(kernels_, call.k.row(row) + number, to, token, room);
   }
 
+  static std::span<const int32_t> seen_blocks(const AttentionCall& call,
+                                              const AttentionItem& item) {
+    const int64_t begin = item.slice->position + item.first;
+    const int64_t first = call.window > 0 ? std::max<int64_t>(begin - call.window + 1, 0) : 0;
+    const int64_t last = (begin + item.rows - 1) / kBlockTokens;
+    const int64_t first_block = first / kBlockTokens;
+    return item.slice->blocks.subspan(static_cast<size_t>(first_block),
+                                      static_cast<size_t>(last + 1 - first_block));
+  }
+
+  // How many whole KV heads of a row are taken together from `head` on, if its queries are few: as
+  // many as lie together in the cache, in calls of about the same size.
+  static int64_t joined_kv_heads(const AttentionCall& call, const AttentionItem& item,
+                                 int64_t head) {
+    // Runs of so many bytes of keys (values) come from memory almost as fast as longer ones.
+    constexpr auto kBytes = static_cast<int64_t>(20 * 1024);
+    const int64_t ratio = call.shape.heads / call.shape.kv_heads;
+    const int64_t left = item.last_head / ratio - head / ratio;
+    if (item.rows != 1 || head % ratio != 0 || left < 1) return 0;
+    const auto size = static_cast<int64_t>(kv_head_bytes(call.kv.type, call.shape.head_dim));
+    const int64_t most = std::max<int64_t>(std::min(kMostJoinedQueries / ratio, kBytes / size), 1);
+    const int64_t calls = (left + most - 1) / most;
+    return (left + calls - 1) / calls;
+  }
+  static constexpr int64_t kWidestFew = 128;  // a block of wider heads is enough work by itself
   static constexpr int64_t kFewestTileQueries = 10;  // fewer are quicker by vectors
 
-  // `rows`: room for the item's rows of all heads, where values are not wanted.
-  void attend(const AttentionCall& call, const AttentionItem& item, float* scratch,
-              float* rows) const {
+  // `next`: what the member attends then, or null; `fetched`: whether this was it. `rows`: room for
+  // the item's rows of all heads, where values are not wanted.
+  void attend(const AttentionCall& call, const AttentionItem& item, const AttentionItem* next,
+              bool fetched, float* scratch, float* rows) const {
     const HeadShape& shape = call.shape;
     const Slice& slice = *item.slice;
     const int64_t first_row = slice.first_row + item.first;
@@ -552,10 +581,20 @@ class CpuBackend final : public Backend {
         kernels_.attend_by_tiles && call.kv.type == KvType::kI8 && has_whole_tiles(shape.head_dim);
     for (int64_t head = item.first_head; head < item.last_head;) {
       const int64_t kv_head = head / ratio;
-      const int64_t end = std::min({item.last_head, (kv_head + 1) * ratio, head + kMostQueries});
+      int64_t end = std::min({item.last_head, (kv_head + 1) * ratio, head + kMostQueries});
+      const int64_t queries = item.rows * (end - head);
+      const bool tiles = has_tiles && queries >= kFewestTileQueries;
+      const bool few = kernels_.attend_heads && call.kv.type == KvType::kI8 && !tiles &&
+                       queries <= kMostFewQueries && shape.head_dim <= kWidestFew;
+      if (few) end = std::max(end, head + joined_kv_heads(call, item, head) * ratio);
       const int64_t heads = end - head;
-      const bool tiles = has_tiles && item.rows * heads >= kFewestTileQueries;
-      const auto attend = tiles ? kernels_.attend_by_tiles : kernels_.attend;
+      const auto attend = few     ? kernels_.attend_heads
+                          : tiles ? kernels_.attend_by_tiles
+                                  : kernels_.attend;
+      std::span<const int32_t> next_blocks;
+      const AttentionItem* then = end < item.last_head ? &item : next;
+      const int64_t then_head = then == &item ? end : then ? then->first_head : 0;
+      if (then) next_blocks = seen_blocks(call, *then);
       attend({.kv = &call.kv,
               .blocks = slice.blocks.data(),
               .kv_offset = kv_head * kv_head_size,
@@ -570,7 +609,14 @@ class CpuBackend final : public Backend {
               .window = call.window,
               .out = out + head * shape.head_dim,
               .out_stride = call.out.cols,
-              .scratch = scratch});
+              .scratch = scratch,
+              .kv_heads = std::max<int64_t>(heads / ratio, 1),
+              .fetched = fetched || head > item.first_head,
+              .next_blocks = next_blocks.data(),
+              .next_count = static_cast<int64_t>(next_blocks.size()),
+              .next_offset = then_head / ratio * kv_head_size,
+              .next_kv_heads =
+                  then ? std::max<int64_t>(joined_kv_heads(call, *then, then_head), 1) : 1});
       head = end;
     }
     if (!call.out.codes) return;  // values are all that is wanted

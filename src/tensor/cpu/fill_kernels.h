@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tensor/cpu/code_attention.h"
+#include "tensor/cpu/few_attention.h"
 #include "tensor/cpu/mixing.h"
 #include "tensor/cpu/rows.h"
 #include "tensor/cpu/value_attention.h"
@@ -24,6 +25,11 @@ void attend(const AttendCall& call) {
 }
 
 template <class S>
+void attend_heads(const AttendCall& call) {
+  FewAttention<S>(call).run();
+}
+
+template <class S>
 void fill_kernels(Kernels& kernels) {
   kernels.inverse_rms = inverse_rms<S>;
   kernels.norm = norm<S>;
@@ -34,6 +40,7 @@ void fill_kernels(Kernels& kernels) {
   kernels.code_heads = code_heads<S>;
   kernels.spread = spread<S>;
   kernels.attend = attend<S>;
+  if constexpr (S::kQueriesInLanes) kernels.attend_heads = attend_heads<S>;
 }
 
 }  // namespace mill::tensor

@@ -108,8 +108,19 @@ struct AttendCall {
   float* out = nullptr;  // [rows, heads, head_dim], row r at out + r * out_stride
   int64_t out_stride = 0;
   float* scratch = nullptr;  // attend_scratch(head_dim) floats, aligned to 64
+  // attend_heads: `heads` are those of so many KV heads, in the order of the cache.
+  int64_t kv_heads = 1;
+  bool fetched = false;  // its begin, by the call before: see next_blocks
+  // What the thread reads after this call, fetched meanwhile: blocks, likewise bytes to a head, and
+  // how many heads lie there that are read together.
+  const int32_t* next_blocks = nullptr;
+  int64_t next_count = 0;
+  int64_t next_offset = 0;
+  int64_t next_kv_heads = 1;
 };
 inline constexpr int64_t kMostQueries = 64;
+inline constexpr int64_t kMostJoinedQueries = 48;  // of attend_heads, of all KV heads
+inline constexpr int64_t kMostFewQueries = 8;      // likewise, of one KV head
 constexpr int64_t attend_scratch(int64_t head_dim) {
   // Weights and sums of the queries; one block's keys and values in f32, or the codes of the
   // queries and a block's in 16 bits; the codes of their weights.
@@ -156,6 +167,9 @@ struct Kernels {
   // to[4 i] = codes[i]. Writes nothing between.
   void (*spread)(const int8_t* codes, int64_t count, int8_t* to) = nullptr;
   void (*attend)(const AttendCall&) = nullptr;
+  // The same of an 8-bit cache for the heads of several KV heads, where the set takes them
+  // together. Requires: rows is 1, or kv_heads is.
+  void (*attend_heads)(const AttendCall&) = nullptr;
   // The same of an 8-bit cache by tiles, where the set has them.  Requires:
   // has_whole_tiles(head_dim); tile_attend_scratch.
   void (*attend_by_tiles)(const AttendCall&) = nullptr;

@@ -254,6 +254,17 @@ struct Simd {
   MILL_INLINE I highest_ints_of(const I (&a)[16]) {
     return fold(a, [](I x, I y) { return _mm512_max_epi32(x, y); });
   }
+  // Lane i: lane i - count of a, but the first `count` lanes of `first`.
+  MILL_INLINE F lanes_up(F a, int count, F first) {
+    const I from = _mm512_sub_epi32(lane_numbers(), _mm512_set1_epi32(count));
+    const auto later = static_cast<__mmask16>(~first_lanes(count));
+    return _mm512_mask_permutexvar_ps(first, later, from, a);
+  }
+  // Lane i: lane i + from of a, for the first `count` lanes; 0 in the others.
+  MILL_INLINE F lanes_from(F a, int from, int count) {
+    const I lanes = _mm512_add_epi32(lane_numbers(), _mm512_set1_epi32(from));
+    return _mm512_maskz_permutexvar_ps(first_lanes(count), lanes, a);
+  }
   MILL_INLINE F as_values(I bits) { return _mm512_castsi512_ps(bits); }
   // a where x is above the limit, else 0.
   MILL_INLINE F where_above(F x, float limit, F a) {
@@ -300,6 +311,9 @@ struct Simd {
   MILL_INLINE void fetch(const std::byte* p) { _mm_prefetch(p, _MM_HINT_T1); }
 
  private:
+  MILL_INLINE I lane_numbers() {
+    return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  }
   // What the packs of two vectors, twice, leave in parts of four lanes.
   MILL_INLINE I by_vector(I packed) {
     const I order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
