@@ -170,6 +170,7 @@ class CpuBackend final : public Backend {
   explicit CpuBackend(const Kernels& kernels) : kernels_(kernels) {}
 
   std::string_view name() const override { return kernels_.name; }
+  bool prompts_apart() const override { return kernels_.attend_prompt != nullptr; }
 
   size_t packed_bytes(const Weight& weight) const override {
     return static_cast<size_t>(panel_count(weight.rows) * panel_bytes(weight.dtype, weight.cols));
@@ -293,8 +294,10 @@ class CpuBackend final : public Backend {
   }
 
   void attention(Team& team, const AttentionCall& call) const override {
-    const AttentionSplit split(call, team.size());
-    const int64_t floats = tile_attend_scratch(call.shape.head_dim);
+    const bool prompts_apart = attends_prompts_apart(call);
+    const AttentionSplit split(call, team.size(), prompts_apart);
+    const int64_t floats = std::max(tile_attend_scratch(call.shape.head_dim),
+                                    prompts_apart ? prompt_attend_scratch(call.shape.head_dim) : 0);
     const int64_t rows_bytes = split.rows() * call.out.cols * static_cast<int64_t>(sizeof(float));
     std::byte* room =
         thread_room().at_least(floats * static_cast<int64_t>(sizeof(float)) + rows_bytes);
@@ -423,6 +426,11 @@ class CpuBackend final : public Backend {
 
   static constexpr int64_t kFewestTileQueries = 10;  // fewer are quicker by vectors
 
+  bool attends_prompts_apart(const AttentionCall& call) const {
+    return kernels_.attend_prompt && call.kv.type == KvType::kI8 &&
+           has_whole_tiles(call.shape.head_dim);
+  }
+
   // `rows`: room for the item's rows of all heads, where values are not wanted.
   void attend(const AttentionCall& call, const AttentionItem& item, float* scratch,
               float* rows) const {
@@ -434,12 +442,15 @@ class CpuBackend final : public Backend {
     float* out = call.out.values ? call.out.values + first_row * call.out.cols : rows;
     const bool has_tiles =
         kernels_.attend_by_tiles && call.kv.type == KvType::kI8 && has_whole_tiles(shape.head_dim);
+    const bool of_prompt = slice.of_prompt && attends_prompts_apart(call);
     for (int64_t head = item.first_head; head < item.last_head;) {
       const int64_t kv_head = head / ratio;
       const int64_t end = std::min({item.last_head, (kv_head + 1) * ratio, head + kMostQueries});
       const int64_t heads = end - head;
       const bool tiles = has_tiles && item.rows * heads >= kFewestTileQueries;
-      const auto attend = tiles ? kernels_.attend_by_tiles : kernels_.attend;
+      const auto attend = of_prompt ? kernels_.attend_prompt  // however few: the same bits
+                          : tiles   ? kernels_.attend_by_tiles
+                                    : kernels_.attend;
       attend({.kv = &call.kv,
               .blocks = slice.blocks.data(),
               .kv_offset = kv_head * kv_head_size,

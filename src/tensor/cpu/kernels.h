@@ -118,6 +118,16 @@ inline constexpr int64_t kTileDots = 8192;
 constexpr int64_t tile_attend_scratch(int64_t head_dim) {
   return attend_scratch(head_dim) + kTileDots + kMostQueries;
 }
+// The same of attention of prompts, which takes more queries at a time: as many share the work of
+// widening keys and values.
+inline constexpr int64_t kMostPromptQueries = 256;
+inline constexpr int64_t kPromptRunTokens = 128;  // whose keys and values are widened at a time
+constexpr int64_t prompt_attend_scratch(int64_t head_dim) {
+  // Sums and bf16 of the queries; bf16 keys and values of a run, and its scores and weights.
+  const int64_t width = padded_head_dim(head_dim);
+  return kMostPromptQueries * (width + width / 2 + 5) + kPromptRunTokens * (width + 16 + 8 + 1) +
+         kBlockTokens;
+}
 // Whether attention by tiles takes heads of that size.
 constexpr bool has_whole_tiles(int64_t head_dim) {
   return padded_head_dim(head_dim) % 64 == 0;
@@ -151,6 +161,9 @@ struct Kernels {
   // The same of an 8-bit cache by tiles, where the set has them.  Requires:
   // has_whole_tiles(head_dim); tile_attend_scratch.
   void (*attend_by_tiles)(const AttendCall&) = nullptr;
+  // Of rows of a prompt over an 8-bit cache, where the set has another way for them, with bits of
+  // its own; up to kMostPromptQueries.  Requires: has_whole_tiles(head_dim); prompt_attend_scratch.
+  void (*attend_prompt)(const AttendCall&) = nullptr;
 };
 
 // Bytes of PanelCall::scratch: some groups of a panel with their numbers as bytes and their scales
