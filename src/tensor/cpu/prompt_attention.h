@@ -78,28 +78,33 @@ class PromptAttention {
   void begin(int64_t i) {
     const bool real = i < queries_;
     rows_[i] = static_cast<int32_t>(real ? i / call_.heads : call_.rows - 1);
-    tops_[i] = kNone, starts_[i] = Powers::start_of(kNone);
+    tops_[i] = kNone, starts_[i] = S::first(Powers::start_of(S::set(kNone)));
     totals_[i] = broken_[i] = 0;
     float* mixed = sums_ + i * width_;  // the room of its sums, which are not begun yet
-    for (int64_t d = 0; d < width_; d += S::kLanes) S::store(mixed + d, S::zero());
-    if (real) {
-      const float* from = call_.q + rows_[i] * call_.q_stride + i % call_.heads * call_.head_dim;
-      mix_head<S>(from, call_.head_dim, mixed);
-    }
-    const float scale =
-        (call_.softcap > 0 ? call_.scale : call_.scale * kLog2E) * S::kWidenedCodeScale;
+    uint16_t* to = coded_queries_ + i * width_;
+    if (!real) return clear(mixed, to);
+    mix_head<S>(call_.q + rows_[i] * call_.q_stride + i % call_.heads * call_.head_dim,
+                call_.head_dim, mixed);
+    const F scale = S::set((call_.softcap > 0 ? call_.scale : call_.scale * kLog2E) *
+                           S::kWidenedCodeScale);
     I most = S::zero_int();
     for (int64_t d = 0; d < width_; d += S::kLanes) {
-      const F scaled = S::mul(S::load(mixed + d), S::set(scale));
+      const int64_t left = call_.head_dim - d;
+      const int lanes = static_cast<int>(left < 0 ? 0 : left < S::kLanes ? left : S::kLanes);
+      const F scaled = S::mul(load_lanes<S>(mixed + d, lanes), scale);
       most = S::max_int(most, S::magnitude(scaled));
-      S::store_bfloats(coded_queries_ + i * width_ + d, scaled);
+      S::store_bfloats(to + d, scaled);
       S::store(mixed + d, S::zero());
     }
     constexpr int32_t kMostBits = 0x7f000000;  // infinite when rounded, or not a number
-    if (S::highest_int(most) < kMostBits) return;
+    if (!S::any_at_least(most, kMostBits)) return;
     broken_[i] = __builtin_nanf("");
+    clear(mixed, to);
+  }
+  void clear(float* sums, uint16_t* query) const {
     for (int64_t d = 0; d < width_; d += S::kLanes) {
-      S::store_bfloats(coded_queries_ + i * width_ + d, S::zero());
+      S::store(sums + d, S::zero());
+      S::store_bfloats(query + d, S::zero());
     }
   }
 
@@ -157,15 +162,18 @@ class PromptAttention {
   void attend_tile(int64_t first, int64_t from, int64_t to) {
     if (from >= to) return;
     I over = S::zero_int();
+    // Where not, all tops are to be raised that see something: nothing is gained by a first try.
+    bool& begun = begun_[first / kTileRows];
     score(first, from);
     for (int64_t b = from; b < to; ++b) {
       if (b + 1 < to) score(first, b + 1);  // while the tiles work, the vectors weigh
       if (call_.softcap > 0) cap(b);
-      over = S::or_int(over, weigh<false>(first, b));
+      if (begun) over = S::or_int(over, weigh<false>(first, b));
     }
-    if (Powers::any_over(over)) {
-      for (int64_t i = first; i < first + kTileRows; ++i) raise_top(i, from, to);
+    if (!begun || Powers::any_over(over)) {
+      raise_tops(first, from, to, begun);
       for (int64_t b = from; b < to; ++b) weigh<true>(first, b);
+      begun = true;
     }
     for (int64_t b = from; b < to; ++b) {
       if (broken_tokens_[b % kRunBlocks] != 0) find_broken(first, b);
@@ -226,34 +234,46 @@ class PromptAttention {
     return over;
   }
 
-  // To a query's highest score up to the end of the run, if one lies far above its top.
-  void raise_top(int64_t i, int64_t from, int64_t to) {
+  // Of 16 queries, those tops above which a score lies far: to the highest score up to the end of
+  // the run.
+  void raise_tops(int64_t first, int64_t from, int64_t to, bool begun) {
     const Powers powers;
-    F top = S::set(tops_[i]);
-    I over = S::zero_int();
-    for (int64_t b = from; b < to; ++b) {
-      const float* scores = scores_ + b % kRunBlocks * kTileScores + i % kTileRows * kBlockTokens;
-      const uint32_t tokens = seen(i, b);
-      F scales[2];
-      load_scales(b, scales);
-      over = S::or_int(over, powers.template fixed<false, false>(
-                                 S::load(scores), S::load(scores + S::kLanes), scales,
-                                 S::set(starts_[i]), tokens));
-      for (int v = 0; v < 2; ++v) {
-        const F score = S::mul(S::load(scores + v * S::kLanes), scales[v]);
-        top = S::max(top, S::choose(score, S::set(kNone), tokens >> (v * S::kLanes)));
+    F highest[S::kLanes];
+    uint32_t raised = 0;  // a bit for each query
+    for (int r = 0; r < S::kLanes; ++r) {
+      const float* row = scores_ + r * kBlockTokens;
+      const F start = S::set(starts_[first + r]);
+      F top = S::set(kNone);
+      I over = S::zero_int();
+      for (int64_t b = from; b < to; ++b) {
+        const float* scores = row + b % kRunBlocks * kTileScores;
+        const F low = S::load(scores), high = S::load(scores + S::kLanes);
+        const uint32_t tokens = seen(first + r, b);
+        F scales[2];
+        load_scales(b, scales);
+        over = S::or_int(over,
+                         powers.template fixed<false, false>(low, high, scales, start, tokens));
+        top = S::max(top, S::choose(S::mul(low, scales[0]), S::set(kNone), tokens));
+        top = S::max(top, S::choose(S::mul(high, scales[1]), S::set(kNone), tokens >> S::kLanes));
       }
+      highest[r] = top;
+      raised |= static_cast<uint32_t>(Powers::any_over(over)) << r;
     }
-    if (!Powers::any_over(over)) return;
-    const F highest = Powers::rounded(S::set(S::highest(top)));
-    const F raised = S::max(highest, S::set(tops_[i]));
-    const F correction = exp2<S>(S::sub(S::set(tops_[i]), raised));
-    tops_[i] = S::first(raised);
-    starts_[i] = Powers::start_of(tops_[i]);
-    totals_[i] *= S::first(correction);
-    float* sums = sums_ + i * width_;
-    for (int64_t d = 0; d < width_; d += S::kLanes) {
-      S::store(sums + d, S::mul(S::load(sums + d), correction));
+    const F before = S::load(tops_ + first);
+    const F found = S::max(Powers::rounded(S::highest_of(highest)), before);
+    const F tops = S::choose(found, before, raised);
+    S::store(tops_ + first, tops);
+    S::store(starts_ + first, Powers::start_of(tops));
+    if (!begun) return;  // sums are still 0
+    alignas(64) float corrections[S::kLanes];
+    S::store(corrections, exp2<S>(S::sub(before, tops)));
+    S::store(totals_ + first, S::mul(S::load(totals_ + first), S::load(corrections)));
+    for (int r = 0; r < S::kLanes; ++r) {
+      if ((raised >> r & 1) == 0) continue;
+      float* sums = sums_ + (first + r) * width_;
+      for (int64_t d = 0; d < width_; d += S::kLanes) {
+        S::store(sums + d, S::mul(S::load(sums + d), S::set(corrections[r])));
+      }
     }
   }
 
@@ -309,6 +329,7 @@ class PromptAttention {
   uint16_t* weights_;        // the same in bf16, in the order of Powers::store
   float* key_scales_;        // [kRunBlocks, kBlockTokens], 0 where there is nothing
   float* value_scales_;      // [kBlockTokens] times kWidenedCodeScale
+  bool begun_[kMostPromptQueries / kTileRows] = {};  // whether a tile's queries may have sums
   uint32_t broken_tokens_[kRunBlocks];  // a bit for each whose scale is not a number, or too large
 };
 

@@ -244,7 +244,7 @@ struct Simd : avx512::Simd {
           base_bits(_mm512_castps_si512(_mm512_set1_ps(kBase))) {}
 
     // What is to be added to a score, so that its bits above those of kBase are the exponent.
-    static constexpr float start_of(float top) { return kBase + (kBias - top); }
+    [[gnu::always_inline]] static F start_of(F top) { return add(set(kBase), sub(set(kBias), top)); }
     // A top of which start_of has all bits.
     [[gnu::always_inline]] static F rounded(F top) {
       return mul(round(mul(top, set(256.0F))), set(1 / 256.0F));
@@ -287,6 +287,9 @@ struct Simd : avx512::Simd {
   };
 
   MILL_INLINE I or_int(I a, I b) { return _mm512_or_si512(a, b); }
+  MILL_INLINE bool any_at_least(I a, int32_t limit) {
+    return _mm512_cmpge_epi32_mask(a, set_int(limit)) != 0;
+  }
   MILL_INLINE float first(F a) { return _mm512_cvtss_f32(a); }
   // A bit for each lane; none where it is a NaN.
   MILL_INLINE uint32_t lanes_below(F a, float limit) {
