@@ -183,8 +183,14 @@ class PromptAttention {
 
   void score(int64_t first, int64_t block) {
     const int64_t slot = block % kRunBlocks;
-    S::score_block(coded_queries_ + first * width_, width_, keys_ + slot * kBlockTokens * width_,
-                   scores_ + slot * kTileScores);
+    const uint16_t* queries = coded_queries_ + first * width_;
+    const uint16_t* keys = keys_ + slot * kBlockTokens * width_;
+    float* to = scores_ + slot * kTileScores;
+    if (slot % 2 == 0) {
+      S::template score_block<0>(queries, width_, keys, to);
+    } else {
+      S::template score_block<1>(queries, width_, keys, to);
+    }
   }
 
   // Under a cap, of e; what is left to do is to weigh.
@@ -235,7 +241,7 @@ class PromptAttention {
   }
 
   // Of 16 queries, those tops above which a score lies far: to the highest score up to the end of
-  // the run.
+  // the run. begun: else there is none yet.
   void raise_tops(int64_t first, int64_t from, int64_t to, bool begun) {
     const Powers powers;
     F highest[S::kLanes];
@@ -245,19 +251,23 @@ class PromptAttention {
       const F start = S::set(starts_[first + r]);
       F top = S::set(kNone);
       I over = S::zero_int();
+      uint32_t any = 0;
       for (int64_t b = from; b < to; ++b) {
         const float* scores = row + b % kRunBlocks * kTileScores;
         const F low = S::load(scores), high = S::load(scores + S::kLanes);
         const uint32_t tokens = seen(first + r, b);
+        any |= tokens;
         F scales[2];
         load_scales(b, scales);
-        over = S::or_int(over,
-                         powers.template fixed<false, false>(low, high, scales, start, tokens));
+        if (begun) {
+          over = S::or_int(over,
+                           powers.template fixed<false, false>(low, high, scales, start, tokens));
+        }
         top = S::max(top, S::choose(S::mul(low, scales[0]), S::set(kNone), tokens));
         top = S::max(top, S::choose(S::mul(high, scales[1]), S::set(kNone), tokens >> S::kLanes));
       }
       highest[r] = top;
-      raised |= static_cast<uint32_t>(Powers::any_over(over)) << r;
+      if (begun ? Powers::any_over(over) : any != 0) raised |= 1U << r;
     }
     const F before = S::load(tops_ + first);
     const F found = S::max(Powers::rounded(S::highest_of(highest)), before);

@@ -132,22 +132,37 @@ struct Simd : avx512::Simd {
     _tile_loadconfig(&kShapes);
     _tile_loadd(7, kOnes, 4);
   }
-  // to[16][32 tokens] = queries [16][width] times the keys of widen_keys.  Requires: width is a
-  // multiple of 32.
+  // to[16][32 tokens] = queries [16][width] times the keys of widen_keys. Two such in a row are of
+  // other tiles, so that they need not wait for each other.  Requires: width is a multiple of 64.
+  template <int kPair>
   MILL_INLINE void score_block(const uint16_t* queries, int64_t width, const uint16_t* keys,
                                float* to) {
     asm volatile("" : : : "memory");  // gcc 12 does not know that tiles read and write memory
-    _tile_zero(0);
-    _tile_zero(1);
-    for (int64_t d = 0; d < width; d += 32, queries += 32, keys += 2 * 512) {
-      _tile_loadd(5, queries, 2 * width);
-      _tile_loadd(6, keys, 64);
-      _tile_dpbf16ps(0, 5, 6);
-      _tile_loadd(6, keys + 512, 64);
-      _tile_dpbf16ps(1, 5, 6);
+    if constexpr (kPair == 0) {
+      _tile_zero(0);
+      _tile_zero(1);
+      for (int64_t d = 0; d < width; d += 32, queries += 32, keys += 2 * 512) {
+        _tile_loadd(5, queries, 2 * width);
+        _tile_loadd(6, keys, 64);
+        _tile_dpbf16ps(0, 5, 6);
+        _tile_loadd(6, keys + 512, 64);
+        _tile_dpbf16ps(1, 5, 6);
+      }
+      _tile_stored(0, to, 128);
+      _tile_stored(1, to + 16, 128);
+    } else {
+      _tile_zero(2);
+      _tile_zero(3);
+      for (int64_t d = 0; d < width; d += 32, queries += 32, keys += 2 * 512) {
+        _tile_loadd(5, queries, 2 * width);
+        _tile_loadd(6, keys, 64);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_loadd(6, keys + 512, 64);
+        _tile_dpbf16ps(3, 5, 6);
+      }
+      _tile_stored(2, to, 128);
+      _tile_stored(3, to + 16, 128);
     }
-    _tile_stored(0, to, 128);
-    _tile_stored(1, to + 16, 128);
     asm volatile("" : : : "memory");
   }
   // Sums of 64 of the `width` dimensions, and of the weights.
@@ -222,11 +237,7 @@ struct Simd : avx512::Simd {
     }
   }
   MILL_INLINE void store_bfloats(uint16_t* p, F a) {  // to nearest, ties to even
-    const I bits = _mm512_castps_si512(a);
-    const I odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), set_int(1));
-    const I up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, set_int(0x7fff)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
-                        _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), (__m256i)_mm512_cvtneps_pbh(a));
   }
 
   // From scores to weights 2^(score - top) in bf16, all times 2^-7.
