@@ -109,8 +109,8 @@ class Bench {
     std::vector<Slice> slices, whole;
     for (int64_t i = 0; i < load.sequences; ++i) {
       const std::span<const int32_t> of{ids.data() + i * blocks, static_cast<size_t>(blocks)};
-      slices.push_back({i * load.tokens, load.tokens, load.before, of,
-                        options_.prompts && load.tokens > 1});
+      slices.push_back(
+          {i * load.tokens, load.tokens, load.before, of, options_.prompts && load.tokens > 1});
       whole.push_back({0, load.before + load.tokens, 0, of, false});
     }
     for (const Slice& slice : whole) store({&slice, 1}, kv, slice.rows)();

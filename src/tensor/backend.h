@@ -77,7 +77,8 @@ struct Slice {
   int64_t position = 0;  // of the first row; the sequence's tokens before it are in the cache
   std::span<const int32_t>
       blocks;  // block ids of the sequence; token p lies in blocks[p / kBlockTokens]
-  bool of_prompt = false;  // rows of a prompt: a backend with prompts_apart() has other bits for them
+  bool of_prompt =
+      false;  // rows of a prompt: a backend with prompts_apart() has other bits for them
 };
 
 struct HeadShape {

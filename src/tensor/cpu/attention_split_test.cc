@@ -11,11 +11,12 @@ namespace mill::tensor {
 namespace {
 
 // Slices as (rows, position).
-std::vector<Slice> slices_of(const std::vector<std::pair<int64_t, int64_t>>& sizes) {
+std::vector<Slice> slices_of(const std::vector<std::pair<int64_t, int64_t>>& sizes, bool prompts) {
   std::vector<Slice> made;
   int64_t row = 0;
   for (const auto& [rows, position] : sizes) {
-    made.push_back({.first_row = row, .rows = rows, .position = position});
+    made.push_back(
+        {.first_row = row, .rows = rows, .position = position, .of_prompt = prompts && rows > 1});
     row += rows;
   }
   return made;
@@ -31,9 +32,10 @@ std::vector<int> visits(const std::vector<Slice>& slices, HeadShape shape, int64
   ThreadPool pool(members);
   pool.run([&](Team& team) {
     const AttentionCall call{.shape = shape, .slices = slices, .window = window};
-    const AttentionSplit split(call, team.size());
+    const AttentionSplit split(call, team.size(), true);
     for (int again = 0; again < 3; ++again) {  // a round of claims follows the one before
       split.visit(team, [&](const AttentionItem& item) {
+        EXPECT_LE(item.rows, split.rows());
         const std::lock_guard lock(one_at_a_time);
         for (int64_t r = item.first; r < item.first + item.rows; ++r) {
           for (int64_t h = item.first_head; h < item.last_head; ++h) {

@@ -270,15 +270,18 @@ class AttendingPrompts : public testing::Test {
 
   std::unique_ptr<Backend> backend, reference;
   static constexpr Variant kVariants[] = {{0, 0}, {7, 0}, {150, 0}, {40, 3}, {0, 20}};
+  // The last has no whole tiles.
+  static constexpr Shape kTileShapes[] = {{9, 3, 64}, {14, 2, 64}, {4, 1, 256}, {4, 2, 128},
+                                          {6, 2, 56}, {70, 1, 64}, {4, 4, 80}};
 };
 
 // Values lie in [-1, 1]. What is rounded to bf16 is off by up to 2^-9: the values themselves; the
 // weights, by up to 0.7 % with all that is done to them, and by half of that in the sum of two; and
 // a query's numbers, which moves its scores (of about 1) by as much, and the weights again.
 TEST_F(AttendingPrompts, IsTheReferences) {
-  const std::vector<int64_t> lengths = {1, 33, 300, 5, 128};
+  const std::vector<int64_t> lengths = {1, 33, 150, 5};
   ThreadPool pool(2);
-  for (const Shape shape : kShapes) {
+  for (const Shape shape : kTileShapes) {
     for (const Variant variant : kVariants) {
       SCOPED_TRACE(testing::Message() << shape.heads << "/" << shape.kv_heads << " of "
                                       << shape.head_dim << " window " << variant.window);
@@ -303,7 +306,7 @@ TEST_F(AttendingPrompts, IsAboutAsNearAsOtherRows) {
   ThreadPool pool(2);
   for (const Shape shape : {Shape{9, 3, 64}, {4, 1, 256}, {14, 2, 64}}) {
     for (const float size : {1.0F, 4.0F}) {  // of the queries: how unequal the weights are
-      std::vector<float> outs[3];  // of the truth, of other rows, of a prompt's
+      std::vector<float> outs[3];            // of the truth, of other rows, of a prompt's
       for (int i = 0; i < 3; ++i) {
         Random random(32);
         World world(random, i == 0 ? KvType::kF32 : KvType::kI8, shape, lengths);
@@ -325,8 +328,8 @@ TEST_F(AttendingPrompts, IsAboutAsNearAsOtherRows) {
 // The same bits in any chunks, on any number of threads, beside any others. Keys grow along the
 // sequence, so that the highest scores so far are passed again and again.
 TEST_F(AttendingPrompts, OfARowIsTheSameBitsInAnyChunks) {
-  const std::vector<int64_t> lengths = {331, 34};
-  for (const Shape shape : kShapes) {
+  const std::vector<int64_t> lengths = {290, 34};
+  for (const Shape shape : kTileShapes) {
     for (const Variant variant : kVariants) {
       SCOPED_TRACE(testing::Message() << shape.heads << "/" << shape.kv_heads << " of "
                                       << shape.head_dim << " window " << variant.window);
@@ -361,10 +364,8 @@ TEST_F(AttendingPrompts, OfARowIsTheSameBitsInAnyChunks) {
       };
       for (const float value : single) ASSERT_TRUE(std::isfinite(value));
       ASSERT_TRUE(same(in_chunks([] { return 5; })));
-      for (int again = 0; again < 3; ++again) {
-        ASSERT_TRUE(same(in_chunks([&] { return integer(random, 1, again == 0 ? 12 : 150); })));
-      }
-      for (const int threads : {1, 2, 3, 5}) {
+      ASSERT_TRUE(same(in_chunks([&] { return integer(random, 1, 150); })));
+      for (const int threads : {1, 2, 5}) {
         ThreadPool pool(threads);
         ASSERT_TRUE(same(attend(*backend, pool, world, whole, in.q, variant))) << threads;
       }
@@ -389,9 +390,8 @@ TEST_F(AttendingPrompts, LeavesRowsOfAnswersAsTheyAre) {
   const auto prompts = attend(*backend, pool, world, slices, in.q);
   const size_t border = 75 * 9 * 64;
   EXPECT_EQ(std::memcmp(mixed.data(), answers.data(), border * 4), 0);
-  EXPECT_EQ(std::memcmp(mixed.data() + border, prompts.data() + border,
-                        (mixed.size() - border) * 4),
-            0);
+  EXPECT_EQ(
+      std::memcmp(mixed.data() + border, prompts.data() + border, (mixed.size() - border) * 4), 0);
   EXPECT_NE(std::memcmp(mixed.data(), prompts.data(), border * 4), 0);
 }
 

@@ -471,11 +471,9 @@ class CpuBackend final : public Backend {
     if (!call.out.codes) return;
     const int64_t from = item.first_head * shape.head_dim;
     const int64_t to = item.last_head * shape.head_dim;
-    for (int64_t i = 0; i < item.rows; ++i) {
-      ActivationRow row = row_of(call.out, first_row + i, from);
-      row.values = nullptr;
-      kernels_.encode(out + i * call.out.cols + from, to - from, row);
-    }
+    ActivationRow to_row = row_of(call.out, first_row, from);
+    to_row.values = nullptr;
+    kernels_.encode(out + from, call.out.cols, item.rows, to - from, to_row, call.out.cols);
   }
 
   const Kernels& kernels_;

@@ -17,14 +17,15 @@ bool has_half_conversions() {
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
 }
 
-// AMX-TILE, AMX-INT8 and AMX-BF16 (CPUID leaf 7, edx 24, 25 and 22), and the system lets this process
-// keep tiles: Linux gives their 8 KiB of state to who asks (arch_prctl(ARCH_REQ_XCOMP_PERM), "Using
-// XSTATE features in user space applications").
+// AMX-TILE, AMX-INT8 and AMX-BF16 (CPUID leaf 7, edx 24, 25 and 22), and the system lets this
+// process keep tiles: Linux gives their 8 KiB of state to who asks
+// (arch_prctl(ARCH_REQ_XCOMP_PERM), "Using XSTATE features in user space applications").
 bool may_use_tiles() {
 #if defined(__linux__)
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   constexpr unsigned kTiles = 1U << 22 | 1U << 24 | 1U << 25;
-  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & kTiles) != kTiles) return false;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & kTiles) != kTiles)
+    return false;
   constexpr long kRequestPermission = 0x1023;
   constexpr long kTileData = 18;
   return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;

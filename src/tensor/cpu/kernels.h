@@ -146,8 +146,10 @@ struct Kernels {
   void (*leave_tiles)() = nullptr;
   void (*norm)(const NormCall&) = nullptr;
   void (*gated)(const GateCall&) = nullptr;
-  // Codes (and scales, sums) of `cols` values.  Requires: cols is a multiple of 32.
-  void (*encode)(const float* values, int64_t cols, const ActivationRow& to) = nullptr;
+  // Codes (with scales and sums) of rows of `cols` values, `stride` apart, to rows to_stride apart.
+  // Requires: cols and to_stride are multiples of 32.
+  void (*encode)(const float* values, int64_t stride, int64_t rows, int64_t cols,
+                 const ActivationRow& to, int64_t to_stride) = nullptr;
   void (*prepare_head)(const HeadCall&) = nullptr;
   // f32 to f16; a number beyond the range of f16 becomes the largest one.
   void (*to_half)(const float* from, uint16_t* to, int64_t count) = nullptr;

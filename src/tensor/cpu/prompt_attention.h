@@ -10,10 +10,11 @@
 //
 // A weight is 2^(score - top), where `top` was the query's highest score of some tokens so far: it
 // is raised, to the highest up to the end of the run, only where a score lies kRoom above it. So
-// sums are scaled down seldom, and what is done for a run is one pass over its scores. Runs begin at
-// multiples of kRunTokens of the sequence, and whether a query's top is raised depends on its own
-// scores alone; tokens that it does not see have the weight 0, and a product with it leaves a sum as
-// it is. So a query has the same bits whichever others are in the call, and wherever it begins.
+// sums are scaled down seldom, and what is done for a run is one pass over its scores. Runs begin
+// at multiples of kRunTokens of the sequence, and whether a query's top is raised depends on its
+// own scores alone; tokens that it does not see have the weight 0, and a product with it leaves a
+// sum as it is. So a query has the same bits whichever others are in the call, and wherever it
+// begins.
 #pragma once
 
 #include "tensor/cpu/mixing.h"
@@ -79,14 +80,14 @@ class PromptAttention {
     const bool real = i < queries_;
     rows_[i] = static_cast<int32_t>(real ? i / call_.heads : call_.rows - 1);
     tops_[i] = kNone, starts_[i] = S::first(Powers::start_of(S::set(kNone)));
-    totals_[i] = broken_[i] = 0;
+    broken_[i] = 0;
     float* mixed = sums_ + i * width_;  // the room of its sums, which are not begun yet
     uint16_t* to = coded_queries_ + i * width_;
-    if (!real) return clear(mixed, to);
+    if (!real) return clear(to);
     mix_head<S>(call_.q + rows_[i] * call_.q_stride + i % call_.heads * call_.head_dim,
                 call_.head_dim, mixed);
-    const F scale = S::set((call_.softcap > 0 ? call_.scale : call_.scale * kLog2E) *
-                           S::kWidenedCodeScale);
+    const F scale =
+        S::set((call_.softcap > 0 ? call_.scale : call_.scale * kLog2E) * S::kWidenedCodeScale);
     I most = S::zero_int();
     for (int64_t d = 0; d < width_; d += S::kLanes) {
       const int64_t left = call_.head_dim - d;
@@ -94,18 +95,14 @@ class PromptAttention {
       const F scaled = S::mul(load_lanes<S>(mixed + d, lanes), scale);
       most = S::max_int(most, S::magnitude(scaled));
       S::store_bfloats(to + d, scaled);
-      S::store(mixed + d, S::zero());
     }
     constexpr int32_t kMostBits = 0x7f000000;  // infinite when rounded, or not a number
     if (!S::any_at_least(most, kMostBits)) return;
     broken_[i] = __builtin_nanf("");
-    clear(mixed, to);
+    clear(to);
   }
-  void clear(float* sums, uint16_t* query) const {
-    for (int64_t d = 0; d < width_; d += S::kLanes) {
-      S::store(sums + d, S::zero());
-      S::store_bfloats(query + d, S::zero());
-    }
+  void clear(uint16_t* query) const {
+    for (int64_t d = 0; d < width_; d += S::kLanes) S::store_bfloats(query + d, S::zero());
   }
 
   void finish(int64_t i) {
@@ -162,8 +159,9 @@ class PromptAttention {
   void attend_tile(int64_t first, int64_t from, int64_t to) {
     if (from >= to) return;
     I over = S::zero_int();
-    // Where not, all tops are to be raised that see something: nothing is gained by a first try.
-    bool& begun = begun_[first / kTileRows];
+    // Where there is no top yet, all are to be raised of queries that see something.
+    const bool begun = begun_[first / kTileRows];
+    begun_[first / kTileRows] = true;
     score(first, from);
     for (int64_t b = from; b < to; ++b) {
       if (b + 1 < to) score(first, b + 1);  // while the tiles work, the vectors weigh
@@ -173,12 +171,11 @@ class PromptAttention {
     if (!begun || Powers::any_over(over)) {
       raise_tops(first, from, to, begun);
       for (int64_t b = from; b < to; ++b) weigh<true>(first, b);
-      begun = true;
     }
     for (int64_t b = from; b < to; ++b) {
       if (broken_tokens_[b % kRunBlocks] != 0) find_broken(first, b);
     }
-    mix(first, from, to);
+    mix(first, from, to, begun);
   }
 
   void score(int64_t first, int64_t block) {
@@ -205,9 +202,9 @@ class PromptAttention {
   // What a block's scores are to be multiplied with.
   void load_scales(int64_t block, F (&scales)[2]) const {
     for (int v = 0; v < 2; ++v) {
-      scales[v] = call_.softcap > 0 ? S::set(1.0F)
-                                    : S::load(key_scales_ + block % kRunBlocks * kBlockTokens +
-                                              v * S::kLanes);
+      scales[v] = call_.softcap > 0
+                      ? S::set(1.0F)
+                      : S::load(key_scales_ + block % kRunBlocks * kBlockTokens + v * S::kLanes);
     }
   }
 
@@ -231,9 +228,9 @@ class PromptAttention {
 #pragma GCC unroll 4
     for (int64_t r = 0; r < kTileRows; ++r) {
       const float* at = scores + r * kBlockTokens;
-      const I power = powers.template fixed<kAnew, kAll>(
-          S::load(at), S::load(at + S::kLanes), scales, S::set(starts[r]),
-          kAll ? ~0U : seen(first + r, block));
+      const I power = powers.template fixed<kAnew, kAll>(S::load(at), S::load(at + S::kLanes),
+                                                         scales, S::set(starts[r]),
+                                                         kAll ? ~0U : seen(first + r, block));
       over = S::or_int(over, power);
       powers.store(to + r * kBlockTokens, power);
     }
@@ -274,7 +271,7 @@ class PromptAttention {
     const F tops = S::choose(found, before, raised);
     S::store(tops_ + first, tops);
     S::store(starts_ + first, Powers::start_of(tops));
-    if (!begun) return;  // sums are still 0
+    if (!begun) return;
     alignas(64) float corrections[S::kLanes];
     S::store(corrections, exp2<S>(S::sub(before, tops)));
     S::store(totals_ + first, S::mul(S::load(totals_ + first), S::load(corrections)));
@@ -293,17 +290,21 @@ class PromptAttention {
     }
   }
 
-  // Adds the weighed values, and the weights.
-  void mix(int64_t first, int64_t from, int64_t to) {
+  // Adds the weighed values, and the weights. begun: else there are no sums yet.
+  void mix(int64_t first, int64_t from, int64_t to, bool begun) {
     for (int64_t d = 0; d < width_; d += kPartDims) {
       float* sums = sums_ + first * width_ + d;
-      S::load_sums(sums, width_, totals_ + first);
+      if (begun) {
+        S::load_sums(sums, width_, totals_ + first);
+      } else {
+        S::clear_sums();
+      }
       for (int64_t b = from; b < to; ++b) {
         const int64_t slot = b % kRunBlocks;
         const uint16_t* values = values_ + slot * kBlockTokens * width_ + d * kBlockTokens;
         S::mix_block(weights_ + slot * kTileScores, values, d == 0);
       }
-      S::store_sums(sums, width_, totals_ + first);
+      S::store_sums(sums, width_, d == 0 ? totals_ + first : nullptr);
     }
   }
 
@@ -339,7 +340,7 @@ class PromptAttention {
   uint16_t* weights_;        // the same in bf16, in the order of Powers::store
   float* key_scales_;        // [kRunBlocks, kBlockTokens], 0 where there is nothing
   float* value_scales_;      // [kBlockTokens] times kWidenedCodeScale
-  bool begun_[kMostPromptQueries / kTileRows] = {};  // whether a tile's queries may have sums
+  bool begun_[kMostPromptQueries / kTileRows] = {};  // whether a tile's queries have sums
   uint32_t broken_tokens_[kRunBlocks];  // a bit for each whose scale is not a number, or too large
 };
 

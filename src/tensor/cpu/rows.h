@@ -254,10 +254,21 @@ void gated(const GateCall& call) {
   gated_by<S, Gate::kGeluTanh>(call);
 }
 
+// Groups of all rows side by side.
 template <class S>
-void encode(const float* values, int64_t cols, const ActivationRow& to) {
+void encode(const float* values, int64_t stride, int64_t rows, int64_t cols,
+            const ActivationRow& to, int64_t to_stride) {
+  const auto groups = static_cast<uint32_t>(cols / 32);
   const auto value = [values](int64_t i, int lanes) { return load_lanes<S>(values + i, lanes); };
-  produce<S>(0, cols, to, one_by_one<S>(value));
+  produce_groups<S>(
+      rows * groups, to,
+      [=](int64_t i, int64_t& from, int64_t& place) {
+        const uint32_t row = static_cast<uint32_t>(i) / groups;
+        const int64_t column = (i - int64_t{row} * groups) * 32;
+        from = row * stride + column;
+        place = row * to_stride + column;
+      },
+      one_by_one<S>(value));
 }
 
 template <class S>

@@ -22,8 +22,7 @@ struct Simd : avx512::Simd {
   // tile 3.
   template <int kInputs>
   MILL_INLINE void shape_tiles() {
-    static constexpr Shapes kShapes = {
-        1, 0, {}, {64, 64, kInputs, 64}, {16, 16, 16, kInputs / 4}};
+    static constexpr Shapes kShapes = {1, 0, {}, {64, 64, kInputs, 64}, {16, 16, 16, kInputs / 4}};
     if (shaped_for() == kInputs) return;
     _tile_loadconfig(&kShapes);
     shaped_for() = kInputs;
@@ -33,8 +32,8 @@ struct Simd : avx512::Simd {
     shaped_for() = 0;
   }
 
-  // Tile kSum = codes [16, kInputs] times numbers [kInputs / 4][16][4], both signed; rows (and steps
-  // of 4 inputs) so many bytes apart.
+  // Tile kSum = codes [16, kInputs] times numbers [kInputs / 4][16][4], both signed; rows (and
+  // steps of 4 inputs) so many bytes apart.
   template <int kSum>
   MILL_INLINE void begin_tile(const int8_t* codes, int64_t codes_stride, const std::byte* numbers,
                               int64_t numbers_stride) {
@@ -119,16 +118,15 @@ struct Simd : avx512::Simd {
   // one, and then takes as long to be quick again.
   MILL_INLINE void keep_tiles_awake() { _tile_dpbssd(0, 6, 7); }
 
-  // Attention of prompts, by tiles of bf16. Their shapes, for this thread until release_tiles: tiles
-  // 0 to 3 are sums of 16 queries with 16 dimensions (or tokens), 4 the sums of their weights; 5
-  // and 6 what is multiplied; 7 is ones, one for each of 32 tokens.
+  // Attention of prompts, by tiles of bf16. Their shapes, for this thread until release_tiles:
+  // tiles 0 to 3 are sums of 16 queries with 16 dimensions (or tokens), 4 the sums of their
+  // weights; 5 and 6 what is multiplied; 7 is ones, one for each of 32 tokens.
   MILL_INLINE void shape_prompt_tiles() {
     static constexpr Shapes kShapes = {
         1, 0, {}, {64, 64, 64, 64, 4, 64, 64, 4}, {16, 16, 16, 16, 16, 16, 16, 16}};
-    static constexpr uint32_t kOnes[16] = {kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes,
-                                           kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes,
-                                           kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes,
-                                           kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes};
+    static constexpr uint32_t kOnes[16] = {
+        kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes,
+        kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes};
     _tile_loadconfig(&kShapes);
     _tile_loadd(7, kOnes, 4);
   }
@@ -165,6 +163,7 @@ struct Simd : avx512::Simd {
     }
     asm volatile("" : : : "memory");
   }
+
   // Sums of 64 of the `width` dimensions, and of the weights.
   MILL_INLINE void load_sums(const float* sums, int64_t width, const float* totals) {
     asm volatile("" : : : "memory");
@@ -174,15 +173,23 @@ struct Simd : avx512::Simd {
     _tile_loadd(3, sums + 48, 4 * width);
     _tile_loadd(4, totals, 4);
   }
-  MILL_INLINE void store_sums(float* sums, int64_t width, float* totals) {
+  MILL_INLINE void clear_sums() {  // both
+    asm volatile("" : : : "memory");
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    _tile_zero(4);
+  }
+  MILL_INLINE void store_sums(float* sums, int64_t width, float* totals) {  // totals: or null
     _tile_stored(0, sums, 4 * width);
     _tile_stored(1, sums + 16, 4 * width);
     _tile_stored(2, sums + 32, 4 * width);
     _tile_stored(3, sums + 48, 4 * width);
-    _tile_stored(4, totals, 4);
+    if (totals) _tile_stored(4, totals, 4);
     asm volatile("" : : : "memory");
   }
-  // Adds to them weights [16][32 tokens], as Powers::store leaves them, times 64 dimensions of the
+  // Adds to sums weights [16][32 tokens], as Powers::store leaves them, times 64 dimensions of the
   // values of widen_values; and the weights alone, if they are wanted.
   MILL_INLINE void mix_block(const uint16_t* weights, const uint16_t* values, bool totals) {
     _tile_loadd(5, weights, 64);
@@ -255,7 +262,9 @@ struct Simd : avx512::Simd {
           base_bits(_mm512_castps_si512(_mm512_set1_ps(kBase))) {}
 
     // What is to be added to a score, so that its bits above those of kBase are the exponent.
-    [[gnu::always_inline]] static F start_of(F top) { return add(set(kBase), sub(set(kBias), top)); }
+    [[gnu::always_inline]] static F start_of(F top) {
+      return add(set(kBase), sub(set(kBias), top));
+    }
     // A top of which start_of has all bits.
     [[gnu::always_inline]] static F rounded(F top) {
       return mul(round(mul(top, set(256.0F))), set(1 / 256.0F));
@@ -297,11 +306,15 @@ struct Simd : avx512::Simd {
         19, 19, 18, 17, 17, 16, 15, 14, 14, 13, 12, 11, 10, 8,  7,  6,  5,  3,  2,  0};
   };
 
-  MILL_INLINE I or_int(I a, I b) { return _mm512_or_si512(a, b); }
+  MILL_INLINE I or_int(I a, I b) {
+    return _mm512_or_si512(a, b);
+  }
   MILL_INLINE bool any_at_least(I a, int32_t limit) {
     return _mm512_cmpge_epi32_mask(a, set_int(limit)) != 0;
   }
-  MILL_INLINE float first(F a) { return _mm512_cvtss_f32(a); }
+  MILL_INLINE float first(F a) {
+    return _mm512_cvtss_f32(a);
+  }
   // A bit for each lane; none where it is a NaN.
   MILL_INLINE uint32_t lanes_below(F a, float limit) {
     return _mm512_cmp_ps_mask(a, set(limit), _CMP_LT_OQ);
