@@ -59,9 +59,12 @@ TEST(AttentionSplit, VisitsEachHeadOfEachRowOnce) {
     for (const auto& batch : batches) {
       for (const int64_t window : {0, 512}) {
         for (const int members : {1, 2, 3, 5}) {
-          const std::vector<int> seen = visits(slices_of(batch), shape, window, members);
-          EXPECT_EQ(std::count(seen.begin(), seen.end(), 3), static_cast<int64_t>(seen.size()))
-              << shape.heads << " heads, " << batch.size() << " slices, " << members << " members";
+          for (const bool prompts : {false, true}) {
+            const std::vector<int> seen = visits(slices_of(batch, prompts), shape, window, members);
+            EXPECT_EQ(std::count(seen.begin(), seen.end(), 3), static_cast<int64_t>(seen.size()))
+                << shape.heads << " heads, " << batch.size() << " slices, " << members
+                << " members, " << prompts;
+          }
         }
       }
     }
