@@ -2,11 +2,13 @@
 // and gate.
 //
 //   mill_attention_bench [--path avx2] [--threads 1] [--kv int8] [--shape 9/3x64]
-//                        [--loads 1x512@0,8x1@512,16x1@4096] [--layers 1] [--seconds 0.5]
+//                        [--loads 1x512@0,8x1@512,16x1@4096] [--layers 1] [--prompts yes|no]
+//                        [--seconds 0.5]
 //                        [--clock wall|cpu]
 //
 // A shape is heads/KV heads x head_dim; a load is sequences x new tokens of each @ tokens in the
-// cache before them. Attention is given in GMAC/s of what its queries see (scores and weighed
+// cache before them; of more than one token they are prompts (or, by --prompts no, answers).
+// Attention is given in GMAC/s of what its queries see (scores and weighed
 // values), the others in ns per row of heads * head_dim numbers (of a gate: of three times as
 // many). Each attention is of the next of the layers, whose blocks lie side by side as in an
 // engine: with many, keys and values come from as far as they do there. With --clock cpu and one
@@ -42,6 +44,7 @@ struct Options {
   HeadShape shape{9, 3, 64};
   std::vector<Load> loads = {{1, 512, 0}, {8, 1, 512}, {16, 1, 4096}};
   int layers = 1;
+  bool prompts = true;
   double seconds = 0.5;
   bool cpu_clock = false;
 };
@@ -71,6 +74,7 @@ Options options_of(int count, char** words) {
   }
   if (given.contains("--loads")) made.loads = loads_of(given["--loads"]);
   if (given.contains("--layers")) made.layers = std::stoi(given["--layers"]);
+  if (given.contains("--prompts")) made.prompts = given["--prompts"] != "no";
   if (given.contains("--seconds")) made.seconds = std::stod(given["--seconds"]);
   made.cpu_clock = given["--clock"] == "cpu";
   return made;
@@ -113,8 +117,9 @@ class Bench {
     std::vector<Slice> slices, whole;
     for (int64_t i = 0; i < load.sequences; ++i) {
       const std::span<const int32_t> of{ids.data() + i * blocks, static_cast<size_t>(blocks)};
-      slices.push_back({i * load.tokens, load.tokens, load.before, of});
-      whole.push_back({0, load.before + load.tokens, 0, of});
+      slices.push_back(
+          {i * load.tokens, load.tokens, load.before, of, options_.prompts && load.tokens > 1});
+      whole.push_back({0, load.before + load.tokens, 0, of, false});
     }
     for (const KvLayer& layer : kv) {
       for (const Slice& slice : whole) store({&slice, 1}, layer, slice.rows)();

@@ -4,7 +4,8 @@
 // Every operation is called by all members of a team with the same arguments; each does its share.
 // None of them waits: where one reads what another wrote, the caller calls team.wait() in between.
 // The result for a row depends on that row alone: not on how many rows there are, which others, or
-// how many threads (so answers don't depend on who else is in the batch).
+// how many threads (so answers don't depend on who else is in the batch); and on whether it is one
+// of a prompt, where prompts_apart().
 #pragma once
 
 #include <cstddef>
@@ -88,7 +89,8 @@ struct Slice {
   int64_t position = 0;  // of the first row; the sequence's tokens before it are in the cache
   std::span<const int32_t>
       blocks;  // block ids of the sequence; token p lies in blocks[p / kBlockTokens]
-  bool of_prompt = false;  // rows of a prompt: a backend with prompts_apart() has other bits for them
+  bool of_prompt =
+      false;  // rows of a prompt: a backend with prompts_apart() has other bits for them
 };
 
 struct HeadShape {
@@ -145,6 +147,9 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;  // "reference", "scalar", "avx2", "avx512", "amx"
+  // Whether rows of prompts (Activations::prompt_rows, Slice::of_prompt) are computed another way
+  // than those of answers, and so have other bits. Either way a row's depend on it alone.
+  virtual bool prompts_apart() const { return false; }
 
   // Packing. The room is aligned to 64 bytes. pack shares the work within the team, and so must be
   // followed by a wait.
@@ -154,9 +159,6 @@ class Backend {
   // The name of the order that pack writes, at most 15 characters. Packed bytes may be kept and
   // read later by any backend of the same name: a change of the order is a change of the name.
   virtual std::string_view layout() const = 0;
-  // Whether rows of prompts have other bits than those of answers: Activations::prompt_rows. Each
-  // row's are the same in any company, here too.
-  virtual bool prompts_apart() const { return false; }
   // What pack returned for such a weight, over its packed bytes that were kept (aligned to 64).
   // `weight.data` is not read.  Requires: bytes.size() == packed_bytes(weight).
   virtual PackedMatrix packed(const Weight& weight, std::span<const std::byte> bytes) const = 0;

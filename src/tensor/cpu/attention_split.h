@@ -19,16 +19,21 @@ struct AttentionItem {
 
 class AttentionSplit {
  public:
-  AttentionSplit(const AttentionCall& call, int members) : call_(call) {
+  // prompts_apart: slices of prompts go by Kernels::attend_prompt.
+  AttentionSplit(const AttentionCall& call, int members, bool prompts_apart = false)
+      : call_(call), prompts_apart_(prompts_apart) {
     const HeadShape& shape = call.shape;
     const int64_t ratio = shape.heads / shape.kv_heads;
     rows_ = std::clamp<int64_t>(kMostQueries / ratio, 1, 16);
+    prompt_rows_ = std::clamp<int64_t>(kMostPromptQueries / ratio, 1, kMostPromptRows);
+    // Many rows share the work of widening; but there is to be work for all.
+    while (prompt_rows_ > rows_ && tiles() * shape.kv_heads < kFewest * members) {
+      prompt_rows_ = std::max(prompt_rows_ / 2, rows_);
+    }
     // The heads of one KV head read its keys and values together; fewer, where that would leave
     // members without work; all, where a group of 32 codes would span two items.
-    int64_t tiles = 0;
-    for (const Slice& slice : call.slices) tiles += (slice.rows + rows_ - 1) / rows_;
     heads_ = ratio;
-    while (heads_ > 1 && tiles * ((shape.heads + heads_ - 1) / heads_) < members) {
+    while (heads_ > 1 && tiles() * ((shape.heads + heads_ - 1) / heads_) < members) {
       heads_ = (heads_ + 1) / 2;
       if (ratio % heads_ != 0) heads_ = 1;
     }
@@ -37,10 +42,14 @@ class AttentionSplit {
     // All heads of a row come quickest from memory; with enough rows for all members, each is an
     // item.
     constexpr int64_t kEnough = 4;  // for each member
-    row_heads_ = tiles >= kEnough * members ? shape.heads : heads_;
+    row_heads_ = tiles() >= kEnough * members ? shape.heads : heads_;
   }
 
-  int64_t rows() const { return rows_; }  // of an item, at most
+  int64_t rows() const {  // of an item, at most
+    int64_t most = 0;
+    for (const Slice& slice : call_.slices) most = std::max(most, rows_of(slice));
+    return most;
+  }
 
   // Calls visit(item, next) for the items of this member; `next` is the begin of what it visits
   // then, or null. Of many, each member takes the next as it comes for them; of few, the parts cost
@@ -118,14 +127,29 @@ class AttentionSplit {
   template <class Visit>
   void each(const Visit& visit) const {
     for (const Slice& slice : call_.slices) {
-      for (int64_t first = 0; first < slice.rows; first += rows_) {
-        const int64_t rows = std::min(rows_, slice.rows - first);
+      const int64_t most = rows_of(slice);
+      for (int64_t first = 0; first < slice.rows; first += most) {
+        const int64_t rows = std::min(most, slice.rows - first);
         const int64_t heads = slice.rows == 1 ? row_heads_ : heads_;
         for (int64_t head = 0; head < call_.shape.heads; head += heads) {
           visit({&slice, first, rows, head, std::min<int64_t>(head + heads, call_.shape.heads)});
         }
       }
     }
+  }
+
+  // Of an item of a slice, at most. Those of a prompt have about as many each.
+  int64_t rows_of(const Slice& slice) const {
+    if (!prompts_apart_ || !slice.of_prompt) return rows_;
+    const int64_t parts = std::max<int64_t>((slice.rows + prompt_rows_ - 1) / prompt_rows_, 1);
+    return (slice.rows + parts - 1) / parts;
+  }
+  int64_t tiles() const {
+    int64_t count = 0;
+    for (const Slice& slice : call_.slices) {
+      count += (slice.rows + rows_of(slice) - 1) / rows_of(slice);
+    }
+    return count;
   }
 
   // Reading a block of one KV head costs about as much as two queries on it.
@@ -138,8 +162,13 @@ class AttentionSplit {
     return (reach / kBlockTokens + 1) * (item.rows * heads + 2 * kv_heads);
   }
 
+  static constexpr int64_t kMostPromptRows = 128;
+  static constexpr int64_t kFewest = 4;  // items of each member
+
   const AttentionCall& call_;
-  int64_t rows_ = 0;
+  const bool prompts_apart_;
+  int64_t rows_ = 0;         // of an item, at most
+  int64_t prompt_rows_ = 0;  // likewise, of a prompt
   int64_t heads_ = 0;
   int64_t row_heads_ = 0;  // of slices of one row
 };

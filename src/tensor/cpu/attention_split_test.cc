@@ -12,11 +12,12 @@ namespace mill::tensor {
 namespace {
 
 // Slices as (rows, position).
-std::vector<Slice> slices_of(const std::vector<std::pair<int64_t, int64_t>>& sizes) {
+std::vector<Slice> slices_of(const std::vector<std::pair<int64_t, int64_t>>& sizes, bool prompts) {
   std::vector<Slice> made;
   int64_t row = 0;
   for (const auto& [rows, position] : sizes) {
-    made.push_back({.first_row = row, .rows = rows, .position = position});
+    made.push_back(
+        {.first_row = row, .rows = rows, .position = position, .of_prompt = prompts && rows > 1});
     row += rows;
   }
   return made;
@@ -32,10 +33,11 @@ std::vector<int> visits(const std::vector<Slice>& slices, HeadShape shape, int64
   ThreadPool pool(members);
   pool.run([&](Team& team) {
     const AttentionCall call{.shape = shape, .slices = slices, .window = window};
-    const AttentionSplit split(call, team.size());
+    const AttentionSplit split(call, team.size(), true);
     for (int again = 0; again < 3; ++again) {  // a round of claims follows the one before
       std::optional<AttentionItem> said;
       split.visit(team, [&](const AttentionItem& item, const AttentionItem* next) {
+        EXPECT_LE(item.rows, split.rows());
         const std::lock_guard lock(one_at_a_time);
         if (said) {
           EXPECT_EQ(item.slice, said->slice);
@@ -66,9 +68,12 @@ TEST(AttentionSplit, VisitsEachHeadOfEachRowOnce) {
     for (const auto& batch : batches) {
       for (const int64_t window : {0, 512}) {
         for (const int members : {1, 2, 3, 5}) {
-          const std::vector<int> seen = visits(slices_of(batch), shape, window, members);
-          EXPECT_EQ(std::count(seen.begin(), seen.end(), 3), static_cast<int64_t>(seen.size()))
-              << shape.heads << " heads, " << batch.size() << " slices, " << members << " members";
+          for (const bool prompts : {false, true}) {
+            const std::vector<int> seen = visits(slices_of(batch, prompts), shape, window, members);
+            EXPECT_EQ(std::count(seen.begin(), seen.end(), 3), static_cast<int64_t>(seen.size()))
+                << shape.heads << " heads, " << batch.size() << " slices, " << members
+                << " members, " << prompts;
+          }
         }
       }
     }
@@ -77,7 +82,7 @@ TEST(AttentionSplit, VisitsEachHeadOfEachRowOnce) {
 
 TEST(AttentionSplit, JoinsTheHeadsOfARow) {
   const std::vector<Slice> slices =
-      slices_of(std::vector<std::pair<int64_t, int64_t>>(4, {1, 160}));
+      slices_of(std::vector<std::pair<int64_t, int64_t>>(4, {1, 160}), false);
   ThreadPool pool(2);
   std::vector<int> items(2);
   pool.run([&](Team& team) {

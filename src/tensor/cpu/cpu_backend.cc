@@ -195,6 +195,7 @@ class CpuBackend final : public Backend {
   explicit CpuBackend(const Kernels& kernels) : kernels_(kernels) {}
 
   std::string_view name() const override { return kernels_.name; }
+  bool prompts_apart() const override { return kernels_.enter_tiles && kernels_.attend_prompt; }
 
   size_t packed_bytes(const Weight& weight) const override {
     return static_cast<size_t>(panel_count(weight.rows) * panel_bytes(weight.dtype, weight.cols));
@@ -222,8 +223,6 @@ class CpuBackend final : public Backend {
   uint32_t form_read_by(const PackedMatrix& weight) const override {
     return is_float(dtype_of_packed(weight)) ? kValues : kCodes;
   }
-
-  bool prompts_apart() const override { return kernels_.enter_tiles != nullptr; }
 
   void rms_norm(Team& team, ConstMatrix x, const float* weight, float eps,
                 const Activations& out) const override {
@@ -366,8 +365,10 @@ class CpuBackend final : public Backend {
   }
 
   void attention(Team& team, const AttentionCall& call) const override {
-    const AttentionSplit split(call, team.size());
-    const int64_t floats = tile_attend_scratch(call.shape.head_dim);
+    const bool prompts_apart = attends_prompts_apart(call);
+    const AttentionSplit split(call, team.size(), prompts_apart);
+    const int64_t floats = std::max(tile_attend_scratch(call.shape.head_dim),
+                                    prompts_apart ? prompt_attend_scratch(call.shape.head_dim) : 0);
     const int64_t rows_bytes = split.rows() * call.out.cols * static_cast<int64_t>(sizeof(float));
     std::byte* room =
         thread_room().at_least(floats * static_cast<int64_t>(sizeof(float)) + rows_bytes);
@@ -567,6 +568,11 @@ class CpuBackend final : public Backend {
   static constexpr int64_t kWidestFew = 128;  // a block of wider heads is enough work by itself
   static constexpr int64_t kFewestTileQueries = 10;  // fewer are quicker by vectors
 
+  bool attends_prompts_apart(const AttentionCall& call) const {
+    return kernels_.attend_prompt && call.kv.type == KvType::kI8 &&
+           has_whole_tiles(call.shape.head_dim);
+  }
+
   // `next`: what the member attends then, or null; `fetched`: whether this was it. `rows`: room for
   // the item's rows of all heads, where values are not wanted.
   void attend(const AttentionCall& call, const AttentionItem& item, const AttentionItem* next,
@@ -579,18 +585,20 @@ class CpuBackend final : public Backend {
     float* out = call.out.values ? call.out.values + first_row * call.out.cols : rows;
     const bool has_tiles =
         kernels_.attend_by_tiles && call.kv.type == KvType::kI8 && has_whole_tiles(shape.head_dim);
+    const bool of_prompt = slice.of_prompt && attends_prompts_apart(call);
     for (int64_t head = item.first_head; head < item.last_head;) {
       const int64_t kv_head = head / ratio;
       int64_t end = std::min({item.last_head, (kv_head + 1) * ratio, head + kMostQueries});
       const int64_t queries = item.rows * (end - head);
       const bool tiles = has_tiles && queries >= kFewestTileQueries;
       const bool few = kernels_.attend_heads && call.kv.type == KvType::kI8 && !tiles &&
-                       queries <= kMostFewQueries && shape.head_dim <= kWidestFew;
+                       !of_prompt && queries <= kMostFewQueries && shape.head_dim <= kWidestFew;
       if (few) end = std::max(end, head + joined_kv_heads(call, item, head) * ratio);
       const int64_t heads = end - head;
-      const auto attend = few     ? kernels_.attend_heads
-                          : tiles ? kernels_.attend_by_tiles
-                                  : kernels_.attend;
+      const auto attend = of_prompt ? kernels_.attend_prompt  // however few: the same bits
+                          : few     ? kernels_.attend_heads
+                          : tiles   ? kernels_.attend_by_tiles
+                                    : kernels_.attend;
       std::span<const int32_t> next_blocks;
       const AttentionItem* then = end < item.last_head ? &item : next;
       const int64_t then_head = then == &item ? end : then ? then->first_head : 0;
@@ -622,10 +630,19 @@ class CpuBackend final : public Backend {
     if (!call.out.codes) return;  // values are all that is wanted
     const int64_t from = item.first_head * shape.head_dim;
     const int64_t to = item.last_head * shape.head_dim;
-    for (int64_t i = 0; i < item.rows; ++i) {
-      ActivationRow row = row_of(call.out, first_row + i, from);
-      row.values = nullptr;
-      kernels_.encode(out + i * call.out.cols + from, to - from, row);
+    // Rows of answers all at once, of prompts those of a tile.
+    const bool apart = call.out.bfloats && first_row >= first_prompt_row(call.out);
+    for (int64_t i = 0; i < item.rows;) {
+      int64_t rows_here = item.rows - i;
+      if (apart) {
+        const int64_t in_tile = (first_row + i - first_prompt_row(call.out)) % kTileRows;
+        rows_here = std::min(rows_here, kTileRows - in_tile);
+      }
+      ActivationRow to_row = row_of(call.out, first_row + i, from);
+      to_row.values = nullptr;
+      kernels_.encode(out + i * call.out.cols + from, call.out.cols, rows_here, to - from, to_row,
+                      call.out.cols);
+      i += rows_here;
     }
   }
 

@@ -17,17 +17,15 @@ bool has_half_conversions() {
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
 }
 
-// AMX-BF16, AMX-TILE and AMX-INT8 (CPUID leaf 7, edx 22, 24 and 25), AVX512_BF16, which all
-// processors with AMX have (subleaf 1, eax 5), and the system lets this process keep tiles: Linux
-// gives their 8 KiB of state to who asks (arch_prctl(ARCH_REQ_XCOMP_PERM), "Using XSTATE features in
-// user space applications").
+// AMX-TILE, AMX-INT8 and AMX-BF16 (CPUID leaf 7, edx 24, 25 and 22), and the system lets this
+// process keep tiles: Linux gives their 8 KiB of state to who asks
+// (arch_prctl(ARCH_REQ_XCOMP_PERM), "Using XSTATE features in user space applications").
 bool may_use_tiles() {
 #if defined(__linux__)
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  constexpr unsigned kTiles = 3U << 24 | 1U << 22;
-  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & kTiles) != kTiles) return false;
-  constexpr unsigned kBfloats = 1U << 5;
-  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) == 0 || (eax & kBfloats) == 0) return false;
+  constexpr unsigned kTiles = 1U << 22 | 1U << 24 | 1U << 25;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & kTiles) != kTiles)
+    return false;
   constexpr long kRequestPermission = 0x1023;
   constexpr long kTileData = 18;
   return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
@@ -70,7 +68,8 @@ std::vector<const Kernels*> usable_kernels() {
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512vnni")) {
     static const Kernels kAvx512 = table_of("avx512", fill_avx512_kernels, fill_avx512_products);
-    static const bool kTiles = may_use_tiles();
+    static const bool kTiles = __builtin_cpu_supports("avx512vbmi") &&
+                               __builtin_cpu_supports("avx512bf16") && may_use_tiles();
     if (kTiles) {
       static const Kernels kAmx = with_tiles(kAvx512);
       usable.push_back(&kAmx);

@@ -132,6 +132,16 @@ inline constexpr int64_t kTileDots = 8192;
 constexpr int64_t tile_attend_scratch(int64_t head_dim) {
   return attend_scratch(head_dim) + kTileDots + kMostQueries;
 }
+// The same of attention of prompts, which takes more queries at a time: as many share the work of
+// widening keys and values.
+inline constexpr int64_t kMostPromptQueries = 256;
+inline constexpr int64_t kPromptRunTokens = 128;  // whose keys and values are widened at a time
+constexpr int64_t prompt_attend_scratch(int64_t head_dim) {
+  // Sums and bf16 of the queries; bf16 keys and values of a run, and its scores and weights.
+  const int64_t width = padded_head_dim(head_dim);
+  return kMostPromptQueries * (width + width / 2 + 5) + kPromptRunTokens * (width + 16 + 8 + 1) +
+         kBlockTokens;
+}
 // Whether attention by tiles takes heads of that size.
 constexpr bool has_whole_tiles(int64_t head_dim) {
   return padded_head_dim(head_dim) % 64 == 0;
@@ -153,8 +163,10 @@ struct Kernels {
   float (*inverse_rms)(const float* x, int64_t cols, float eps) = nullptr;
   void (*norm)(const NormCall&) = nullptr;
   void (*gated)(const GateCall&) = nullptr;
-  // Codes (and scales, sums) of `cols` values.  Requires: cols is a multiple of 32.
-  void (*encode)(const float* values, int64_t cols, const ActivationRow& to) = nullptr;
+  // Codes (with scales and sums) of rows of `cols` values, `stride` apart, to rows to_stride apart;
+  // or bfloats, of rows of one tile.  Requires: cols and to_stride are multiples of 32.
+  void (*encode)(const float* values, int64_t stride, int64_t rows, int64_t cols,
+                 const ActivationRow& to, int64_t to_stride) = nullptr;
   void (*prepare_heads)(const HeadsCall&) = nullptr;
   // f32 to f16; a number beyond the range of f16 becomes the largest one.
   void (*to_half)(const float* from, uint16_t* to, int64_t count) = nullptr;
@@ -173,6 +185,9 @@ struct Kernels {
   // The same of an 8-bit cache by tiles, where the set has them.  Requires:
   // has_whole_tiles(head_dim); tile_attend_scratch.
   void (*attend_by_tiles)(const AttendCall&) = nullptr;
+  // Of rows of a prompt over an 8-bit cache, where the set has another way for them, with bits of
+  // its own; up to kMostPromptQueries.  Requires: has_whole_tiles(head_dim); prompt_attend_scratch.
+  void (*attend_prompt)(const AttendCall&) = nullptr;
 };
 
 // Bytes of PanelCall::scratch: some groups of a panel with their numbers as bytes and their scales

@@ -305,10 +305,28 @@ void gated(const GateCall& call) {
   gated_by<S, Gate::kGeluTanh>(call);
 }
 
+// Groups of all rows side by side.
 template <class S>
-void encode(const float* values, int64_t cols, const ActivationRow& to) {
+void encode(const float* values, int64_t stride, int64_t rows, int64_t cols,
+            const ActivationRow& to, int64_t to_stride) {
+  const auto groups = static_cast<uint32_t>(cols / 32);
   const auto value = [values](int64_t i, int lanes) { return load_lanes<S>(values + i, lanes); };
-  produce<S>(0, cols, to, one_by_one<S>(value));
+  const auto place = [=](int64_t i, int64_t& from, int64_t& to_number) {
+    const uint32_t row = static_cast<uint32_t>(i) / groups;
+    const int64_t column = (i - int64_t{row} * groups) * 32;
+    from = row * stride + column;
+    to_number = row * to_stride + column;
+  };
+  if constexpr (S::kBfloats) {
+    if (to.bfloats) {
+      const auto line = [&to, groups](int64_t i) {
+        const uint32_t row = static_cast<uint32_t>(i) / groups;
+        return to.bfloats + (i - int64_t{row} * groups) * kTileGroup + row * 32;
+      };
+      return produce_bfloats<S>(rows * groups, to, place, line, one_by_one<S>(value));
+    }
+  }
+  produce_groups<S>(rows * groups, to, place, one_by_one<S>(value));
 }
 
 template <class S>
