@@ -96,11 +96,10 @@ Result<Workspace> Workspace::make(const DecoderConfig& config, const DecoderWeig
   const int64_t matrices =
       rows * (2 * config.dim + q_dim + 2 * kv_dim + config.rope.dims + config.local_rope.dims) +
       last * (config.dim + config.vocabulary);
-  const size_t bytes = static_cast<size_t>(matrices) * sizeof(float) +
-                       activation_bytes(rows, prompts, config.dim) +
-                       activation_bytes(rows, prompts, q_dim) +
-                       activation_bytes(rows, prompts, config.ffn_dim) +
-                       activation_bytes(last, 0, config.dim) + 16 * 64;
+  const size_t bytes =
+      static_cast<size_t>(matrices) * sizeof(float) + activation_bytes(rows, prompts, config.dim) +
+      activation_bytes(rows, prompts, q_dim) + activation_bytes(rows, prompts, config.ffn_dim) +
+      activation_bytes(last, 0, config.dim) + 16 * 64;
   Workspace made;
   MILL_TRY(made.arena, tensor::Arena::reserve(bytes));
   tensor::Arena& arena = made.arena;
@@ -170,7 +169,7 @@ struct Decoder::Impl {
   int64_t rows = 0;
   int64_t prompt_rows = 0;  // that are apart
   int64_t logit_rows = 0;
-  std::vector<Place> places;  // of each SequenceSlice
+  std::vector<Place> places;             // of each SequenceSlice
   std::vector<tensor::Slice> slices[2];  // with the blocks of layers without a window, and with one
   StepProfile* profile = nullptr;        // thread 0's; null: nobody asks
 

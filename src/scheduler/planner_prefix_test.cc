@@ -77,16 +77,69 @@ TEST(PlannerPrefix, IsSharedBetweenThoseWhoRun) {
   EXPECT_TRUE(planner.audit().has_value());
 }
 
-TEST(PlannerPrefix, AnswersAreFoundToo) {
-  StepPlanner planner(limits());
+// A prompt of 6 with 7 tokens of an answer ("1" each time: play() says so), which has ended.
+std::vector<TokenId> answered(StepPlanner& planner) {
   const SequenceId first = ask(planner, prompt_of(6));
   until_first_token(planner, first);
-  for (int i = 0; i < 6; ++i) {  // "1" each time: play() says so
+  for (int i = 0; i < 6; ++i) {
     planner.plan(kStart);
     play(planner);
   }
-  std::vector<TokenId> next_turn = planner.sequence(first).tokens;
+  std::vector<TokenId> tokens = planner.sequence(first).tokens;
   planner.finish(first);
+  return tokens;
+}
+
+PlannerLimits answers_apart(int32_t blocks = 100) {
+  PlannerLimits made = limits(blocks);
+  made.answers_apart = true;
+  return made;
+}
+
+// The answer as a prompt's has other keys and values.
+TEST(PlannerPrefix, AnswersThatAreApartAreNotThoseOfAPrompt) {
+  StepPlanner planner(answers_apart());
+  std::vector<TokenId> next_turn = answered(planner);
+  next_turn.insert(next_turn.end(), {7, 8, 9});
+  const SequenceId second = ask(planner, next_turn);
+  EXPECT_EQ(slice_of(planner.plan(kStart), second)->first, 4) << "the prompt's whole block alone";
+  play(planner);
+  until_first_token(planner, second);
+  planner.finish(second);
+  const SequenceId third = ask(planner, next_turn);
+  EXPECT_EQ(slice_of(planner.plan(kStart), third)->first, 12) << "now all of it was a prompt";
+  play(planner);
+}
+
+// Nor do those of two prompts that end at different places, with the same tokens in all.
+TEST(PlannerPrefix, AnswersThatAreApartAreNamedByWhereTheyBegin) {
+  const PrefixIndex index(8, {1, 2});
+  const Hash128 parent = index.root("", kTenant);
+  EXPECT_EQ(index.answer_behind(parent, 2), index.answer_behind(parent, 2));
+  EXPECT_NE(index.answer_behind(parent, 2), index.answer_behind(parent, 3));
+  EXPECT_NE(index.answer_behind(parent, 0), parent);
+}
+
+TEST(PlannerPrefix, AnswersThatAreApartAreFoundAfterAPreemption) {
+  PlannerLimits scarce = answers_apart(4);
+  scarce.max_running = 4;
+  StepPlanner planner(scarce);
+  const SequenceId oldest = add(planner, 3, 12);
+  const SequenceId young = add(planner, 2, 12);
+  while (planner.totals().preemptions == 0) {
+    planner.plan(kStart);
+    ASSERT_TRUE(planner.audit().has_value());
+    play(planner);
+  }
+  ASSERT_EQ(planner.running()[0], oldest);
+  planner.finish(oldest);
+  EXPECT_EQ(slice_of(planner.plan(kStart), young)->first, 4) << "of prompt and answer";
+  play(planner);
+}
+
+TEST(PlannerPrefix, AnswersAreFoundToo) {
+  StepPlanner planner(limits());
+  std::vector<TokenId> next_turn = answered(planner);
   next_turn.insert(next_turn.end(), {7, 8, 9});
   const SequenceId second = ask(planner, next_turn);
   EXPECT_EQ(slice_of(planner.plan(kStart), second)->first, 12) << "6 asked, 7 answered";

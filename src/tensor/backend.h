@@ -57,11 +57,11 @@ inline constexpr int64_t kGroup = 32;
 struct Activations {
   int64_t rows = 0;
   int64_t cols = 0;
-  float* values = nullptr;  // [rows, cols] f32, or null
-  int8_t* codes = nullptr;  // [rows, cols] s8: value ≈ code * scale of its group, or null
-  float* scales = nullptr;  // [rows, cols / kGroup] f32
-  int32_t* sums = nullptr;  // [rows, cols / kGroup] of the group's codes; two s16: those of its
-                            // first 16 (low) and of its last 16
+  float* values = nullptr;      // [rows, cols] f32, or null
+  int8_t* codes = nullptr;      // [rows, cols] s8: value ≈ code * scale of its group, or null
+  float* scales = nullptr;      // [rows, cols / kGroup] f32
+  int32_t* sums = nullptr;      // [rows, cols / kGroup] of the group's codes; two s16: those of its
+                                // first 16 (low) and of its last 16
   int64_t prompt_rows = 0;      // so many rows at the end have bfloats in place of codes; only
                                 // where prompts are apart, and with bfloats
   uint16_t* bfloats = nullptr;  // [tiles of 16 of those rows][cols / kGroup][16][kGroup], or null;

@@ -44,7 +44,7 @@ struct PanelCall {
   // sums in `out` go on from those before.
   const uint16_t* bfloats = nullptr;
   int64_t first_group = 0, last_group = 0;
-  float* out = nullptr;              // [rows, columns], row r at out + r * out_stride
+  float* out = nullptr;  // [rows, columns], row r at out + r * out_stride
   int64_t out_stride = 0;
   int64_t columns = 0;          // 1 … kPanel
   const float* bias = nullptr;  // [columns], or null
@@ -155,7 +155,8 @@ struct Kernels {
   void (*widen_sums)(const PanelCall&, float* code_sums) = nullptr;
   // With a panel of quantized weights, of rows of prompts in bf16, where the set has tiles for
   // that; null: prompts go the way of answers. With accumulate and bias the sum begins with what is
-  // there. A thread calls enter_tiles before its first such product and leave_tiles behind the last.
+  // there. A thread calls enter_tiles before its first such product and leave_tiles behind the
+  // last.
   void (*prompt_product[32])(const PanelCall&) = {};
   void (*enter_tiles)() = nullptr;
   void (*leave_tiles)() = nullptr;

@@ -1,13 +1,14 @@
 // Products of prompts with quantized weights, by an instruction set that multiplies tiles of bf16:
-// weights and activations are rounded to bf16, and their products added up in f32, pair of inputs by
-// pair, as TDPBF16PS defines it (Intel's Software Developer's Manual, volume 2; volume 1, chapter
-// 18). A row's result depends neither on the tile it falls into nor on how the inputs are cut into
-// runs: sums between runs are f32 and keep their bits.
+// weights and activations are rounded to bf16, and their products added up in f32, pair of inputs
+// by pair, as TDPBF16PS defines it (Intel's Software Developer's Manual, volume 2; volume 1,
+// chapter 18). A row's result depends neither on the tile it falls into nor on how the inputs are
+// cut into runs: sums between runs are f32 and keep their bits.
 //
 // A prompt has many rows, so it pays to expand weights, 32 outputs by a run of inputs, to tiles for
 // all of them. Nothing is to be scaled behind that, unlike with codes (code_products.h), whose
-// groups each have a scale of their own. A run's tiles stay in the first-level cache, as activations
-// go past it: they come from the second-level cache, in the order in which they are read.
+// groups each have a scale of their own. A run's tiles stay in the first-level cache, as
+// activations go past it: they come from the second-level cache, in the order in which they are
+// read.
 #pragma once
 
 #include <algorithm>
@@ -94,8 +95,8 @@ class PromptProduct {
     begin<0>(tile), begin<1>(tile);
     if constexpr (kTiles == 2) begin<2>(tile), begin<3>(tile);
     const int64_t tile_bytes = call_.cols * kTileRows * 2;
-    const auto* rows = reinterpret_cast<const std::byte*>(call_.bfloats) + tile * tile_bytes +
-                       from_ * kTileBytes;
+    const auto* rows =
+        reinterpret_cast<const std::byte*>(call_.bfloats) + tile * tile_bytes + from_ * kTileBytes;
     S::template multiply_bfloats<kTiles>(rows, tile_bytes, numbers_, count_);
     end<0>(tile), end<1>(tile);
     if constexpr (kTiles == 2) end<2>(tile), end<3>(tile);

@@ -60,8 +60,8 @@ TEST_F(PromptProducts, AreWhatTheManualDefines) {
     for (const int64_t rows : {1, 16, 17, 40, 150}) {
       const int64_t cols = block_elements(dtype) * integer(random, 1, 900 / block_elements(dtype));
       const int64_t outputs = integer(random, 1, 100);
-      SCOPED_TRACE(testing::Message() << name(dtype) << " " << rows << " rows " << cols << " to "
-                                      << outputs);
+      SCOPED_TRACE(testing::Message()
+                   << name(dtype) << " " << rows << " rows " << cols << " to " << outputs);
       const RandomWeight weight(random, dtype, outputs, cols);
       const Packed packed(*backend, pool, weight.weight);
       OwnActivations x(rows, cols, kValues | kCodes, rows);
@@ -131,8 +131,8 @@ TEST_F(PromptProducts, OfARowAreTheSameBitsInAnyCompany) {
         });
         for (int64_t r = 0; r < rows; ++r) {
           const std::vector<float>& expected = r < rows - apart ? answers : prompts;
-          ASSERT_EQ(std::memcmp(out.data() + r * kOutputs,
-                                expected.data() + (first + r) * kOutputs, kOutputs * 4),
+          ASSERT_EQ(std::memcmp(out.data() + r * kOutputs, expected.data() + (first + r) * kOutputs,
+                                kOutputs * 4),
                     0)
               << r;
         }
@@ -172,8 +172,8 @@ TEST_F(PromptProducts, OfASetAddBiasAndWhatIsThere) {
             backend->products(team, x.all, products);
           });
           for (size_t j = 0; j < out.size(); ++j) {
-            const float more = (biased ? bias[j % static_cast<size_t>(outputs[i])] : 0) +
-                               (there ? start[j] : 0);
+            const float more =
+                (biased ? bias[j % static_cast<size_t>(outputs[i])] : 0) + (there ? start[j] : 0);
             ASSERT_NEAR(out[j], plain[j] + more, 2e-4) << j;  // sums of hundreds
           }
         }
@@ -200,9 +200,8 @@ TEST_F(PromptProducts, WithAGateAreThoseAndThenTheGate) {
         std::vector<float> gated(static_cast<size_t>(rows * outputs)), up(gated.size());
         OwnActivations expected(rows, outputs, kValues | kCodes, apart);
         OwnActivations out(rows, outputs, kValues | kCodes, apart);
-        const Product products[] = {
-            {.weight = &g.matrix, .out = matrix_of(gated, rows, outputs)},
-            {.weight = &u.matrix, .out = matrix_of(up, rows, outputs)}};
+        const Product products[] = {{.weight = &g.matrix, .out = matrix_of(gated, rows, outputs)},
+                                    {.weight = &u.matrix, .out = matrix_of(up, rows, outputs)}};
         pool.run([&](Team& team) {
           fill(team, values, x);
           backend->products(team, x.all, products);

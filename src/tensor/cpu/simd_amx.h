@@ -53,7 +53,8 @@ struct Simd : avx512::Simd {
     asm volatile("" : : : "memory");
   }
   // Sums += rows times numbers over so many groups of 32 inputs. A tile of rows is [group][16][32]
-  // bf16, the next one (of kTiles) lies tile_bytes behind; numbers [group][2][16 pairs][16][2] bf16.
+  // bf16, the next one (of kTiles) lies tile_bytes behind; numbers [group][2][16 pairs][16][2]
+  // bf16.
   template <int kTiles>
   MILL_INLINE void multiply_bfloats(const std::byte* rows, int64_t tile_bytes,
                                     const std::byte* numbers, int64_t groups) {
@@ -81,9 +82,9 @@ struct Simd : avx512::Simd {
   }
   // Rounded to bf16, ties to even: in each lane low's number and then high's.
   MILL_INLINE B pair_bfloats(F low, F high) {
-    const __m512i places = _mm512_set_epi16(
-        31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4,
-        19, 3, 18, 2, 17, 1, 16, 0);
+    const __m512i places =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     return _mm512_permutexvar_epi16(places, as_bits(_mm512_cvtne2ps_pbh(high, low)));
   }
   // Likewise, all of low and then all of high.
@@ -369,7 +370,9 @@ struct Simd : avx512::Simd {
   }
 
  private:
-  MILL_INLINE __m512i as_bits(__m512bh a) { return reinterpret_cast<__m512i>(a); }
+  MILL_INLINE __m512i as_bits(__m512bh a) {
+    return reinterpret_cast<__m512i>(a);
+  }
   static constexpr uint32_t kTwoOnes = 0x3f803f80;  // bf16
   // Byte kByte of each lane, times 2^24.
   template <int kByte>
