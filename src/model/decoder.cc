@@ -177,11 +177,12 @@ struct Decoder::Impl {
   void run(Team& team, std::span<const SequenceSlice> sequences, const KvMemory& kv);
   void embed(Team& team, std::span<const SequenceSlice> sequences);
   void attention_sublayer(Team& team, int32_t index, const KvMemory& kv);
-  void ffn_sublayer(Team& team, const LayerWeights& layer);
+  void ffn_sublayer(Team& team, int32_t index, const KvMemory& kv);
   void add_sublayer(Team& team, const Activations& x, const tensor::PackedMatrix& weight,
                     const std::vector<float>& post_norm, Station station);
   void head(Team& team, std::span<const SequenceSlice> sequences);
   tensor::KvLayer kv_layer(int32_t index, const KvMemory& kv) const;
+  tensor::AttentionCall attention_call(int32_t index, const KvMemory& kv) const;
 
   // This thread's share of a station is done.
   void mark(const Team& team, Station station) const {
@@ -229,6 +230,18 @@ tensor::KvLayer Decoder::Impl::kv_layer(int32_t index, const KvMemory& kv) const
   return {windowed ? kv.windowed : kv.full,
           windowed ? layout.window_block_bytes() : layout.block_bytes(), offset,
           offset + layout.plane_bytes(), layout.type};
+}
+
+tensor::AttentionCall Decoder::Impl::attention_call(int32_t index, const KvMemory& kv) const {
+  const bool local = config.windowed[static_cast<size_t>(index)];
+  return {.shape = config.heads,
+          .slices = slices[local ? 1 : 0],
+          .q = first_rows(space.q, rows),
+          .scale = config.attention_scale,
+          .softcap = config.attention_softcap,
+          .window = local ? config.window : 0,
+          .kv = kv_layer(index, kv),
+          .out = first_rows(space.attended, rows, prompt_rows)};
 }
 
 // hidden += weight · x, through the sublayer's own norm where there is one.
@@ -284,25 +297,20 @@ void Decoder::Impl::attention_sublayer(Team& team, int32_t index, const KvMemory
                           .rotation = &rotation,
                           .kv = kv_layer(index, kv)});
   meet(team, Station::kKvStore);
-  const Activations attended = first_rows(space.attended, rows, prompt_rows);
-  backend.attention(team, {.shape = config.heads,
-                           .slices = slices[kind],
-                           .q = q,
-                           .scale = config.attention_scale,
-                           .softcap = config.attention_softcap,
-                           .window = local ? config.window : 0,
-                           .kv = kv_layer(index, kv),
-                           .out = attended});
+  backend.attention(team, attention_call(index, kv));
   meet(team, Station::kAttention);
-  add_sublayer(team, attended, layer.o, layer.attention_post_norm, Station::kAttentionOut);
+  add_sublayer(team, first_rows(space.attended, rows, prompt_rows), layer.o,
+               layer.attention_post_norm, Station::kAttentionOut);
 }
 
-void Decoder::Impl::ffn_sublayer(Team& team, const LayerWeights& layer) {
+void Decoder::Impl::ffn_sublayer(Team& team, int32_t index, const KvMemory& kv) {
+  const LayerWeights& layer = weights.layers[static_cast<size_t>(index)];
   const Activations normed = first_rows(space.normed, rows, prompt_rows),
                     gated = first_rows(space.gated, rows, prompt_rows);
   backend.rms_norm(team, first_rows(space.hidden, rows), layer.ffn_norm.data(), config.norm_eps,
                    normed);
   meet(team, Station::kNorms);
+  if (index + 1 < config.layers) backend.expect(team, attention_call(index + 1, kv));
   backend.gated_products(team, normed, config.gate, layer.gate, layer.up, gated);
   meet(team, Station::kGateUp);
   add_sublayer(team, gated, layer.down, layer.ffn_post_norm, Station::kDown);
@@ -340,9 +348,10 @@ void Decoder::Impl::head(Team& team, std::span<const SequenceSlice> sequences) {
 void Decoder::Impl::run(Team& team, std::span<const SequenceSlice> sequences, const KvMemory& kv) {
   embed(team, sequences);
   meet(team, Station::kEmbedding);
+  backend.expect(team, attention_call(0, kv));
   for (int32_t index = 0; index < config.layers; ++index) {
     attention_sublayer(team, index, kv);
-    ffn_sublayer(team, weights.layers[static_cast<size_t>(index)]);
+    ffn_sublayer(team, index, kv);
   }
   head(team, sequences);
 }

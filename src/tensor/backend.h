@@ -183,6 +183,9 @@ class Backend {
                               const Activations& out) const = 0;
   virtual void store_kv(Team& team, const StoreCall& call) const = 0;
   virtual void attention(Team& team, const AttentionCall& call) const = 0;
+  // This member will take part in such an attention: the products till then fetch what it is going
+  // to read of the cache meanwhile. Changes no result; q and out of the call are not looked at.
+  virtual void expect(Team& /*team*/, const AttentionCall& /*call*/) const {}
 };
 
 // The backends of this binary that this machine can run, fastest first; the last is always

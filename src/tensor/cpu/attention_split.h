@@ -61,16 +61,24 @@ class AttentionSplit {
     int64_t total = 0;
     each([&](const AttentionItem& item) { ++count, total += cost(item); });
     if (count >= kMany * team.size()) return visit_claimed(team, total, visit);
-    int64_t before = 0;
     Joined joined(visit);
+    visit_likely(team, [&](const AttentionItem& item) { joined.add(item); });
+    joined.flush();
+  }
+
+  // Calls visit(item) for the items that this member is likely to get.
+  template <class Visit>
+  void visit_likely(const Team& team, const Visit& visit) const {
+    int64_t total = 0;
+    each([&](const AttentionItem& item) { total += cost(item); });
+    int64_t before = 0;
     each([&](const AttentionItem& item) {
       const int64_t middle = before + cost(item) / 2;
       before += cost(item);
       if (std::min<int64_t>(middle * team.size() / total, team.size() - 1) == team.index()) {
-        joined.add(item);
+        visit(item);
       }
     });
-    joined.flush();
   }
 
  private:

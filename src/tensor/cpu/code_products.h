@@ -8,11 +8,11 @@
 // The same roundings in the same order in every tile, so a row's result does not depend on the
 // tile it falls into, nor on whether the panel was expanded first.
 //
-// Where S::kSumsAsFloats, the sums of integers begin at the bits of the f32 kFloatStart = 1.5 * 2^23,
-// and are then, as an f32, kFloatStart + D: exact, as |D| < 2^22. So d * float(D) is one fused
-// operation, d * (kFloatStart + D) - d * kFloatStart, instead of a conversion and a product: the
-// last term is exact too, as d has at most 22 bits (11 of an f16, 8 of an integer), and what is left
-// is rounded once, as the product is.
+// Where S::kSumsAsFloats, the sums of integers begin at the bits of the f32 kFloatStart = 1.5 *
+// 2^23, and are then, as an f32, kFloatStart + D: exact, as |D| < 2^22. So d * float(D) is one
+// fused operation, d * (kFloatStart + D) - d * kFloatStart, instead of a conversion and a product:
+// the last term is exact too, as d has at most 22 bits (11 of an f16, 8 of an integer), and what is
+// left is rounded once, as the product is.
 #pragma once
 
 #include "tensor/cpu/kernels.h"
@@ -219,6 +219,7 @@ class CodeTile {
           constexpr int kPasses = kVectors / kWidth;
           fetch_next(call, from + g, work.turn * kPasses + v / kWidth, work.turns * kPasses);
         }
+        if (call.ahead) fetch_ahead(*call.ahead);
         const Rows rows{codes + g * 32, call.cols, scales + g, sums + g, code_sums + g, groups};
         add_half<0>(group, v, rows, sum);
         if constexpr (Group::kHalves == 2) add_half<1>(group, v, rows, sum);
@@ -242,6 +243,16 @@ class CodeTile {
     return work.partial + (work.first + row) * kPanel + v * S::kLanes;
   }
 
+  [[gnu::always_inline]] static void fetch_ahead(FetchAhead& ahead) {
+    constexpr int64_t kLines = 2;
+    if (ahead.run == ahead.end) return;
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < kLines; ++i) S::fetch(ahead.at + i * 64);
+    ahead.at += kLines * 64;
+    if (ahead.at < ahead.run->to) return;
+    ++ahead.run;
+    if (ahead.run != ahead.end) ahead.at = ahead.run->from;
+  }
   [[gnu::always_inline]] static void fetch_next(const PanelCall& call, int64_t group, int64_t turn,
                                                 int64_t turns) {
     const std::byte* next = call.panel + call.panel_bytes;

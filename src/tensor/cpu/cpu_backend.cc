@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <vector>
 
 #include "base/check.h"
 #include "tensor/cpu/attention_split.h"
@@ -36,6 +37,42 @@ class ThreadRoom {
 ThreadRoom& thread_room() {
   thread_local ThreadRoom room;
   return room;
+}
+
+// What this thread is going to read in an attention, as far as it fits the second-level cache
+// beside weights and activations.
+class ExpectedReads {
+ public:
+  void clear() {
+    runs_.clear();
+    bytes_ = 0;
+    begin();
+  }
+  // False, and nothing is added, when there is no room for more.
+  bool add(const std::byte* from, const std::byte* to) {
+    if (bytes_ + (to - from) > cached_bytes()) return false;
+    bytes_ += to - from;
+    if (!runs_.empty() && runs_.back().to == from) {
+      runs_.back().to = to;
+    } else {
+      runs_.push_back({from, to});
+    }
+    return true;
+  }
+  void begin() {
+    ahead_ = {runs_.data(), runs_.data() + runs_.size(), runs_.empty() ? nullptr : runs_[0].from};
+  }
+  FetchAhead* ahead() { return ahead_.run != ahead_.end ? &ahead_ : nullptr; }
+
+ private:
+  std::vector<FetchRun> runs_;
+  int64_t bytes_ = 0;
+  FetchAhead ahead_;
+};
+
+ExpectedReads& expected_reads() {
+  thread_local ExpectedReads reads;
+  return reads;
 }
 
 // Calls visit(row, first column, last column, last row) for this member's part of [rows, cols],
@@ -253,7 +290,29 @@ class CpuBackend final : public Backend {
     }
   }
 
+  void expect(Team& team, const AttentionCall& call) const override {
+    ExpectedReads& reads = expected_reads();
+    reads.clear();
+    // Of prompts, which share what they read among many rows, it is the smaller part.
+    const AttentionSplit split(call, team.size(), attends_prompts_apart(call));
+    const int64_t ratio = call.shape.heads / call.shape.kv_heads;
+    const auto head_bytes = static_cast<int64_t>(kv_head_bytes(call.kv.type, call.shape.head_dim));
+    split.visit_likely(team, [&](const AttentionItem& item) {
+      if (item.rows != 1) return;
+      const int64_t first = item.first_head / ratio * head_bytes;
+      const int64_t last = ((item.last_head - 1) / ratio + 1) * head_bytes;
+      for (const int32_t block : seen_blocks(call, item)) {
+        const std::byte* base = call.kv.base + static_cast<size_t>(block) * call.kv.block_bytes;
+        for (const size_t offset : {call.kv.key_offset, call.kv.value_offset}) {
+          if (!reads.add(base + offset + first, base + offset + last)) return;
+        }
+      }
+    });
+    reads.begin();
+  }
+
   void attention(Team& team, const AttentionCall& call) const override {
+    expected_reads().clear();
     const bool prompts_apart = attends_prompts_apart(call);
     const AttentionSplit split(call, team.size(), prompts_apart);
     const int64_t floats = std::max(tile_attend_scratch(call.shape.head_dim),
@@ -310,6 +369,7 @@ class CpuBackend final : public Backend {
                       .room = room.floats()};
         part.call.last_group = x.cols / kGroup;
         room.lend(part.call);
+        if (part.call.codes) part.call.ahead = expected_reads().ahead();
         if (index != prepared && wide_sums && part.call.codes) {
           kernels_.widen_sums(part.call, room.code_sums());
           prepared = index;

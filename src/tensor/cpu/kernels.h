@@ -28,6 +28,18 @@ struct ActivationRow {
 inline constexpr int64_t kTileRows = 16;
 inline constexpr int64_t kTileGroup = kTileRows * 32;
 
+// Bytes that something later reads. Products fetch them a few lines at a time between their own
+// work, which is bound by computing.
+struct FetchRun {
+  const std::byte* from = nullptr;
+  const std::byte* to = nullptr;
+};
+struct FetchAhead {
+  const FetchRun* run = nullptr;  // the runs that are left, the first from `at` on
+  const FetchRun* end = nullptr;
+  const std::byte* at = nullptr;
+};
+
 // `rows` rows of activations times one panel, to `columns` outputs.
 struct PanelCall {
   const std::byte* panel = nullptr;
@@ -49,6 +61,7 @@ struct PanelCall {
   int64_t columns = 0;          // 1 … kPanel
   const float* bias = nullptr;  // [columns], or null
   bool accumulate = false;
+  FetchAhead* ahead = nullptr;   // what else to fetch, or null
   std::byte* scratch = nullptr;  // scratch_bytes(rows), or kPromptScratchBytes for prompt_product;
                                  // aligned to 64
 };

@@ -23,9 +23,9 @@ struct Simd {
   static constexpr int64_t kExpandRows = 96;
   static constexpr int64_t kExpandRowsOfPieces = 48;
   static constexpr int64_t kExpandRowsOfBytes = kNever;
-  static constexpr bool kFetchInParts = false;  // of the next panel, by all tiles
-  static constexpr bool kSumsAsFloats = true;   // code_products.h
-  static constexpr bool kBfloats = false;       // has store_bfloats
+  static constexpr bool kFetchInParts = true;  // of the next panel, by all tiles
+  static constexpr bool kSumsAsFloats = true;  // code_products.h
+  static constexpr bool kBfloats = false;      // has store_bfloats
   static constexpr int kValueRows = 8;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 6;  // queries of a tile in attention
