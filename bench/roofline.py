@@ -41,7 +41,8 @@ def points_of(report):
     points = {}
     for row in report["prefill"] + report["decode"]:
         phase = f"batch {row['batch']}" if "batch" in row else "prefill"
-        macs = row["integer_peak_share"] * report["int8_macs_per_second"]
+        of = "prompt" if phase == "prefill" else "int8"
+        macs = row["peak_share"] * report[f"{of}_macs_per_second"]
         read = row["bandwidth_share"] * report["read_bytes_per_second"]
         points[phase] = (macs / read, macs)
     return points

@@ -227,13 +227,13 @@ def shares(runs):
         for row in run["report"]["prefill"] + run["report"]["decode"]:
             what = f"decode, batch {row['batch']}" if "batch" in row else f"prefill {row['tokens']}"
             seen.setdefault((run["file"], name_of(run["shape"], what)), []).append(row)
-    yield "| file | what | of the read bandwidth, for weights | of the int8 peak |"
+    yield "| file | what | of the read bandwidth, for weights | of the int8 peak (prompts with AMX: of bf16) |"
     yield "| --- | --- | --- | --- |"
     for file in FILES:
         for (of, what), rows in seen.items():
             if of != file:
                 continue
-            integer = statistics.median(row["integer_peak_share"] for row in rows)
+            integer = statistics.median(row["peak_share"] for row in rows)
             bandwidth = statistics.median(row["bandwidth_share"] for row in rows)
             promised = what == "decode, batch 1" and file in SINGLE
             cell = with_target(bandwidth, BANDWIDTH if promised else None)

@@ -22,18 +22,20 @@ namespace {
 struct Rates {
   double read_bytes_per_second = 0;
   double int8_macs_per_second = 0;
+  double prompt_macs_per_second = 0;  // of the kind that prompts go by
 };
 
 struct Shares {
   double bandwidth = 0;  // of the measured read bandwidth
-  double integer = 0;    // of the measured int8 rate
+  double products = 0;   // of the measured rate of multiply-adds, of answers' or of prompts'
 };
 
 Shares shares_of(const Figure& figure, const Rates& rates) {
+  const double macs = figure.batch == 0 ? rates.prompt_macs_per_second : rates.int8_macs_per_second;
   return {rates.read_bytes_per_second > 0
               ? figure.tokens_per_second * figure.bytes_per_token / rates.read_bytes_per_second
               : 0,
-          figure.tokens_per_second * figure.macs_per_token / rates.int8_macs_per_second};
+          figure.tokens_per_second * figure.macs_per_token / macs};
 }
 
 struct Arguments {
@@ -68,7 +70,7 @@ std::vector<std::pair<std::string_view, double>> parts_of(const Profile& profile
 boost::json::object json_of(const Figure& figure, const Rates& rates) {
   const Shares shares = shares_of(figure, rates);
   boost::json::object row{{"tokens_per_second", figure.tokens_per_second},
-                          {"integer_peak_share", shares.integer},
+                          {"peak_share", shares.products},
                           {"bandwidth_share", shares.bandwidth}};
   if (figure.batch == 0) {
     row["tokens"] = figure.tokens;
@@ -94,6 +96,7 @@ void print_json(const Report& report) {
                                 {"threads", report.threads},
                                 {"read_bytes_per_second", report.rates.read_bytes_per_second},
                                 {"int8_macs_per_second", report.rates.int8_macs_per_second},
+                                {"prompt_macs_per_second", report.rates.prompt_macs_per_second},
                                 {"prefill", prefill},
                                 {"decode", decode}};
   fmt::print("{}\n", boost::json::serialize(all));
@@ -115,14 +118,17 @@ void print_profile(const Figure& figure) {
 void print_table(const Report& report) {
   fmt::print(
       "{} on {} threads, {} path; this machine reads {:.1f} GB/s and does {:.0f} G int8 "
-      "multiply-adds/s\n",
+      "multiply-adds/s{}\n",
       report.model, report.threads, report.backend, report.rates.read_bytes_per_second / 1e9,
-      report.rates.int8_macs_per_second / 1e9);
-  fmt::print("{:<24} {:>12} {:>16} {:>16}\n", "", "tokens/s", "of bandwidth", "of int8 peak");
+      report.rates.int8_macs_per_second / 1e9,
+      report.backend == "amx"
+          ? fmt::format(", {:.0f} G of bf16", report.rates.prompt_macs_per_second / 1e9)
+          : "");
+  fmt::print("{:<24} {:>12} {:>16} {:>16}\n", "", "tokens/s", "of bandwidth", "of their peak");
   for (const Figure& figure : report.figures) {
     const Shares shares = shares_of(figure, report.rates);
     fmt::print("{:<24} {:>12.1f} {:>14.0f} % {:>14.0f} %\n", name_of(figure),
-               figure.tokens_per_second, shares.bandwidth * 100, shares.integer * 100);
+               figure.tokens_per_second, shares.bandwidth * 100, shares.products * 100);
   }
   for (const Figure& figure : report.figures) {
     if (figure.profile) print_profile(figure);
@@ -144,7 +150,8 @@ Status bench(const Arguments& arguments, const Settings& settings) {
                 .backend = std::string(mill.backend->name()),
                 .threads = mill.pool->size(),
                 .rates = {tensor::measure_read_bytes_per_second(*mill.pool).value_or(0),
-                          tensor::measure_int8_macs_per_second(*mill.pool, mill.backend->name())}};
+                          tensor::measure_int8_macs_per_second(*mill.pool),
+                          tensor::measure_prompt_macs_per_second(*mill.pool, mill.backend->name())}};
   ModelBench measure(*decoder, *mill.pool, arguments.profile);
   if (arguments.prompt > 0) {
     MILL_TRY(Figure figure, measure.prefill(arguments.prompt, arguments.rounds));

@@ -67,8 +67,8 @@ int64_t run_avx2() {
 #undef MILL_SUMS
 #undef MILL_EACH_SUM
 
-// Four sums of 16 rows and 16 outputs over 64 inputs.
-__attribute__((target("amx-tile,amx-int8"))) int64_t run_tiles() {
+// Four sums of 16 rows and 16 outputs over 32 inputs.
+__attribute__((target("amx-tile,amx-bf16"))) int64_t run_tiles() {
   struct alignas(64) Shapes {  // as LDTILECFG reads it
     uint8_t palette, start_row, reserved[14];
     uint16_t row_bytes[16];
@@ -78,13 +78,13 @@ __attribute__((target("amx-tile,amx-int8"))) int64_t run_tiles() {
   _tile_loadconfig(&kShapes);
   constexpr int64_t kTileRounds = kRounds / 16;
   for (int64_t round = 0; round < kTileRounds; ++round) {
-    _tile_dpbssd(0, 4, 5);
-    _tile_dpbssd(1, 4, 5);
-    _tile_dpbssd(2, 4, 5);
-    _tile_dpbssd(3, 4, 5);
+    _tile_dpbf16ps(0, 4, 5);
+    _tile_dpbf16ps(1, 4, 5);
+    _tile_dpbf16ps(2, 4, 5);
+    _tile_dpbf16ps(3, 4, 5);
   }
   _tile_release();
-  return kTileRounds * 4 * 16 * 16 * 64;
+  return kTileRounds * 4 * 16 * 16 * 32;
 }
 #endif
 
@@ -107,6 +107,17 @@ int64_t run_best() {
   if (__builtin_cpu_supports("avx2")) return run_avx2();
 #endif
   return run_plain();
+}
+
+double macs_per_second(ThreadPool& pool, int64_t (*run)()) {
+  double best = 0;
+  for (int pass = 0; pass < kPasses; ++pass) {
+    std::atomic<int64_t> macs{0};
+    const Instant start = now();
+    pool.run([&](Team&) { macs += run(); });
+    best = std::max(best, static_cast<double>(macs) / to_seconds(now() - start));
+  }
+  return best;
 }
 
 }  // namespace
@@ -132,19 +143,15 @@ std::optional<double> measure_read_bytes_per_second(ThreadPool& pool) {
   return best;
 }
 
-double measure_int8_macs_per_second(ThreadPool& pool, std::string_view path) {
-  int64_t (*run)() = run_best;
+double measure_int8_macs_per_second(ThreadPool& pool) {
+  return macs_per_second(pool, run_best);
+}
+
+double measure_prompt_macs_per_second(ThreadPool& pool, std::string_view path) {
 #if defined(__x86_64__)
-  if (path == "amx") run = run_tiles;
+  if (path == "amx") return macs_per_second(pool, run_tiles);
 #endif
-  double best = 0;
-  for (int pass = 0; pass < kPasses; ++pass) {
-    std::atomic<int64_t> macs{0};
-    const Instant start = now();
-    pool.run([&](Team&) { macs += run(); });
-    best = std::max(best, static_cast<double>(macs) / to_seconds(now() - start));
-  }
-  return best;
+  return macs_per_second(pool, run_best);
 }
 
 }  // namespace mill::tensor

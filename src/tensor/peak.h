@@ -14,9 +14,12 @@ namespace mill::tensor {
 std::optional<double> measure_read_bytes_per_second(ThreadPool& pool);
 
 // 8-bit multiply-adds per second of all threads together, from registers, with the best instruction
-// of this machine (vpdpbusd on 512 bits, vpmaddubsw on 256, or plain C++); with that of the path
-// "amx", if it is the one named (tdpbssd; make_backend("amx") must have succeeded). Takes about 0.1
-// s.
-double measure_int8_macs_per_second(ThreadPool& pool, std::string_view path = {});
+// of this machine for vectors (vpdpbusd on 512 bits, vpmaddubsw on 256, or plain C++). Takes about
+// 0.1 s.
+double measure_int8_macs_per_second(ThreadPool& pool);
+
+// Likewise multiply-adds of the kind that products of prompts go by: with the path "amx" of bf16 by
+// tiles (tdpbf16ps; make_backend("amx") must have succeeded), else the above.
+double measure_prompt_macs_per_second(ThreadPool& pool, std::string_view path);
 
 }  // namespace mill::tensor

@@ -23,7 +23,7 @@ TEST(Peak, FiguresAreOfThisWorld) {
 TEST(Peak, OfTilesIsOfThisWorldToo) {
   if (!make_backend("amx")) GTEST_SKIP() << "this machine has no tiles";
   ThreadPool pool(1);
-  const double macs = measure_int8_macs_per_second(pool, "amx");
+  const double macs = measure_prompt_macs_per_second(pool, "amx");
   EXPECT_GT(macs, 1e9);
   EXPECT_LT(macs, 1e14);
 }
