@@ -37,6 +37,11 @@ float rounded(float value) {
   return std::bit_cast<float>(static_cast<uint32_t>(bfloat_of(value)) << 16);
 }
 
+// As weights are: ties away from 0.
+float rounded_up(float value) {
+  return std::bit_cast<float>((std::bit_cast<uint32_t>(value) + 0x8000) & 0xffff0000U);
+}
+
 // TDPBF16PS over 32 inputs at a time as Intel's manual (volume 2) defines it: the products of even
 // inputs are added up, and those of odd ones, each step rounded once; then both to the sum.
 float manuals_product(const float* x, const float* w, int64_t cols) {
@@ -44,8 +49,8 @@ float manuals_product(const float* x, const float* w, int64_t cols) {
   for (int64_t k = 0; k < cols; k += 32) {
     float even = 0, odd = 0;
     for (int64_t i = k; i < k + 32; i += 2) {
-      even = std::fma(rounded(x[i]), rounded(w[i]), even);
-      odd = std::fma(rounded(x[i + 1]), rounded(w[i + 1]), odd);
+      even = std::fma(rounded(x[i]), rounded_up(w[i]), even);
+      odd = std::fma(rounded(x[i + 1]), rounded_up(w[i + 1]), odd);
     }
     sum += even + odd;
   }

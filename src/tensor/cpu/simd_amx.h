@@ -75,19 +75,29 @@ struct Simd : avx512::Simd {
     }
   }
 
-  // sum + byte kByte of each lane's four.
+  // As few operations as can be of those that have one port alone while tiles are in use (products,
+  // conversions, shifts).
+  //
+  // start + byte kByte of each lane's four.
   template <int kByte>
-  MILL_INLINE I add_byte(I sum, B bytes) {
-    return _mm512_dpbusd_epi32(sum, bytes, _mm512_set1_epi32(1 << 8 * kByte));
+  MILL_INLINE I add_byte(I start, B bytes) {
+    if constexpr (kByte == 0) {
+      return _mm512_add_epi32(start, _mm512_and_si512(bytes, _mm512_set1_epi32(0xff)));
+    } else {
+      constexpr int64_t kPlaces =
+          static_cast<int64_t>(0x8080800080808000) | kByte | int64_t{4 + kByte} << 32;
+      const I places = quads_of_bytes(kPlaces, kPlaces + 0x0000000800000008);
+      return _mm512_add_epi32(start, _mm512_shuffle_epi8(bytes, places));
+    }
   }
-  // Rounded to bf16, ties to even: in each lane low's number and then high's.
+  // Rounded to the nearest bf16, ties away from 0: in each lane low's number and then high's.
   MILL_INLINE B pair_bfloats(F low, F high) {
-    const __m512i places =
-        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
-                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-    return _mm512_permutexvar_epi16(places, as_bits(_mm512_cvtne2ps_pbh(high, low)));
+    constexpr int64_t kHighWords = 0x0706070603020302;
+    const I places = quads_of_bytes(kHighWords, kHighWords + 0x0808080808080808);
+    return _mm512_mask_shuffle_epi8(_mm512_castps_si512(half_up(high)), 0x3333333333333333U,
+                                    _mm512_castps_si512(half_up(low)), places);
   }
-  // Likewise, all of low and then all of high.
+  // Rounded to bf16, ties to even, all of low and then all of high.
   MILL_INLINE void store_bfloats(uint16_t* to, F low, F high) {
     _mm512_storeu_si512(to, as_bits(_mm512_cvtne2ps_pbh(high, low)));
   }
