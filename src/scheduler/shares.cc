@@ -43,7 +43,7 @@ void StepPlanner::give_patient(Room& room) {
   // What prompts have left of their time counts only as far as the step is not stretched by it.
   if (room.timed) {
     StepShape whole;
-    for (const Slice& slice : plan_.slices) whole.add(slice.first, slice.count, slice.logit_rows);
+    for (const Slice& slice : plan_.slices) add_to(whole, slice);
     double limit = limits_.stretch * time_.seconds(shape_);
     if (limits_.itl_target > Duration::zero())
       limit = std::min(limit, to_seconds(limits_.itl_target));

@@ -27,7 +27,7 @@ const StepPlan& StepPlanner::plan(Instant now) {
     windowed_.keep();
   }
   shape_ = {};
-  for (const Slice& slice : plan_.slices) shape_.add(slice.first, slice.count, slice.logit_rows);
+  for (const Slice& slice : plan_.slices) add_to(shape_, slice);
   return plan_;
 }
 
@@ -76,7 +76,12 @@ void StepPlanner::give_decodes() {
   }
   decodes_ = plan_.slices.size();
   shape_ = {};
-  for (const Slice& slice : plan_.slices) shape_.add(slice.first, slice.count, slice.logit_rows);
+  for (const Slice& slice : plan_.slices) add_to(shape_, slice);
+}
+
+void StepPlanner::add_to(StepShape& shape, const Slice& slice) const {
+  const bool of_prompt = slice.first < at(slice.sequence).prompt_tokens;
+  shape.add(slice.first, slice.count, slice.logit_rows, of_prompt);
 }
 
 // How far the second half of the time to the first token has gone for the first who wait for it.
@@ -112,7 +117,13 @@ StepPlanner::Room StepPlanner::room_for_prefills(Instant now) const {
   room.timed = true;
   room.tokens =
       std::min(room.tokens, std::max<int64_t>(2 * last_prefill_, PlannerLimits::kFirstPrefill));
-  room.seconds = limit * (1 + urgency(now)) - without;
+  // What a step takes for any of a prompt is worth twice that time for its tokens, within limits.
+  const double any = shape_.prompts > 0 ? 0 : time_.prompt_seconds();
+  room.seconds = limit * (1 + urgency(now)) - without - any;
+  if (!target) {
+    const double worth = std::min(2 * any, limits_.stretch * without - any);
+    room.seconds = std::max(room.seconds, worth);
+  }
   room.least = std::min<int64_t>(room.tokens, limits_.least_prefill);
   return room;
 }
@@ -277,7 +288,7 @@ double StepPlanner::seconds_for_drafts() const {
     return std::numeric_limits<double>::infinity();
   }
   StepShape whole;
-  for (const Slice& slice : plan_.slices) whole.add(slice.first, slice.count, slice.logit_rows);
+  for (const Slice& slice : plan_.slices) add_to(whole, slice);
   const double limit =
       target ? to_seconds(limits_.itl_target) : limits_.stretch * time_.seconds(shape_);
   return std::max(limit - time_.seconds(whole), 0.0);

@@ -74,9 +74,11 @@ struct PlannerLimits {
   // teaches the planner what that is, until then prefill_tokens is the only limit). 0: no target;
   // then p prompts beside d that decode make a step at most `stretch` + p / d times as long as it
   // were without them: one prompt hardly disturbs a crowd, and a crowd of prompts is not held up by
-  // one. In either case a step has room for least_prefill tokens of prompts, so that these go on,
-  // and for no more than twice as many as the last such step (or kFirstPrefill), should the time
-  // have been learned wrongly. Drafts beside others may stretch a step, too.
+  // one. Where a step takes long for any of a prompt (StepTime), twice that time is for its tokens,
+  // as long as the step is at most 1 + `stretch` times as long. In either case a step has room for
+  // least_prefill tokens of prompts, so that these go on, and for no more than twice as many as the
+  // last such step (or kFirstPrefill), should the time have been learned wrongly. Drafts beside
+  // others may stretch a step, too.
   Duration itl_target{};
   double stretch = 1.6;
   int32_t least_prefill = 4;
@@ -277,6 +279,7 @@ class StepPlanner {
   int64_t tokens_of(const Room& room, const Sequence& sequence) const;
   void spend(Room& room, const Slice& slice) const;
   void spend_time(Room& room, const Slice& slice) const;
+  void add_to(StepShape& shape, const Slice& slice) const;
   double urgency(Instant now) const;
   double seconds_for_drafts() const;
   int64_t drafts_for(const Slice& slice) const;

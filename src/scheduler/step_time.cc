@@ -16,17 +16,22 @@ constexpr double kContext = 1.0 / 256.0;  // brings reads and pairs to the size 
 
 }  // namespace
 
-void StepShape::add(int64_t first, int64_t count, int64_t more_rows) {
+void StepShape::add(int64_t first, int64_t count, int64_t more_rows, bool of_prompt) {
   ++slices;
   tokens += count;
   rows += more_rows;
   reads += first + count;
   pairs += count * first + count * (count + 1) / 2;
+  prompts += of_prompt ? 1 : 0;
 }
 
 StepTime::Terms StepTime::terms(const StepShape& shape) {
-  return {1.0, static_cast<double>(shape.tokens), static_cast<double>(shape.rows),
-          static_cast<double>(shape.reads) * kContext, static_cast<double>(shape.pairs) * kContext};
+  return {1.0,
+          static_cast<double>(shape.tokens),
+          static_cast<double>(shape.rows),
+          static_cast<double>(shape.reads) * kContext,
+          static_cast<double>(shape.pairs) * kContext,
+          shape.prompts > 0 ? 1.0 : 0.0};
 }
 
 double StepTime::seconds(const StepShape& shape) const {

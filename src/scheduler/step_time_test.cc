@@ -20,7 +20,7 @@ StepShape decodes(int64_t sequences, int64_t context) {
 }
 
 StepShape with_prompt(StepShape shape, int64_t first, int64_t count) {
-  shape.add(first, count, 0);
+  shape.add(first, count, 0, true);
   return shape;
 }
 
@@ -64,7 +64,7 @@ TEST(StepTime, TellsHowManyTokensFit) {
   for (const int64_t first : {0, 1000, 6000}) {
     for (const double seconds : {1e-3, 1e-2, 3e-2}) {
       const int64_t count = time.tokens_within(seconds, first);
-      const StepShape base = decodes(15, 300);
+      const StepShape base = with_prompt(decodes(15, 300), 0, 20);
       const auto more = [&](int64_t n) {
         return time.seconds(with_prompt(base, first, n)) - time.seconds(base);
       };
@@ -74,6 +74,22 @@ TEST(StepTime, TellsHowManyTokensFit) {
   }
   EXPECT_EQ(time.tokens_within(0, 0), 0);
   EXPECT_EQ(time.tokens_within(-1, 0), 0);
+}
+
+// Of any part of a prompt: 6 ms before its first token.
+TEST(StepTime, LearnsWhatAnyOfAPromptTakes) {
+  std::mt19937_64 random(5);
+  std::uniform_real_distribution<double> noise(0.95, 1.05);
+  StepTime time;
+  for (int i = 0; i < 2000; ++i) {
+    const StepShape base = decodes(1 + i % 16, 300);
+    time.learn(base, truly(base) * noise(random));
+    const StepShape mixed = with_prompt(base, i % 5 * 300, 4 + i % 90);
+    time.learn(mixed, (6e-3 + truly(mixed)) * noise(random));
+  }
+  EXPECT_NEAR(time.prompt_seconds(), 6e-3, 1e-3);
+  const StepShape mixed = with_prompt(decodes(15, 300), 300, 50);
+  EXPECT_NEAR(time.seconds(mixed) / (6e-3 + truly(mixed)), 1.0, 0.1);
 }
 
 // Something else uses the machine now: all is slower alike, the proportions stay.
