@@ -6,18 +6,8 @@ namespace mill::tensor {
 namespace {
 
 // Rows of prompts, where they go a way of their own.
-class AttendingPrompts : public testing::Test {
+class AttendingPrompts : public PromptsApart {
  protected:
-  void SetUp() override {
-    const auto names = backend_names();
-    if (std::find(names.begin(), names.end(), "amx") == names.end()) {
-      GTEST_SKIP() << "this machine has no tiles";
-    }
-    backend = std::move(*make_backend("amx"));
-    reference = std::move(*make_backend("reference"));
-    ASSERT_TRUE(backend->prompts_apart());
-  }
-
   static std::vector<float> attend(const Backend& on, ThreadPool& pool, const World& world,
                                    std::span<const Slice> slices, const std::vector<float>& q,
                                    Variant variant = {0, 0}) {
@@ -34,7 +24,6 @@ class AttendingPrompts : public testing::Test {
     return std::sqrt(sum / static_cast<double>(a.size()));
   }
 
-  std::unique_ptr<Backend> backend, reference;
   static constexpr Variant kVariants[] = {{0, 0}, {7, 0}, {150, 0}, {40, 3}, {0, 20}};
   // The last has no whole tiles.
   static constexpr Shape kTileShapes[] = {{9, 3, 64}, {14, 2, 64}, {4, 1, 256}, {4, 2, 128},

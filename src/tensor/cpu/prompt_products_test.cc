@@ -8,25 +8,14 @@
 namespace mill::tensor {
 namespace {
 
-class PromptProducts : public testing::Test {
+class PromptProducts : public PromptsApart {
  protected:
-  void SetUp() override {
-    const auto names = backend_names();
-    if (std::find(names.begin(), names.end(), "amx") == names.end()) {
-      GTEST_SKIP() << "this machine has no tiles";
-    }
-    backend = std::move(*make_backend("amx"));
-    ASSERT_TRUE(backend->prompts_apart());
-  }
-
   // Rows of norms, the last `prompts` of them apart.
   void fill(Team& team, const std::vector<float>& values, OwnActivations& x) const {
     const std::vector<float> ones(static_cast<size_t>(x.all.cols), 1.0F);
     backend->rms_norm(team, matrix_of(values, x.all.rows, x.all.cols), ones.data(), 1e-5F, x.all);
     team.wait();
   }
-
-  std::unique_ptr<Backend> backend;
 };
 
 // To bf16 as VCVTNE2PS2BF16 does it: subnormal numbers count as 0.

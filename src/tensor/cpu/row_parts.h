@@ -63,9 +63,11 @@ inline int64_t answer_parts(int64_t rows, int64_t cols, int64_t panels, int memb
   return std::clamp<int64_t>(parts, 1, (rows + kFewestRows - 1) / kFewestRows);
 }
 
-// Likewise those of prompts, in whole tiles; `groups` of a part's inputs are to stay in the cache.
-inline constexpr int64_t kFewestPartTiles =
-    4;  // of so many rows on a part's weights are worth expanding
+// Tiles of rows for which it pays to expand weights once more, for a member of their own.
+inline constexpr int64_t kFewestPartTiles = 4;
+
+// Likewise the parts of prompts, in whole tiles; `groups` of a part's inputs are to stay in the
+// cache.
 inline int64_t prompt_parts(int64_t rows, int64_t groups, int64_t panels, int members) {
   if (rows == 0) return 0;
   const int64_t tiles = tile_count(rows);

@@ -23,9 +23,9 @@ struct Simd {
   static constexpr int64_t kExpandRows = 24;
   static constexpr int64_t kExpandRowsOfPieces = 2;
   static constexpr int64_t kExpandRowsOfBytes = kNever;
-  static constexpr bool kFetchInParts = true;   // of the next panel, by all tiles
-  static constexpr bool kSumsAsFloats = false;  // code_products.h
-  static constexpr bool kBfloats = false;  // has store_bfloats
+  static constexpr bool kFetchInParts = true;  // of the next panel, by all tiles
+  static constexpr bool kSumsAsFloats = true;  // code_products.h
+  static constexpr bool kBfloats = false;      // has store_bfloats
   static constexpr int kValueRows = 6;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 3;  // queries of a tile in attention
@@ -111,6 +111,9 @@ struct Simd {
   MILL_INLINE F as_float(I a) { return _mm256_castsi256_ps(a); }  // the same bits
   MILL_INLINE void store_ints(int32_t* p, I a) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a);
+  }
+  MILL_INLINE I load_ints(const int32_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
   MILL_INLINE F from_int(I a) { return _mm256_cvtepi32_ps(a); }
   MILL_INLINE I to_int(F a) { return _mm256_cvtps_epi32(a); }  // to nearest, ties to even
@@ -218,6 +221,9 @@ struct Simd {
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
   MILL_INLINE I dot_pairs(I a, I b) {
     return _mm256_madd_epi16(a, b);
+  }
+  MILL_INLINE I add_dot_pairs(I sum, I a, I b) {
+    return add_int(sum, dot_pairs(a, b));
   }
   // One sum after the other: gcc 12 would add in a tree, for which it runs out of registers.
   MILL_INLINE void add_pairs(I& sum, I a, I b) {

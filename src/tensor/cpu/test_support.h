@@ -36,6 +36,21 @@ class EachPath : public testing::TestWithParam<std::string> {
   INSTANTIATE_TEST_SUITE_P(Paths, suite, testing::Values("amx", "avx512", "avx2", "scalar"), \
                            [](const auto& path) { return path.param; })
 
+// Tests of rows of prompts, which only the path "amx" has a way of their own for.
+class PromptsApart : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto names = backend_names();
+    if (std::find(names.begin(), names.end(), "amx") == names.end()) {
+      GTEST_SKIP() << "this machine has no tiles";
+    }
+    backend = std::move(*make_backend("amx"));
+    reference = std::move(*make_backend("reference"));
+    ASSERT_TRUE(backend->prompts_apart());
+  }
+  std::unique_ptr<Backend> backend, reference;
+};
+
 using Random = std::mt19937_64;
 
 inline float uniform(Random& random, float low, float high) {
