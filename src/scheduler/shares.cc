@@ -42,12 +42,10 @@ void StepPlanner::give_patient(Room& room) {
   });
   // What prompts have left of their time counts only as far as the step is not stretched by it.
   if (room.timed) {
-    StepShape whole;
-    for (const Slice& slice : plan_.slices) add_to(whole, slice);
     double limit = limits_.stretch * time_.seconds(shape_);
     if (limits_.itl_target > Duration::zero())
       limit = std::min(limit, to_seconds(limits_.itl_target));
-    room.seconds = limit - time_.seconds(whole);
+    room.seconds = limit - time_.seconds(shape_of_plan());
   }
   bool first = true;
   for (const SequenceId id : patient_) {

@@ -26,8 +26,7 @@ const StepPlan& StepPlanner::plan(Instant now) {
     full_.keep();
     windowed_.keep();
   }
-  shape_ = {};
-  for (const Slice& slice : plan_.slices) add_to(shape_, slice);
+  shape_ = shape_of_plan();
   return plan_;
 }
 
@@ -75,13 +74,16 @@ void StepPlanner::give_decodes() {
     yields(s) ? patient_.push_back(running_[i]) : void(give(running_[i], 1, 1));
   }
   decodes_ = plan_.slices.size();
-  shape_ = {};
-  for (const Slice& slice : plan_.slices) add_to(shape_, slice);
+  shape_ = shape_of_plan();
 }
 
-void StepPlanner::add_to(StepShape& shape, const Slice& slice) const {
-  const bool of_prompt = slice.first < at(slice.sequence).prompt_tokens;
-  shape.add(slice.first, slice.count, slice.logit_rows, of_prompt);
+StepShape StepPlanner::shape_of_plan() const {
+  StepShape shape;
+  for (const Slice& slice : plan_.slices) {
+    const bool of_prompt = slice.first < at(slice.sequence).prompt_tokens;
+    shape.add(slice.first, slice.count, slice.logit_rows, of_prompt);
+  }
+  return shape;
 }
 
 // How far the second half of the time to the first token has gone for the first who wait for it.
@@ -287,11 +289,9 @@ double StepPlanner::seconds_for_drafts() const {
   if (!time_.known() || (!target && plan_.slices.size() == 1)) {
     return std::numeric_limits<double>::infinity();
   }
-  StepShape whole;
-  for (const Slice& slice : plan_.slices) add_to(whole, slice);
   const double limit =
       target ? to_seconds(limits_.itl_target) : limits_.stretch * time_.seconds(shape_);
-  return std::max(limit - time_.seconds(whole), 0.0);
+  return std::max(limit - time_.seconds(shape_of_plan()), 0.0);
 }
 
 // Drafts that a slice has, for the tokens as they are now.

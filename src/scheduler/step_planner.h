@@ -279,7 +279,7 @@ class StepPlanner {
   int64_t tokens_of(const Room& room, const Sequence& sequence) const;
   void spend(Room& room, const Slice& slice) const;
   void spend_time(Room& room, const Slice& slice) const;
-  void add_to(StepShape& shape, const Slice& slice) const;
+  StepShape shape_of_plan() const;
   double urgency(Instant now) const;
   double seconds_for_drafts() const;
   int64_t drafts_for(const Slice& slice) const;

@@ -1,3 +1,4 @@
+// Attention of prompts by tiles of bf16, where this machine has them.
 #include <limits>
 
 #include "tensor/cpu/attention_support.h"
