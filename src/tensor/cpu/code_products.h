@@ -13,7 +13,16 @@
 // fused operation, d * (kFloatStart + D) - d * kFloatStart, instead of a conversion and a product:
 // the last term is exact too, as d has at most 22 bits (11 of an f16, 8 of an integer), and what is
 // left is rounded once, as the product is.
+//
+// What the sums of codes make of a row's group is the same for all panels, a term of the call
+// (PanelCall::terms): S as an f32 where there are minima; where S::kStartsAhead, what the sums of
+// integers begin with, less zero * S.
+//
+// Where S::kWordProducts, numbers beyond 127 are multiplied as words, with codes as words: two such
+// products of bytes would not fit the 16 bits that a pair of them is summed in.
 #pragma once
+
+#include <type_traits>
 
 #include "tensor/cpu/kernels.h"
 #include "tensor/cpu/panel.h"
@@ -31,6 +40,7 @@ class FileGroup {
   static constexpr int kHalves = kLayout.halves;
   static constexpr int kZero = kLayout.zero;
   static constexpr bool kMinima = kLayout.minima;
+  static constexpr int64_t kCodeBytes = 1;  // of a code that numbers are multiplied with
   // The largest number.
   static constexpr int kMost =
       kLayout.low_bits == 8 || kLayout.table ? 255 : (1 << (4 + kLayout.planes)) - 1;
@@ -92,6 +102,21 @@ class FileGroup {
   int64_t scale_row_;
 };
 
+// The same group with its numbers as words: step 2 * i has the first and the third of the four
+// numbers of step i, step 2 * i + 1 the others; so has each four codes (widen_codes).
+template <class S, class From>
+class WordGroup : public From {
+ public:
+  static constexpr int64_t kCodeBytes = 2;
+  using From::From;
+
+  template <int kStep>
+  [[gnu::always_inline]] typename S::B numbers(int v) const {
+    const typename S::I four = S::ints_of(From::template numbers<kStep / 2>(v));
+    return S::bytes_of(kStep % 2 == 0 ? S::even_unsigned(four) : S::odd_unsigned(four));
+  }
+};
+
 // The same group expanded to bytes and f32 scales.
 template <class S, class From>
 class ExpandedGroup {
@@ -99,6 +124,7 @@ class ExpandedGroup {
   static constexpr int kHalves = From::kHalves;
   static constexpr int kZero = From::kZero;
   static constexpr bool kMinima = From::kMinima;
+  static constexpr int64_t kCodeBytes = 1;
   static constexpr int kMost = From::kMost;
   static constexpr int64_t kScaleSets = kHalves * (1 + (kMinima ? 1 : 0));
   static constexpr int64_t kBytes = 1024 + kScaleSets * kPanel * 4;
@@ -167,7 +193,21 @@ template <class S>
 }
 
 template <class S, class Group>
-using DotsOf = typename S::template Dots<Group::kMost, static_cast<int>(kSteps) / Group::kHalves>;
+struct DotsFor {
+  using Type = typename S::template Dots<Group::kMost, static_cast<int>(kSteps) / Group::kHalves>;
+};
+template <class S, class From>
+struct DotsFor<S, WordGroup<S, From>> {
+  using Type = typename S::WordDots;
+};
+template <class S, class Group>
+using DotsOf = typename DotsFor<S, Group>::Type;
+
+// What products with such groups take of PanelCall::terms: sums of codes; starts.
+template <class S, class Group>
+constexpr bool kSumTerms = S::kSumsAsFloats&& Group::kMinima&& Group::kHalves == 1;
+template <class S, class Group>
+constexpr bool kStartTerms = S::kStartsAhead&& Group::kHalves == 1 && Group::kZero != 0;
 
 // What a tile takes of a call: `panel` holds groups [from, to) of the inputs in the form of the
 // tile's Group.
@@ -192,18 +232,19 @@ class CodeTile {
   // Vectors of a pass over the groups: all, where few rows leave room for their sums.
   static constexpr int kWidth =
       kRows * kVectors <= Dots::kRows * Dots::kVectors ? kVectors : Dots::kVectors;
-  static constexpr int kHalfSteps = static_cast<int>(kSteps) / Group::kHalves;
-  static constexpr bool kWideSums = S::kSumsAsFloats && Group::kMinima && Group::kHalves == 1;
+  static constexpr int kHalfSteps = static_cast<int>(kSteps * Group::kCodeBytes) / Group::kHalves;
+  static constexpr bool kTerms = kSumTerms<S, Group> || kStartTerms<S, Group>;
 
   template <bool kFetch>
   static void run(const PanelCall& call, const TileWork& work) {
     const int64_t groups = call.cols / 32;
     const int64_t from = work.from, count = work.to - from;
-    const int8_t* codes = call.codes + work.first * call.cols + from * 32;
+    constexpr int64_t kBytes = Group::kCodeBytes;
+    const int8_t* codes = codes_of(call) + work.first * call.cols * kBytes + from * 32 * kBytes;
     const float* scales = call.scales + work.first * groups + from;
     const int32_t* sums = call.sums + work.first * groups + from;
-    const float* code_sums = nullptr;
-    if constexpr (kWideSums) code_sums = call.code_sums + work.first * groups + from;
+    const float* terms = nullptr;
+    if constexpr (kTerms) terms = call.terms + work.first * groups + from;
     for (int v = 0; v < kVectors; v += kWidth) {
       F sum[kRows][kWidth];
 #pragma GCC unroll 8
@@ -220,7 +261,8 @@ class CodeTile {
           fetch_next(call, from + g, work.turn * kPasses + v / kWidth, work.turns * kPasses);
         }
         if (call.ahead) fetch_ahead(*call.ahead);
-        const Rows rows{codes + g * 32, call.cols, scales + g, sums + g, code_sums + g, groups};
+        const Rows rows{
+            codes + g * 32 * kBytes, call.cols * kBytes, scales + g, sums + g, terms + g, groups};
         add_half<0>(group, v, rows, sum);
         if constexpr (Group::kHalves == 2) add_half<1>(group, v, rows, sum);
       }
@@ -239,6 +281,10 @@ class CodeTile {
   }
 
  private:
+  static const int8_t* codes_of(const PanelCall& call) {
+    if constexpr (Group::kCodeBytes == 1) return call.codes;
+    return reinterpret_cast<const int8_t*>(call.words);
+  }
   static float* place(const TileWork& work, int64_t row, int v) {
     return work.partial + (work.first + row) * kPanel + v * S::kLanes;
   }
@@ -270,11 +316,11 @@ class CodeTile {
 
   // One group of the rows.
   struct Rows {
-    const int8_t* codes;  // a row's codes are code_stride apart, the others group_stride
+    const int8_t* codes;  // or words; rows are code_stride bytes apart, the others group_stride
     int64_t code_stride;
     const float* scales;
     const int32_t* sums;
-    const float* code_sums;  // only with kWideSums
+    const float* terms;  // only with kTerms
     int64_t group_stride;
 
     I sums_of(int r) const { return S::broadcast(sums + r * group_stride); }
@@ -318,22 +364,23 @@ class CodeTile {
   // What the sums of integers of row r begin with.
   template <int kHalf>
   [[gnu::always_inline]] static I start_of(const Rows& rows, int r) {
-    constexpr int kEffectiveZero = Group::kZero - Dots::kOffset;
-    if constexpr (S::kSumsAsFloats) {
+    if constexpr (kStartTerms<S, Group>) {
+      return S::broadcast(rows.terms + r * rows.group_stride);
+    } else if constexpr (S::kSumsAsFloats) {
       const I start = S::set_int(kFloatStartBits);
-      if constexpr (kEffectiveZero == 0) return start;
-      return S::add_dot_pairs(start, rows.sums_of(r), S::set_int(pick(kHalf, -kEffectiveZero)));
+      if constexpr (Group::kZero == 0) return start;
+      return S::add_dot_pairs(start, rows.sums_of(r), S::set_int(pick(kHalf, -Group::kZero)));
     } else {
-      if constexpr (kEffectiveZero == 0) return S::zero_int();
-      return S::dot_pairs(rows.sums_of(r), S::set_int(pick(kHalf, -kEffectiveZero)));
+      if constexpr (Group::kZero == 0) return S::zero_int();
+      return S::dot_pairs(rows.sums_of(r), S::set_int(pick(kHalf, -Group::kZero)));
     }
   }
 
   // The sum of the codes of row r.
   template <int kHalf>
   [[gnu::always_inline]] static F code_sum(const Rows& rows, int r) {
-    if constexpr (kWideSums) {
-      return S::set(rows.code_sums[r * rows.group_stride]);
+    if constexpr (kSumTerms<S, Group>) {
+      return S::set(rows.terms[r * rows.group_stride]);
     } else {
       return S::from_int(S::dot_pairs(rows.sums_of(r), S::set_int(pick(kHalf, 1))));
     }
@@ -359,17 +406,35 @@ class CodeTile {
   }
 };
 
-template <class S>
-void widen_sums(const PanelCall& call, float* code_sums) {
-  const int64_t count = call.rows * (call.cols / 32);
-  const auto widened = [](typename S::I pairs) {
-    return S::from_int(S::dot_pairs(pairs, S::set_int(0x10001)));
+// Terms of all rows of a call: S, or the starts of products with weights of that zero, which is
+// not 0.
+template <class S, int kZero>
+void make_terms(const PanelCall& call, float* terms) {
+  constexpr auto kFactor = static_cast<uint32_t>(static_cast<uint16_t>(kZero == 0 ? 1 : -kZero));
+  constexpr auto kFactors = static_cast<int32_t>(kFactor << 16 | kFactor);
+  const auto term = [](typename S::I pairs) {
+    if constexpr (kZero == 0) {
+      return S::from_int(S::dot_pairs(pairs, S::set_int(kFactors)));
+    } else {
+      const typename S::I start = S::set_int(kFloatStartBits);
+      return S::as_float(S::add_dot_pairs(start, pairs, S::set_int(kFactors)));
+    }
   };
+  const int64_t count = call.rows * (call.cols / 32);
   int64_t i = 0;
   for (; i + S::kLanes <= count; i += S::kLanes) {
-    S::store(code_sums + i, widened(S::load_ints(call.sums + i)));
+    S::store(terms + i, term(S::load_ints(call.sums + i)));
   }
-  for (; i < count; ++i) S::store_part(code_sums + i, widened(S::broadcast(call.sums + i)), 1);
+  for (; i < count; ++i) S::store_part(terms + i, term(S::broadcast(call.sums + i)), 1);
+}
+
+// PanelCall::words of a call.
+template <class S>
+void widen_codes(const PanelCall& call, int16_t* words) {
+  const int64_t count = call.rows * call.cols;
+  for (int64_t i = 0; i < count; i += 4 * S::kLanes) {
+    S::store_widened(words + i, S::load_bytes(reinterpret_cast<const std::byte*>(call.codes + i)));
+  }
 }
 
 template <class S, class Group, bool kFetch, int kRows>
@@ -422,9 +487,8 @@ template <class Numbers, class Visit>
 
 // For many rows: a run of groups is expanded once and then read by all tiles, whose sums wait in
 // the scratch from run to run.
-template <class S, class Group>
+template <class S, class Numbers>
 void expanded_product(const PanelCall& call) {
-  using Numbers = ExpandedGroup<S, Group>;
   auto* partial = reinterpret_cast<float*>(call.scratch + kRunBytes);
   each_run<Numbers>(call.cols / 32, [&](int64_t from, int64_t to) {
     Numbers::expand(call.panel, from, to, call.scratch);
@@ -433,9 +497,16 @@ void expanded_product(const PanelCall& call) {
   });
 }
 
+// Whether products with weights of that type are of words.
+template <class S, DType D>
+constexpr bool kAsWords = S::kWordProducts&& FileGroup<S, D>::kMost > 127;
+
 template <class S, DType D>
 void code_product(const PanelCall& call) {
-  using Group = FileGroup<S, D>;
+  using File = FileGroup<S, D>;
+  using Expanded = ExpandedGroup<S, File>;
+  using Group = std::conditional_t<kAsWords<S, D>, WordGroup<S, File>, File>;
+  using Numbers = std::conditional_t<kAsWords<S, D>, WordGroup<S, Expanded>, Expanded>;
   constexpr CodeLayout kLayout = code_layout(D);
   // Numbers that take work to put together are worth expanding for fewer rows than nibbles.
   constexpr bool kPieces = kLayout.planes > 0 || kLayout.halves > 1;
@@ -447,7 +518,7 @@ void code_product(const PanelCall& call) {
       return run_code_tiles<S, Group, true>(call, {.panel = call.panel, .to = call.cols / 32});
     }
   }
-  if constexpr (kExpandRows < kNever) expanded_product<S, Group>(call);
+  if constexpr (kExpandRows < kNever) expanded_product<S, Numbers>(call);
 }
 
 // Calls visit with each type of quantized weights as its template argument.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -55,30 +56,67 @@ void share_columns(const Team& team, int64_t rows, int64_t cols, const Visit& vi
   }
 }
 
-// What products of parts take of the thread's room, with `floats` more for each row.
+// What products of parts take of the thread's room, with `floats` more for each row: in it, what
+// they want of a part's codes, made when the first of them asks.
 class ProductRoom {
  public:
-  ProductRoom(const RowParts& parts, int64_t cols, bool wide_sums, int64_t floats) {
+  ProductRoom(const Kernels& kernels, const RowParts& parts, const Activations& x, int64_t floats)
+      : kernels_(kernels) {
     const int64_t rows = std::max(parts.answer_rows(), parts.prompt_rows());
-    const int64_t scratch = std::max(scratch_bytes(parts.answer_rows()),
-                                     parts.prompt_rows() > 0 ? kPromptScratchBytes : 0);
-    const int64_t own = (rows * floats * 4 + 63) / 64 * 64;
-    const int64_t wide = wide_sums ? parts.answer_rows() * (cols / kGroup) * 4 : 0;
-    scratch_ = thread_room().at_least(scratch + own + wide);
-    floats_ = reinterpret_cast<float*>(scratch_ + scratch);
-    if (wide_sums) code_sums_ = reinterpret_cast<float*>(scratch_ + scratch + own);
+    const int64_t coded = x.codes ? parts.answer_rows() : 0;
+    Cut cut;
+    const int64_t scratch = cut.take(std::max(scratch_bytes(parts.answer_rows()),
+                                              parts.prompt_rows() > 0 ? kPromptScratchBytes : 0));
+    const int64_t own = cut.take(rows * floats * 4);
+    const int64_t terms = cut.take(coded * (x.cols / kGroup) * 4);
+    const int64_t words = cut.take(kernels.widens_codes ? coded * x.cols * 2 : 0);
+    std::byte* room = thread_room().at_least(cut.bytes);
+    scratch_ = room + scratch;
+    floats_ = reinterpret_cast<float*>(room + own);
+    terms_ = reinterpret_cast<float*>(room + terms);
+    words_ = reinterpret_cast<int16_t*>(room + words);
   }
   float* floats() const { return floats_; }
-  float* code_sums() const { return code_sums_; }
   void lend(PanelCall& call) const {
     call.scratch = scratch_;
-    call.code_sums = code_sums_;
+    call.terms = terms_;
+    call.words = words_;
+  }
+
+  // The rows of the calls from here on are others.
+  void begin_part() {
+    type_ = -1;
+    terms_of_ = nullptr;
+    has_words_ = false;
+  }
+  // For a product with that type, of all rows of the part.
+  void prepare(int32_t type, const PanelCall& call) {
+    if (type != type_) make(type, call);
   }
 
  private:
+  // Places one behind the other, each aligned to a line.
+  struct Cut {
+    int64_t bytes = 0;
+    int64_t take(int64_t count) { return std::exchange(bytes, bytes + (count + 63) / 64 * 64); }
+  };
+  void make(int32_t type, const PanelCall& call) {
+    type_ = type;
+    const auto make_terms = kernels_.make_terms[type];
+    if (make_terms && std::exchange(terms_of_, make_terms) != make_terms) make_terms(call, terms_);
+    const auto widen_codes = kernels_.widen_codes[type];
+    if (widen_codes && !std::exchange(has_words_, true)) widen_codes(call, words_);
+  }
+
+  const Kernels& kernels_;
   std::byte* scratch_;
   float* floats_;
-  float* code_sums_ = nullptr;
+  float* terms_;
+  int16_t* words_;
+  // What there is of the part's: all that the type wants, and these terms.
+  int32_t type_ = -1;
+  void (*terms_of_)(const PanelCall&, float*) = nullptr;
+  bool has_words_ = false;
 };
 
 class CpuBackend final : public Backend {
@@ -178,8 +216,8 @@ class CpuBackend final : public Backend {
     MILL_CHECK(gate_weight.rows == up_weight.rows && out.cols == up_weight.rows);
     const auto visit = [&](int64_t begin, int64_t end, int64_t first_row, const PartRows& part) {
       const int64_t rows = part.call.rows;
-      float* g = part.room;
-      float* u = part.room + rows * kPanel;
+      float* g = part.room->floats();
+      float* u = g + rows * kPanel;
       for (int64_t panel = begin; panel < end; ++panel) {
         multiply(gate_weight, panel, {g, rows, kPanel, kPanel}, part);
         multiply(up_weight, panel, {u, rows, kPanel, kPanel}, part);
@@ -300,8 +338,8 @@ class CpuBackend final : public Backend {
 
   // Some rows of the inputs, on their way through panels.
   struct PartRows {
-    PanelCall call;         // without a panel and its outputs
-    float* room = nullptr;  // as many floats for each row as were asked for
+    PanelCall call;  // without a panel and its outputs
+    ProductRoom* room = nullptr;
   };
 
   // What visits want: so many floats of room for each row; and to read so many groups of a prompt's
@@ -316,29 +354,26 @@ class CpuBackend final : public Backend {
   void each_panel(Team& team, const Activations& x, int64_t panels, const Wants& wants,
                   const Visit& visit) const {
     if (panels == 0 || x.rows == 0) return;
-    const RowParts parts(x, wants.groups, panels, team.size());
+    const int64_t row_bytes = kernels_.widens_codes ? x.cols * 2 : x.cols;
+    const RowParts parts(x, row_bytes, wants.groups, panels, team.size());
     const bool tiles = x.prompt_rows > 0;
     MILL_CHECK(!tiles || prompts_apart());
-    const bool wide_sums = kernels_.widen_sums && x.codes;
-    const ProductRoom room(parts, x.cols, wide_sums, wants.floats);
+    ProductRoom room(kernels_, parts, x, wants.floats);
     if (tiles) kernels_.enter_tiles();
     // All panels for the first part of the rows, then for the next: one line of work.
     Team::Claims claims = team.claims(parts.count() * panels);
-    int64_t prepared = -1;  // the part whose rows are in the room
+    int64_t begun = -1;  // the part whose rows are in the room
     for (;;) {
       const auto [first, last] = claims.next();
       if (first == last) break;
       for (int64_t index = first / panels; index * panels < last; ++index) {
         const int64_t first_row = parts.begin(index);
         PartRows part{.call = rows_of(x, first_row, parts.begin(index + 1) - first_row),
-                      .room = room.floats()};
+                      .room = &room};
         part.call.last_group = x.cols / kGroup;
         room.lend(part.call);
         if (part.call.codes) part.call.ahead = expected_reads().ahead();
-        if (index != prepared && wide_sums && part.call.codes) {
-          kernels_.widen_sums(part.call, room.code_sums());
-          prepared = index;
-        }
+        if (std::exchange(begun, index) != index) room.begin_part();
         const int64_t begin = std::max<int64_t>(first - index * panels, 0);
         const int64_t end = std::min(last - index * panels, panels);
         visit(begin, end, first_row, part);
@@ -364,16 +399,17 @@ class CpuBackend final : public Backend {
     call.out_stride = product.out.stride;
     call.bias = product.bias ? product.bias + column : nullptr;
     call.accumulate = product.accumulate;
-    multiply(*product.weight, panel, call);
+    multiply(*product.weight, panel, call, *part.room);
   }
   // To `out`, which begins with the panel's outputs.
   void multiply(const PackedMatrix& weight, int64_t panel, Matrix out, const PartRows& part) const {
     PanelCall call = part.call;
     call.out = out.data;
     call.out_stride = out.stride;
-    multiply(weight, panel, call);
+    multiply(weight, panel, call, *part.room);
   }
-  void multiply(const PackedMatrix& weight, int64_t panel, PanelCall& call) const {
+  void multiply(const PackedMatrix& weight, int64_t panel, PanelCall& call,
+                ProductRoom& room) const {
     MILL_CHECK(weight.cols == call.cols);
     const DType dtype = dtype_of_packed(weight);
     const bool by_tiles = call.bfloats != nullptr && !is_float(dtype);
@@ -383,6 +419,7 @@ class CpuBackend final : public Backend {
     call.panel_bytes = size;
     call.columns = std::min(kPanel, weight.rows - panel * kPanel);
     if (!by_tiles && call.first_group > 0) return;  // all groups were counted in the first run
+    if (!by_tiles && call.codes) room.prepare(weight.format, call);
     const auto product = by_tiles ? kernels_.prompt_product : kernels_.product;
     product[weight.format](call);
   }

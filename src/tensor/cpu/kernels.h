@@ -51,7 +51,7 @@ struct PanelCall {
   const int8_t* codes = nullptr;
   const float* scales = nullptr;
   const int32_t* sums = nullptr;
-  const float* code_sums = nullptr;  // both halves of `sums` together; where there is widen_sums
+  const float* terms = nullptr;  // like scales; where there is make_terms for the type
   // For prompt_product alone: whole tiles from row 0 on; and the groups that count, over which the
   // sums in `out` go on from those before.
   const uint16_t* bfloats = nullptr;
@@ -64,6 +64,7 @@ struct PanelCall {
   FetchAhead* ahead = nullptr;   // what else to fetch, or null
   std::byte* scratch = nullptr;  // scratch_bytes(rows), or kPromptScratchBytes for prompt_product;
                                  // aligned to 64
+  const int16_t* words = nullptr;  // the codes, like them, where there is widen_codes for the type
 };
 
 // Norm of columns [first, last) of one row, gate of the same of several.  Requires: first is a
@@ -164,8 +165,13 @@ struct Kernels {
   const char* name = "";
   // The product with a panel of the type, or null.
   void (*product[32])(const PanelCall&) = {};
-  // code_sums [rows, cols / 32] of a call's sums, which its products want; null: they want none.
-  void (*widen_sums)(const PanelCall&, float* code_sums) = nullptr;
+  // Fill terms and words of a call, which products with the type want; null: they do not. A term
+  // is made of the sums of a row's group: that of its codes, as an f32; or, in s32, what its sums
+  // of integers begin with. Of each four words, the second is the third code and the third the
+  // second.
+  void (*make_terms[32])(const PanelCall&, float* terms) = {};
+  void (*widen_codes[32])(const PanelCall&, int16_t* words) = {};
+  bool widens_codes = false;  // for any type
   // With a panel of quantized weights, of rows of prompts in bf16, where the set has tiles for
   // that; null: prompts go the way of answers. With accumulate and bias the sum begins with what is
   // there. A thread calls enter_tiles before its first such product and leave_tiles behind the

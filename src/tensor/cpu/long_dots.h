@@ -22,7 +22,7 @@ class BytePairs {
   using I = typename S::I;
   using KeyDots = typename S::template Dots<255, 1>;
   using ValueDots = typename S::template Dots<127, 1>;
-  static constexpr int kZero = 128 - KeyDots::kOffset;  // what a key's code 0 is in a product
+  static constexpr int kZero = 128;  // what a key's code 0 is in a product
 
   // A vector of keys (values) from the cache.
   [[gnu::always_inline]] static void keys(const std::byte* from, I& four, I& /*unused*/) {

@@ -185,13 +185,15 @@ TEST_P(Products, OfARowAreTheSameBitsInAnyCompany) {
   }
 }
 
-TEST_P(Products, OfASetAddBiasAndWhatIsThere) {
+// Each type of a set may want something else of the same rows.
+TEST_P(Products, OfASetAreThoseOfEachAndAddBiasAndWhatIsThere) {
   Random random(4);
   ThreadPool pool(2);
   constexpr int64_t kCols = 256;
   for (const int64_t rows : {5, 32, 43}) {
-    const std::array<DType, 4> types = {DType::kQ4_1, DType::kF16, DType::kQ8_0, DType::kQ6_K};
-    const std::array<int64_t, 4> outputs = {64, 33, 7, 100};
+    const std::array<DType, 7> types = {DType::kQ4_1, DType::kF16,  DType::kQ8_0,  DType::kQ6_K,
+                                        DType::kQ4_0, DType::kQ5_0, DType::kIQ4_NL};
+    const std::array<int64_t, 7> outputs = {64, 33, 7, 100, 65, 96, 40};
     OwnActivations x(rows, kCols, kValues | kCodes);
     const std::vector<float> values = uniform_values(random, rows * kCols);
     const std::vector<float> ones(kCols, 1.0F);
@@ -218,7 +220,8 @@ TEST_P(Products, OfASetAddBiasAndWhatIsThere) {
                       .accumulate = true});
     }
     pool.run([&](Team& team) {
-      backend->products(team, x.all, bare);
+      for (const Product& product : bare) backend->products(team, x.all, {&product, 1});
+      team.wait();
       backend->products(team, x.all, full);
     });
     for (size_t i = 0; i < types.size(); ++i) {
@@ -250,9 +253,8 @@ TEST_P(Products, WithAGateAreThoseAndThenTheGate) {
         std::vector<float> gated(static_cast<size_t>(rows * outputs)), up(gated.size());
         OwnActivations expected(rows, outputs, kValues | kCodes);
         OwnActivations out(rows, outputs, kValues | kCodes);
-        const Product products[] = {
-            {.weight = &g.matrix, .out = matrix_of(gated, rows, outputs)},
-            {.weight = &u.matrix, .out = matrix_of(up, rows, outputs)}};
+        const Product products[] = {{.weight = &g.matrix, .out = matrix_of(gated, rows, outputs)},
+                                    {.weight = &u.matrix, .out = matrix_of(up, rows, outputs)}};
         pool.run([&](Team& team) {
           backend->rms_norm(team, matrix_of(values, rows, kCols), ones.data(), 1e-5F, x.all);
           team.wait();

@@ -54,10 +54,10 @@ inline int64_t cached_bytes() {
 
 // How many parts the rows of answers of a product set are cut into: a part's activations stay in
 // the cache, and there are enough parts of panels for all members.
-inline int64_t answer_parts(int64_t rows, int64_t cols, int64_t panels, int members) {
+inline int64_t answer_parts(int64_t rows, int64_t bytes, int64_t panels, int members) {
   constexpr int64_t kFewestRows = 12;
   if (rows == 0) return 0;
-  const int64_t most = std::clamp<int64_t>(cached_bytes() / std::max<int64_t>(cols, 1), 48, 256);
+  const int64_t most = std::clamp<int64_t>(cached_bytes() / std::max<int64_t>(bytes, 1), 48, 256);
   int64_t parts = (rows + most - 1) / most;
   if (panels * parts < 2 * members) parts = (2 * members + panels - 1) / panels;
   return std::clamp<int64_t>(parts, 1, (rows + kFewestRows - 1) / kFewestRows);
@@ -82,11 +82,12 @@ inline int64_t prompt_parts(int64_t rows, int64_t groups, int64_t panels, int me
 // The rows of a product set in parts: those of answers, then those of prompts.
 class RowParts {
  public:
-  // `groups`: so many of the inputs of a prompt are read again and again.
-  RowParts(const Activations& x, int64_t groups, int64_t panels, int members)
+  // `row_bytes` of a row of answers, and `groups` of the inputs of a prompt, are read again and
+  // again.
+  RowParts(const Activations& x, int64_t row_bytes, int64_t groups, int64_t panels, int members)
       : answers_(first_prompt_row(x)),
         prompts_(x.prompt_rows),
-        answer_parts_(answer_parts(answers_, x.cols, panels, members)),
+        answer_parts_(answer_parts(answers_, row_bytes, panels, members)),
         prompt_parts_(prompt_parts(prompts_, groups, panels, members)) {}
 
   int64_t count() const { return answer_parts_ + prompt_parts_; }

@@ -25,6 +25,8 @@ struct Simd {
   static constexpr int64_t kExpandRowsOfBytes = kNever;
   static constexpr bool kFetchInParts = true;  // of the next panel, by all tiles
   static constexpr bool kSumsAsFloats = true;  // code_products.h
+  static constexpr bool kStartsAhead = true;   // likewise
+  static constexpr bool kWordProducts = true;  // likewise
   static constexpr bool kBfloats = false;      // has store_bfloats
   static constexpr int kValueRows = 6;
   static constexpr int kValueVectors = 2;
@@ -230,13 +232,12 @@ struct Simd {
     sum = add_int(sum, dot_pairs(a, b));
     asm("" : "+x"(sum));
   }
-  // Per lane: the sum of kSteps times four u8 of w (at most kMost, less kOffset) times four s8 of
-  // x. Pairs of products are summed in 16 bits, as many as are sure to fit: 2 * 127 * kMost each.
-  // For numbers beyond 127, 128 is taken off first, so that a single pair does.
+  // Per lane: the sum of kSteps times four u8 of w (at most kMost) times four s8 of x. Pairs of
+  // products are summed in 16 bits, as many as are sure to fit: 2 * 127 * kMost each.
   template <int kMost, int kSteps>
   struct Dots {
-    static constexpr int kOffset = kMost > 127 ? 128 : 0;
-    static constexpr int kFit = kOffset != 0 ? 1 : 32767 / (2 * 127 * kMost);
+    static_assert(kMost <= 127);
+    static constexpr int kFit = 32767 / (2 * 127 * kMost);
     static constexpr int kRun = kFit < kSteps ? kFit : kSteps;
     // As many rows as leave registers for all vectors' sums; where a sum in 32 bits is held beside
     // that of the pairs, for half of the vectors.
@@ -246,13 +247,7 @@ struct Simd {
     I pairs;
     template <int kStep>
     [[gnu::always_inline]] void add(B w, I x) {
-      I products;
-      if constexpr (kOffset != 0) {
-        const B centred = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
-        products = _mm256_maddubs_epi16(_mm256_abs_epi8(centred), _mm256_sign_epi8(x, centred));
-      } else {
-        products = _mm256_maddubs_epi16(w, x);
-      }
+      const I products = _mm256_maddubs_epi16(w, x);
       pairs = kStep % kRun == 0 ? products : _mm256_add_epi16(pairs, products);
       // One sum after the other: gcc 12 would add in a tree, for which all products must be kept.
       asm("" : "+x"(pairs));
@@ -260,6 +255,16 @@ struct Simd {
         sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
         if constexpr (kRun < kSteps) asm("" : "+x"(sum));
       }
+    }
+  };
+  // The same of two words each.
+  struct WordDots {
+    static constexpr int kRows = 5;
+    static constexpr int kVectors = 2;
+    I sum;
+    template <int kStep>
+    [[gnu::always_inline]] void add(B w, I x) {
+      add_pairs(sum, w, x);
     }
   };
 
@@ -289,6 +294,15 @@ struct Simd {
                                      0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15);
     const I words = _mm256_shuffle_epi8(_mm256_packs_epi32(a, b), order);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(words, 0xd8));
+  }
+
+  // 4 * kLanes codes as words; of each four, the first, third, second and fourth.
+  MILL_INLINE void store_widened(int16_t* p, B codes) {
+    const I even = even_signed(codes), odd = odd_signed(codes);
+    const I low = _mm256_unpacklo_epi32(even, odd), high = _mm256_unpackhi_epi32(even, odd);
+    auto* to = reinterpret_cast<__m256i*>(p);
+    _mm256_storeu_si256(to, _mm256_permute2x128_si256(low, high, 0x20));
+    _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(low, high, 0x31));
   }
 
   MILL_INLINE B bytes_of(I a) {

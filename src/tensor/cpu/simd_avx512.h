@@ -25,7 +25,9 @@ struct Simd {
   static constexpr int64_t kExpandRowsOfBytes = kNever;
   static constexpr bool kFetchInParts = true;  // of the next panel, by all tiles
   static constexpr bool kSumsAsFloats = true;  // code_products.h
-  static constexpr bool kBfloats = false;      // has store_bfloats
+  static constexpr bool kStartsAhead = false;
+  static constexpr bool kWordProducts = false;
+  static constexpr bool kBfloats = false;  // has store_bfloats
   static constexpr int kValueRows = 8;
   static constexpr int kValueVectors = 2;
   static constexpr int kScoreRows = 6;  // queries of a tile in attention
@@ -202,11 +204,9 @@ struct Simd {
   // Per lane, s16 pairs: a.low * b.low + a.high * b.high.
   MILL_INLINE I dot_pairs(I a, I b) { return _mm512_madd_epi16(a, b); }
   MILL_INLINE I add_dot_pairs(I sum, I a, I b) { return _mm512_dpwssd_epi32(sum, a, b); }
-  // Per lane: the sum of kSteps times four u8 of w (at most kMost, less kOffset) times four s8 of
-  // x.
+  // Per lane: the sum of kSteps times four u8 of w (at most kMost) times four s8 of x.
   template <int kMost, int kSteps>
   struct Dots {
-    static constexpr int kOffset = 0;
     static constexpr int kRows = 6;
     static constexpr int kVectors = 2;
     I sum;

@@ -25,6 +25,8 @@ struct Simd {
   static constexpr int64_t kExpandRowsOfBytes = 0;
   static constexpr bool kFetchInParts = false;  // of the next panel, by all tiles
   static constexpr bool kSumsAsFloats = false;  // code_products.h
+  static constexpr bool kStartsAhead = false;
+  static constexpr bool kWordProducts = false;
   static constexpr bool kBfloats = false;  // has store_bfloats
   static constexpr int kValueRows = 4;
   static constexpr int kValueVectors = 2;
@@ -206,11 +208,9 @@ struct Simd {
   MILL_INLINE I dot_pairs(I a, I b) {
     return ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
   }
-  // Per lane: the sum of kSteps times four u8 of w (at most kMost, less kOffset) times four s8 of
-  // x.
+  // Per lane: the sum of kSteps times four u8 of w (at most kMost) times four s8 of x.
   template <int kMost, int kSteps>
   struct Dots {
-    static constexpr int kOffset = 0;
     static constexpr int kRows = 2;
     static constexpr int kVectors = 1;
     I sum;
