@@ -226,7 +226,7 @@ Status drain(int signal, const Settings& settings, net::HttpServer& server, gate
       .add("deadline_s", to_seconds(patience));
   door.begin_drain();
   shelf.close();
-  const Status drained = server.drain(now() + patience);
+  Status drained = server.drain(now() + patience);
   log_info("ended").add("all_answers_ended", drained.has_value());
   return drained;
 }
@@ -285,7 +285,7 @@ Status serve(const Settings& settings) {
       .add("seconds", to_seconds(now() - start));
 
   signal = wait_for_signal(signals);
-  const Status ended = drain(signal, settings, *server, door, shelf);
+  Status ended = drain(signal, settings, *server, door, shelf);
   std::error_code ignored;  // the port file may be gone already
   if (!port_file.empty()) std::filesystem::remove(port_file, ignored);
   return ended;

@@ -138,8 +138,9 @@ Result<ModelPlan> model_plan_of(const gateway::ModelWish& fields, const Settings
   ModelPlan plan = plan_by_settings(settings);
   std::set<std::string> seen;
   for (const auto& [name, text] : fields) {
-    const auto* known = std::find_if(std::begin(kFields), std::end(kFields),
-                                     [&](const Setting& one) { return one.name == name; });
+    const auto* known =
+        std::find_if(std::begin(kFields), std::end(kFields),
+                     [&name = name](const Setting& one) { return one.name == name; });
     if (known == std::end(kFields)) {
       return fail(Code::kInvalid,
                   fmt::format("{}'{}' is not known of a model: it has {}", where,

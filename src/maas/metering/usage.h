@@ -86,7 +86,7 @@ struct UsageQuery {
   UsageFilter filter;
   UsageGroups groups;
 };
-inline constexpr int64_t kMaxUsageBuckets = 31 * 24 * 60;
+inline constexpr int64_t kMaxUsageBuckets = int64_t{31} * 24 * 60;
 
 // The query with whole buckets. kInvalid where it ends before it begins, kTooLarge for more than
 // kMaxUsageBuckets buckets.
