@@ -99,8 +99,11 @@ json::object show_details(const AuditEvent& event) {
   for (const maas::AuditField& field : event.fields) after[field.name] = field.after;
   const bool made = event.type.ends_with(".created") || event.type.ends_with(".added");
   const bool changed = event.type.ends_with(".updated") || event.type.ends_with(".rotated");
-  if (made) details["data"] = std::move(after);
-  if (changed) details["changes_requested"] = std::move(after);
+  if (made) {
+    details["data"] = std::move(after);
+  } else if (changed) {
+    details["changes_requested"] = std::move(after);
+  }
   return details;
 }
 

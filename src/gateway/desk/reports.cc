@@ -142,7 +142,7 @@ Result<json::value> focus_export(Desk& desk) {
                                              .publisher = kSeller,
                                              .invoice_issuer = kSeller,
                                              .service = "tokenmill inference"}));
-  return json::value(std::move(csv));
+  return json::value(csv);
 }
 
 }  // namespace mill::gateway::desk

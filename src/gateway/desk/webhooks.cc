@@ -18,7 +18,7 @@ using maas::Directory;
 
 constexpr int64_t kSecond = 1'000'000'000;
 constexpr int64_t kUsualOverlap = 86'400;  // seconds that the old secret signs too
-constexpr int64_t kLongestOverlap = 30 * 86'400;
+constexpr int64_t kLongestOverlap = int64_t{30} * 86'400;
 constexpr std::string_view kObject = "organization.webhook";
 constexpr std::string_view kCreditObject = "organization.credit_alert";
 
