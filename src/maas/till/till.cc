@@ -101,6 +101,7 @@ struct Permit::State {
   EnergyMeter::Mark energy_mark;
   Instant last_progress{};
   int64_t last_tokens = 0;
+  bool progress_refused = false;  // which was said
   bool open = true;
 
   ledger::Entry entry(ledger::Kind kind) const {
@@ -173,13 +174,17 @@ void Permit::progress(int64_t output_tokens, int64_t delivered_bytes) {
   if (!cost) return;
   ledger::Entry entry = mine.entry(ledger::Kind::kProgress);
   entry.amount = std::min(cost->amount, mine.grant.shape.hold);
-  entry.residue = cost->residue;
   entry.tokens = counted.tokens;
   entry.delivered_bytes = delivered_bytes;
   // What cannot be booked now is booked with the next.
-  if (mine.till.book.post(std::move(entry))) {
+  const auto posted = mine.till.book.post(std::move(entry));
+  if (posted) {
     mine.last_progress = at;
     mine.last_tokens = output_tokens;
+  } else if (!std::exchange(mine.progress_refused, true)) {
+    log_warn("progress_not_booked")
+        .add("hold", ledger::to_string(mine.id))
+        .add("error", posted.error().message);
   }
 }
 

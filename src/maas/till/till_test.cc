@@ -386,6 +386,21 @@ TILL(ProgressIsWhereRecoverySettles) {
   EXPECT_EQ(open->tokens.output_text, 10);
 }
 
+TILL(ProgressIsBookedWhereItsChargeWasRounded) {
+  pay(2 * kHold);
+  BookDraft finer = book_for_test();
+  finer.models[0].prices[0].rates.output = "0.60001";
+  finer.effective_from = "2024-10-05T12:00:01Z";
+  ASSERT_TRUE(till->set_prices(finer, wall));
+  wall += int64_t{2} * 1'000'000'000;
+  Permit permit = admitted();
+  permit.progress(10, 40);
+  const auto open = book->find_open(permit.id());
+  ASSERT_TRUE(open.has_value());
+  EXPECT_EQ(open->progress, 3'000 + 6'000);  // of 6,000.1
+  EXPECT_EQ(open->tokens.output_text, 10);
+}
+
 TILL(BudgetsKnowThisMonthAfterARestart) {
   pay(10 * kHold);
   { ASSERT_TRUE(admitted().settle(took(100), Outcome::kDone).has_value()); }
