@@ -52,8 +52,8 @@ inline int64_t cached_bytes() {
   return bytes;
 }
 
-// How many parts the rows of answers of a product set are cut into: a part's activations stay in
-// the cache, and there are enough parts of panels for all members.
+// How many parts the rows of answers of a product set, of so many bytes each, are cut into: a
+// part's activations stay in the cache, and there are enough parts of panels for all members.
 inline int64_t answer_parts(int64_t rows, int64_t bytes, int64_t panels, int members) {
   constexpr int64_t kFewestRows = 12;
   if (rows == 0) return 0;
