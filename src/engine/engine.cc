@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "engine/kv_split.h"
+#include "work/check_order.h"
 
 namespace mill::engine {
 namespace {
@@ -94,84 +95,38 @@ Engine::Engine(std::unique_ptr<Forward> forward, KvStore kv, tensor::ThreadPool&
       vocabulary_(forward_->vocabulary()),
       context_(context),
       max_running_(limits.max_running),
-      places_(limits.max_running + limits.max_waiting),
       batch_(*forward_, std::move(kv), pool, limits, options.drafters),
+      intake_(int64_t{limits.max_running} + limits.max_waiting),
       load_(batch_.load()),
       thread_([this] { serve(); }) {}
 
 Engine::~Engine() {
-  {
-    std::lock_guard lock(mutex_);
-    closed_ = ending_ = true;
-  }
-  wake_.notify_one();
+  intake_.end();
   thread_.join();
 }
 
-Status Engine::check(const work::Order& order) const {
-  const auto outside = [&](TokenId id) { return id < 0 || id >= vocabulary_; };
-  if (order.prompt.empty()) return fail(Code::kInvalid, "the prompt is empty", "prompt");
-  if (std::any_of(order.prompt.begin(), order.prompt.end(), outside)) {
-    return fail(Code::kInvalid, "the prompt has a token id out of the vocabulary", "prompt");
-  }
-  if (order.max_tokens < 0) return fail(Code::kInvalid, "max_tokens is negative", "max_tokens");
-  const auto tokens = static_cast<int64_t>(order.prompt.size()) + order.max_tokens;
-  if (tokens > context_) {
-    return fail(Code::kTooLarge,
-                "prompt (" + std::to_string(order.prompt.size()) + " tokens) and answer (" +
-                    std::to_string(order.max_tokens) + ") are longer than the context of " +
-                    std::to_string(context_) + " tokens",
-                "max_tokens");
-  }
-  return check_sampling(order.sampling, vocabulary_);
-}
-
 Result<work::TokenStream> Engine::submit(work::Order order) {
-  MILL_TRY_DO(check(order));
+  MILL_TRY_DO(work::check_order(order, vocabulary_, context_));
+  MILL_TRY_DO(check_sampling(order.sampling, vocabulary_));
   const size_t scored = order.score_prompt ? order.prompt.size() : 0;
   auto [sink, stream] = work::make_token_stream(scored + static_cast<size_t>(order.max_tokens));
-  Error refusal{.code = Code::kOverloaded};
-  {
-    std::lock_guard lock(mutex_);
-    if (!closed_ && in_flight_ < places_) {
-      ++in_flight_;
-      ++undelivered_;
-      owed_ += owed_by(order);
-      intake_.emplace_back(std::move(order), std::move(sink));
-      wake_.notify_one();
-      return std::move(stream);
-    }
-    refusal.message = closed_ ? "the model is shutting down, ask another"
-                              : "too many requests are waiting, try again later";
-  }
-  sink.finish({.reason = work::FinishReason::kCancelled});  // nobody reads this stream
-  return fail(std::move(refusal));
+  const int64_t owed = owed_by(order);
+  Accepted accepted(std::move(order), std::move(sink));
+  Status added = intake_.add(std::move(accepted), [&] { owed_ += owed; });
+  if (added) return std::move(stream);
+  accepted.second.finish({.reason = work::FinishReason::kCancelled});  // nobody reads this stream
+  return fail(std::move(added.error()));
 }
 
 work::Load Engine::load() const {
-  std::lock_guard lock(mutex_);
-  work::Load load = load_;
-  load.waiting = in_flight_ - load.running;
-  load.places = places_;
-  const bool waits = load.waiting > 0 || load.running >= max_running_;
-  if (waits) load.drain_seconds = drain_.seconds_for(load.waiting + 1, owed_);
-  return load;
-}
-
-void Engine::close_intake() {
-  std::lock_guard lock(mutex_);
-  closed_ = true;
-}
-
-bool Engine::drain(Instant deadline) {
-  std::unique_lock lock(mutex_);
-  closed_ = true;
-  const auto ended = [&] { return undelivered_ == 0; };
-  if (deadline == kNever) {
-    quiet_.wait(lock, ended);
-    return true;
-  }
-  return quiet_.wait_until(lock, deadline, ended);
+  return intake_.books([&](int64_t in_flight) {
+    work::Load load = load_;
+    load.waiting = in_flight - load.running;
+    load.places = intake_.places();
+    const bool waits = load.waiting > 0 || load.running >= max_running_;
+    if (waits) load.drain_seconds = drain_.seconds_for(load.waiting + 1, owed_);
+    return load;
+  });
 }
 
 // The step thread.
@@ -200,17 +155,14 @@ void Engine::serve() {
 bool Engine::wait_for_work() {
   const bool idle = batch_.size() == 0;
   if (idle) MILL_CHECK(batch_.audit().has_value());
-  std::unique_lock lock(mutex_);
-  wake_.wait(lock, [&] { return ending_ || !intake_.empty() || batch_.size() > 0; });
-  std::swap(intake_, taken_);
+  const bool goes_on = intake_.wait(!idle, taken_);
   if (idle) busy_since_ = now();
-  return !ending_;
+  return goes_on;
 }
 
 // Brings the books up to date, and only then tells the readers of what has ended.
 void Engine::settle() {
-  {
-    std::lock_guard lock(mutex_);
+  const auto book = [&](const std::deque<Accepted>& queued) {
     const work::Load before = std::exchange(load_, batch_.load());
     const int64_t tokens = load_.prompt_tokens - before.prompt_tokens + load_.generated_tokens -
                            before.generated_tokens;
@@ -218,13 +170,9 @@ void Engine::settle() {
     drain_.worked(to_seconds(time - std::exchange(busy_since_, time)),
                   batch_.ended() - std::exchange(ended_, batch_.ended()), tokens);
     owed_ = batch_.owed_tokens();
-    for (const auto& [order, sink] : intake_) owed_ += owed_by(order);
-    in_flight_ = batch_.size() + static_cast<int64_t>(intake_.size());
-  }
-  batch_.deliver_endings();
-  std::lock_guard lock(mutex_);
-  undelivered_ = batch_.size() + static_cast<int64_t>(intake_.size());
-  if (undelivered_ == 0) quiet_.notify_all();
+    for (const auto& [order, sink] : queued) owed_ += owed_by(order);
+  };
+  intake_.settle(batch_.size(), book, [&] { batch_.deliver_endings(); });
 }
 
 }  // namespace mill::engine

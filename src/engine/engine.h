@@ -5,12 +5,10 @@
 // their steps then take turns (turnstile.h).
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -22,6 +20,7 @@
 #include "scheduler/drain_rate.h"
 #include "tensor/thread_pool.h"
 #include "work/busy_time.h"
+#include "work/intake.h"
 #include "work/worker.h"
 
 namespace mill::engine {
@@ -67,15 +66,14 @@ class Engine final : public work::Worker {
   int64_t vocabulary() const { return vocabulary_; }
 
   // From now on submit fails with kOverloaded; what was accepted goes on.
-  void close_intake();
+  void close_intake() { intake_.close(); }
   // Closes the intake and waits until every accepted answer has ended, or until `deadline`. Whether
   // they have; those that have not go on until the engine is destroyed.
-  bool drain(Instant deadline);
+  bool drain(Instant deadline) { return intake_.drain(deadline); }
 
  private:
   Engine(std::unique_ptr<Forward> forward, KvStore kv, tensor::ThreadPool& pool,
          const scheduler::PlannerLimits& limits, int64_t context, const EngineOptions& options);
-  Status check(const work::Order& order) const;
   void serve();
   bool wait_for_work();
   void settle();
@@ -88,23 +86,15 @@ class Engine final : public work::Worker {
   const int64_t vocabulary_;
   const int64_t context_;
   const int64_t max_running_;
-  const int64_t places_;        // running and waiting
   Batch batch_;                 // the step thread's alone
   std::deque<Accepted> taken_;  // likewise
   int64_t ended_ = 0;           // likewise; answers, up to the last settle()
   Instant busy_since_{};        // likewise; since the last settle(), or since there was work again
 
-  mutable std::mutex mutex_;  // guards what follows
-  std::condition_variable wake_;
-  std::condition_variable quiet_;
-  std::deque<Accepted> intake_;
-  work::Load load_;  // of the batch after the last step
+  work::Intake<Accepted> intake_;  // its lock guards what follows
+  work::Load load_;                // of the batch after the last step
   scheduler::DrainRate drain_;
-  int64_t owed_ = 0;         // tokens of prompts and longest answers of those in flight
-  int64_t in_flight_ = 0;    // accepted, not ended
-  int64_t undelivered_ = 0;  // accepted, Finished not sent
-  bool closed_ = false;
-  bool ending_ = false;
+  int64_t owed_ = 0;  // tokens of prompts and longest answers of those in flight
 
   std::thread thread_;  // last: runs on everything above
 };

@@ -6,11 +6,9 @@
 // the whole answer, and its stream is finished when it returns.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -20,6 +18,7 @@
 #include "sim/profile.h"
 #include "sim/sim_batch.h"
 #include "work/busy_time.h"
+#include "work/intake.h"
 #include "work/worker.h"
 
 namespace mill::sim {
@@ -46,39 +45,28 @@ class SimWorker final : public work::Worker {
   work::Load load() const override;
 
   int64_t context_tokens() const { return options_.profile.context; }
-  void close_intake();           // from now on submit fails with kOverloaded
-  bool drain(Instant deadline);  // as Engine::drain
+  void close_intake() { intake_.close(); }  // from now on submit fails with kOverloaded
+  bool drain(Instant deadline) { return intake_.drain(deadline); }  // as Engine::drain
 
  private:
-  explicit SimWorker(SimOptions options);
-  Status check(const work::Order& order) const;
-  void answer_now(Prepared order, work::TokenSink sink);
-  void serve();
-  bool wait_for_work();
-  bool sleep_until(Instant end);
-  void settle();
-
   using Accepted = std::pair<Prepared, work::TokenSink>;
+
+  explicit SimWorker(SimOptions options);
+  void answer_now(Accepted accepted);
+  void serve();
+  void settle();
 
   const SimOptions options_;
   const bool at_once_;
-  const int64_t places_;
-  SimBatch batch_;              // the step thread's alone; at once: under the mutex
+  SimBatch batch_;              // the step thread's alone; at once: under the lock
   std::deque<Accepted> taken_;  // the step thread's alone
   Instant step_end_{};          // likewise
 
-  mutable std::mutex mutex_;  // guards what follows
-  std::condition_variable wake_;
-  std::condition_variable quiet_;
-  std::deque<Accepted> intake_;
+  work::Intake<Accepted> intake_;  // its lock guards what follows
   work::Load load_;
   double seconds_per_answer_ = 0;  // of the recent past, while there was work
   Instant last_ending_{};
-  int64_t in_flight_ = 0;
-  int64_t undelivered_ = 0;
   int64_t ended_ = 0;
-  bool closed_ = false;
-  bool ending_ = false;
 
   std::thread thread_;  // last: runs on everything above
 };
