@@ -235,7 +235,7 @@ Status PostgresJournal::take_over() {
   const auto wait =
       std::chrono::duration_cast<std::chrono::milliseconds>(options_.owner_wait).count();
   MILL_TRY_DO(writer_->script(fmt::format("SET lock_timeout = {}", std::max<int64_t>(wait, 1))));
-  if (const Status locked = writer_->script(fmt::format("SELECT pg_advisory_lock({})", kLockKey));
+  if (Status locked = writer_->script(fmt::format("SELECT pg_advisory_lock({})", kLockKey));
       !locked) {
     if (!writer_->usable()) return locked;
     MILL_TRY(const PostgresRows who, writer_->run("SELECT who FROM owner"));

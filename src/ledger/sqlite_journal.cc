@@ -330,7 +330,7 @@ class SqliteJournal final : public Journal {
       moving_ = std::exchange(waiting_, {});
       if (!entries.empty()) known_ = false;  // until it is certain
     }
-    const Status stored = insert_all(moving_, entries);
+    Status stored = insert_all(moving_, entries);
     const std::lock_guard lock(mutex_);
     if (!stored) {
       known_ = false;
