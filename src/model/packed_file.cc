@@ -145,7 +145,7 @@ Result<PackedHead> read_head(int fd, const fs::path& file, const PackedHead& wan
   std::vector<std::byte> begin(std::min(size, packed_head_bytes(wanted.tensors.size())));
   if (const int error = read_at(fd, begin, 0); error != 0)
     return error < 0 ? refuse(file, "is cut short") : fail_with(error, "read", file);
-  const Result<PackedHead> head = decode_packed_head(begin, size);
+  Result<PackedHead> head = decode_packed_head(begin, size);
   if (!head) return refuse(file, head.error().message);
   const std::string other = difference(wanted, *head);
   if (!other.empty()) return refuse(file, other);

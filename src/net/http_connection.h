@@ -58,7 +58,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
 
   // Requires: `socket` is of that loop.
   HttpConnection(Socket socket, HttpLoop& loop, HttpShared& shared);
-  ~HttpConnection();
+  ~HttpConnection() override;
 
   // The life of the connection. Runs on the socket's loop.
   Task<void> run();
