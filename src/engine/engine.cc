@@ -112,7 +112,7 @@ Result<work::TokenStream> Engine::submit(work::Order order) {
   auto [sink, stream] = work::make_token_stream(scored + static_cast<size_t>(order.max_tokens));
   const int64_t owed = owed_by(order);
   Accepted accepted(std::move(order), std::move(sink));
-  Status added = intake_.add(std::move(accepted), [&] { owed_ += owed; });
+  Status added = intake_.add(accepted, [&] { owed_ += owed; });
   if (added) return std::move(stream);
   accepted.second.finish({.reason = work::FinishReason::kCancelled});  // nobody reads this stream
   return fail(std::move(added.error()));

@@ -60,12 +60,12 @@ Result<work::TokenStream> SimWorker::submit(work::Order order) {
   Accepted accepted(Prepared(std::move(order), options_.limits.prefix_cache), std::move(sink));
   Status taken;
   if (at_once_) {
-    taken = intake_.when_open([&] { answer_now(std::move(accepted)); });
+    taken = intake_.when_open([&] { answer_now(accepted); });
   } else {
     Prepared& prepared = accepted.first;
     prepared.rank =
         now() + std::clamp(prepared.order.yield, -work::kLongestHeadStart, work::kLongestYield);
-    taken = intake_.add(std::move(accepted), [] {});
+    taken = intake_.add(accepted, [] {});
   }
   if (taken) return std::move(stream);
   accepted.second.finish({.reason = work::FinishReason::kCancelled});  // nobody reads this stream
@@ -73,7 +73,7 @@ Result<work::TokenStream> SimWorker::submit(work::Order order) {
 }
 
 // Requires: the intake's lock is held.
-void SimWorker::answer_now(Accepted accepted) {
+void SimWorker::answer_now(Accepted& accepted) {
   const Instant start = accepted.first.order.deadline == kNever ? Instant() : now();
   batch_.take(std::move(accepted.first), std::move(accepted.second));
   while (batch_.begin_step(start)) batch_.end_step();

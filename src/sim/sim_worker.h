@@ -52,7 +52,7 @@ class SimWorker final : public work::Worker {
   using Accepted = std::pair<Prepared, work::TokenSink>;
 
   explicit SimWorker(SimOptions options);
-  void answer_now(Accepted accepted);
+  void answer_now(Accepted& accepted);  // moved from
   void serve();
   void settle();
 

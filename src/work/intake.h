@@ -23,10 +23,10 @@ class Intake {
 
   // ---- any thread ----
 
-  // Takes the item for the step thread and calls `then` with the books locked.
+  // Moves the item to the step thread and calls `then` with the books locked.
   // Fails: as when_open; the item is then as it was, and `then` not called.
   template <class Then>
-  Status add(Item&& item, const Then& then) {
+  Status add(Item& item, const Then& then) {
     return when_open([&] {
       ++in_flight_;
       ++undelivered_;

@@ -18,7 +18,8 @@ using Item = std::unique_ptr<int>;
 constexpr auto kNothing = [](auto&&...) {};
 
 Status add(Intake<Item>& intake, int value) {
-  return intake.add(std::make_unique<int>(value), kNothing);
+  Item item = std::make_unique<int>(value);
+  return intake.add(item, kNothing);
 }
 int64_t in_flight(const Intake<Item>& intake) {
   return intake.books([](int64_t n) { return n; });
@@ -41,7 +42,7 @@ TEST(Intake, APlaceIsHeldUntilItIsCountedOut) {
   ASSERT_TRUE(intake.wait(false, taken));
   Item more = std::make_unique<int>(7);
   bool called = false;
-  const Status refused = intake.add(std::move(more), [&] { called = true; });
+  const Status refused = intake.add(more, [&] { called = true; });
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kOverloaded);
   EXPECT_FALSE(called);
@@ -50,7 +51,7 @@ TEST(Intake, APlaceIsHeldUntilItIsCountedOut) {
   bool free_when_told = false;
   intake.settle(1, kNothing, [&] { free_when_told = in_flight(intake) == 1; });
   EXPECT_TRUE(free_when_told);
-  EXPECT_TRUE(intake.add(std::move(more), [&] { called = true; }));
+  EXPECT_TRUE(intake.add(more, [&] { called = true; }));
   EXPECT_TRUE(called);
 }
 
@@ -88,7 +89,8 @@ TEST(Intake, TheBooksShowWhatIsQueued) {
   ASSERT_TRUE(add(intake, 5));
   std::vector<int> queued;
   intake.settle(
-      1, [&](const auto& queue) {
+      1,
+      [&](const auto& queue) {
         for (const Item& item : queue) queued.push_back(*item);
       },
       [] {});
