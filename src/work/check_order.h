@@ -8,8 +8,8 @@
 
 namespace mill::work {
 
-// Fails: kInvalid (an empty prompt, a token that is none of [0, vocabulary), a negative max_tokens),
-// kTooLarge (prompt and max_tokens are more than `context` tokens).
+// Fails: kInvalid (an empty prompt, a token that is none of [0, vocabulary), a negative
+// max_tokens), kTooLarge (prompt and max_tokens are more than `context` tokens).
 Status check_order(const Order& order, int64_t vocabulary, int64_t context);
 
 }  // namespace mill::work

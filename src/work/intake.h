@@ -89,7 +89,7 @@ class Intake {
     std::swap(queue_, taken);
     return !ending_;
   }
-  // False: end() was called.
+  // Sleeps until then, whatever comes in. False: end() was called.
   bool sleep_until(Instant time) {
     std::unique_lock lock(mutex_);
     return !wake_.wait_until(lock, time, [&] { return ending_; });
